@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The fabric: from a topology to ports, queues and header templates, for each kind of device.
+ * Nothing above this file knows which device carries its frames.
+ *
+ * Opened and closed by the control thread, before the data cores run and after they stopped.
+ */
+#ifndef UPON_FABRIC_H
+#define UPON_FABRIC_H
+
+#include "env.h"
+
+#include <net/ethernet.h>
+#include <netinet/in.h>
+
+/* Where a process lives on the wire. Network byte order in ip. */
+struct fabric_addr {
+    struct ether_addr mac;
+    struct in_addr ip;
+    uint16_t udp_port; /* host byte order */
+};
+
+struct fabric_conf {
+    const char *device; /* "ring", "null", "memif", "af_packet", "tap", "pcap", or "eal" */
+    /*
+     * Device arguments. af_packet, tap: interface name, with "%p" for the rank. memif: folder of
+     * the sockets. pcap: the file to write, with "%p". eal: the EAL device name of a port that was
+     * given on the EAL command line (--vdev, --allow), or a port number.
+     */
+    const char *args;
+    uint16_t n;           /* processes of Π */
+    const uint16_t *self; /* ranks that live in this OS process */
+    uint16_t selves;
+    uint32_t mtu;       /* bytes of an IP packet; 0: the device's own, 1500 for virtual ones */
+    uint32_t msg_bytes; /* the largest message: refused if no frame can hold it */
+    uint32_t pool_pkts; /* packets per process; 0: enough for the window sizes of a live run */
+    bool checksum;      /* compute and verify UDP checksums where the device does not */
+    const struct fabric_addr
+        *addr; /* n of them, or NULL for 10.117.x.y, 02:75:70:6e:x:y, 7000 + rank */
+};
+
+struct fabric;
+
+/*
+ * Open what the processes of this OS process need. 0, or −errno with one sentence in `why` that
+ * names the place and the remedy.
+ */
+int fabric_open(struct fabric **f, const struct fabric_conf *conf, char *why, size_t why_size);
+
+/* The environment of a local process. It belongs to the fabric. */
+struct env *fabric_env(struct fabric *f, uint16_t rank);
+
+/* What the job's report says of the device, e.g. "ring (net_ring, 3 ports, 6 rings of 1024)". */
+const char *fabric_describe(const struct fabric *f);
+
+/* Bytes of packet memory. */
+uint64_t fabric_memory_bytes(const struct fabric *f);
+
+/*
+ * Drain what is still in rings and queues, close all ports, and count the packets that did not
+ * return to their pools: the leak, 0 when all is well.
+ */
+uint32_t fabric_close(struct fabric *f);
+
+#endif

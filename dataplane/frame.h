@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What is on the wire: Ethernet / IPv4 / UDP / frame header / records.
+ *
+ * A frame is what one breath sends to one peer. Its header holds what is per peer; behind it stand
+ * `records` records, each a message with the headers of its layers. A record lies in one segment;
+ * where a record starts, a new segment may start. All integers are little-endian, at any alignment.
+ *
+ * Everything here takes (pointer, length) and trusts no byte.
+ */
+#ifndef UPON_FRAME_H
+#define UPON_FRAME_H
+
+#include "pkt.h"
+
+#define FRAME_VERSION 1
+
+enum frame_kind {
+    FRAME_KIND_NONE = 0,   /* an all-zero packet is no frame */
+    FRAME_KIND_PLAIN = 1,  /* fair-loss: the sequence fields are zero */
+    FRAME_KIND_WINDOW = 2, /* pl_window: sequence, acknowledgement and credit are meaningful */
+    FRAME_KINDS
+};
+
+struct frame_wire {
+    uint8_t version;        /* FRAME_VERSION */
+    uint8_t kind;           /* enum frame_kind */
+    uint8_t records[2];     /* how many records follow */
+    uint8_t cluster[4];     /* whose process set; never 0 */
+    uint8_t from[2];        /* sender's rank */
+    uint8_t to[2];          /* receiver's rank */
+    uint8_t bytes[4];       /* of the frame: this header and all records */
+    uint8_t incarnation[4]; /* of the sender; never 0 */
+    uint8_t to_incarn[4];   /* of the receiver as the sender knows it; 0: not known yet */
+    uint8_t seq[8];         /* sequence number of the first record; the others follow it */
+    uint8_t ack[8];         /* the receiver's sequence numbers below this one all arrived */
+    uint8_t sack[8];        /* bit i: sequence number ack + 1 + i arrived */
+    uint8_t credit[4];      /* how many sequence numbers from ack on the sender will take */
+    uint8_t reserved[4];    /* 0 */
+};
+static_assert(sizeof(struct frame_wire) == 56, "the layout is the protocol");
+
+struct record_wire {
+    uint8_t len[2];   /* bytes of the message behind this header */
+    uint8_t user;     /* port of the component above the link */
+    uint8_t reserved; /* 0 */
+};
+static_assert(sizeof(struct record_wire) == 4, "the layout is the protocol");
+
+#define FRAME_BYTES  ((uint16_t)sizeof(struct frame_wire))
+#define RECORD_BYTES ((uint16_t)sizeof(struct record_wire))
+
+#define ETHER_BYTES 14
+#define IPV4_BYTES  20
+#define UDP_BYTES   8
+#define WIRE_BYTES  (ETHER_BYTES + IPV4_BYTES + UDP_BYTES) /* in front of a frame, on a device */
+
+/* Headroom in front of the frame header of an outgoing packet. */
+static_assert(RTE_PKTMBUF_HEADROOM >= WIRE_BYTES, "the environment pushes its headers there");
+
+/* A frame header, decoded. */
+struct frame {
+    uint64_t seq;
+    uint64_t ack;
+    uint64_t sack;
+    uint32_t credit;
+    uint32_t cluster;
+    uint32_t incarnation;
+    uint32_t to_incarn;
+    uint32_t bytes;
+    uint16_t records;
+    uint16_t from;
+    uint16_t to;
+    uint8_t kind;
+};
+
+/* Who we are, to hold a frame against. */
+struct frame_self {
+    uint32_t cluster;
+    uint16_t n;
+    uint16_t self;
+};
+
+/*
+ * Decode and validate the header of a frame of `bytes` bytes in all, of which `len` stand at
+ * `data`. Returns -1 when it is good, else the counter (COUNT_drop_…) of the reason; then *f is
+ * unspecified. Records are not looked at: frame_next_record() does that, each before its use.
+ */
+int frame_decode(const uint8_t *data, uint32_t len, uint32_t bytes, const struct frame_self *me,
+                 struct frame *f);
+
+/* Write the header of *f at `data`, FRAME_BYTES long. */
+void frame_encode(uint8_t *data, const struct frame *f);
+
+/* Where the next record of a frame is looked for. */
+struct frame_cursor {
+    struct rte_mbuf *seg;
+    uint32_t pos;   /* in the segment, from its data */
+    uint32_t left;  /* records still promised */
+    uint32_t bytes; /* bytes of the frame still promised */
+};
+
+/* Begin behind the header of a frame that frame_decode() passed. */
+static inline struct frame_cursor frame_records(struct rte_mbuf *frame, const struct frame *f)
+{
+    return (struct frame_cursor){frame, FRAME_BYTES, f->records, f->bytes - FRAME_BYTES};
+}
+
+/*
+ * The next record's message and user. Returns 1, 0 behind the last record, or -1 if what stands
+ * there overruns the frame, is split across segments or leaves bytes that belong to no record.
+ */
+static inline int frame_next_record(struct frame_cursor *c, struct msg *m, uint8_t *user)
+{
+    if (c->left == 0)
+        return c->bytes == 0 ? 0 : -1;
+    while (c->pos == c->seg->data_len && c->seg->next != NULL) {
+        c->seg = c->seg->next;
+        c->pos = 0;
+    }
+    uint32_t have = c->seg->data_len - c->pos;
+    if (unlikely(have < RECORD_BYTES || c->bytes < RECORD_BYTES))
+        return -1;
+    const uint8_t *p = rte_pktmbuf_mtod_offset(c->seg, const uint8_t *, c->pos);
+    uint32_t len = le16_get(p);
+    *user = p[2];
+    c->pos += RECORD_BYTES;
+    c->bytes -= RECORD_BYTES;
+    if (unlikely(p[3] != 0 || len > c->bytes))
+        return -1;
+    if (c->pos == c->seg->data_len && len > 0 && c->seg->next != NULL) {
+        c->seg = c->seg->next; /* a shared body has a segment of its own */
+        c->pos = 0;
+    }
+    if (unlikely(len > c->seg->data_len - c->pos))
+        return -1;
+    *m = (struct msg){c->seg, (uint16_t)(c->seg->data_off + c->pos), (uint16_t)len};
+    c->pos += len;
+    c->bytes -= len;
+    c->left--;
+    return 1;
+}
+
+#endif

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The classes of this folder. */
+#ifndef UPON_BROADCAST_H
+#define UPON_BROADCAST_H
+
+struct co_class;
+
+extern const struct co_class beb_basic_class;
+
+#endif

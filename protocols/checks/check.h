@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Property checkers, one per abstraction. A checker watches the border of one instance (one layer
+ * of the stack, at all processes): every request and indication, in the order of the execution. It
+ * knows which processes are correct. Safety is judged at once, liveness when the run has ended in a
+ * phase in which the network was healed and steps were fair. The same checkers judge simulations
+ * and the records of live runs, so they take events, never stacks.
+ *
+ * A checker may allocate: it is an observer, not a part of a process. One thread.
+ */
+#ifndef UPON_CHECK_H
+#define UPON_CHECK_H
+
+#include "protocols/co.h"
+
+#define CHECK_PROPERTIES_MAX 8
+
+enum check_state {
+    CHECK_HOLDS,    /* safety: not violated so far; liveness: every obligation was met */
+    CHECK_VIOLATED, /* with a witness */
+    CHECK_NOT_YET,  /* liveness: an obligation is open, and the run was not fair to its end */
+    CHECK_UNKNOWN,  /* not covered by what was recorded */
+};
+
+/* An event at the border, as a checker sees it. The message is its bytes, borrowed for the call. */
+struct check_event {
+    uint64_t step; /* of the execution: global and increasing */
+    uint64_t time_ns;
+    uint16_t at;   /* the process whose border it is */
+    uint16_t type; /* enum ev_type */
+    uint16_t proc; /* attribute: process */
+    uint16_t port; /* links: the user */
+    uint64_t inst;
+    uint64_t attr;
+    const uint8_t *msg;
+    uint32_t len;
+};
+
+struct check;
+
+struct check_class {
+    uint8_t abstraction;
+    struct check *(*open)(uint16_t n);
+    void (*close)(struct check *c);
+    void (*reset)(struct check *c); /* as after open, without allocating where it can */
+    void (*event)(struct check *c, const struct check_event *e);
+    void (*crash)(struct check *c, uint16_t p, uint64_t step);
+    /* The run has ended. `fair`: the last phase was healed and fair: open obligations violate. */
+    void (*end)(struct check *c, bool fair, uint64_t step);
+};
+
+struct check_result {
+    const char *code; /* of the property, as in modules.def */
+    enum check_state state;
+    uint64_t step;     /* at which it was violated */
+    char witness[240]; /* one sentence: who, what, and what would have been right */
+};
+
+struct check {
+    const struct check_class *cls;
+    uint16_t n;
+    uint16_t results;
+    uint32_t violations;
+    struct check_result result[CHECK_PROPERTIES_MAX]; /* in the order of modules.def */
+};
+
+/* The checker of an abstraction; NULL if there is none. */
+const struct check_class *check_find(enum abstraction a);
+
+#endif

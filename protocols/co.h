@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Components, events, trigger, run.
+ *
+ * A process is a stack of components. A component is a state struct that begins with `struct co`,
+ * and a const class that says what it implements, what it uses and which handler takes which event.
+ * Handlers store and trigger; they never call each other. trigger() appends to the target's one
+ * FIFO inbox; co_run() hands inboxes over, lowest component first, one call for each run of equal
+ * type, until all are empty. That is one step of the process: P(q, InBuf) = (q', Send).
+ *
+ * A stack belongs to one thread. Nothing here allocates: all memory is laid out by co_wire().
+ */
+#ifndef UPON_CO_H
+#define UPON_CO_H
+
+#include "dataplane/env.h"
+#include "dataplane/frame.h"
+#include "dataplane/timer.h"
+#include "random.h"
+
+/* ---- the tables of modules.def --------------------------------------------------------------- */
+
+enum abstraction {
+    ABS_NONE,
+#define ABSTRACTION(ID, name, text) ABS_##ID,
+#define REQUEST(ID, EVENT, text, fields)
+#define INDICATION(ID, EVENT, text, fields)
+#define INTERNAL(ID, EVENT, text, fields)
+#define PROPERTY(ID, code, kind, text)
+#include "modules.def"
+#undef ABSTRACTION
+#undef REQUEST
+#undef INDICATION
+#undef INTERNAL
+    ABSTRACTIONS
+};
+
+enum ev_type {
+    EV_NONE,
+#define ABSTRACTION(ID, name, text)
+#define REQUEST(ID, EVENT, text, fields)    EV_##ID##_##EVENT,
+#define INDICATION(ID, EVENT, text, fields) EV_##ID##_##EVENT,
+#define INTERNAL(ID, EVENT, text, fields)   EV_##ID##_##EVENT,
+#include "modules.def"
+#undef ABSTRACTION
+#undef REQUEST
+#undef INDICATION
+#undef INTERNAL
+#undef PROPERTY
+    EV_TYPES
+};
+
+enum ev_way { EV_WAY_REQUEST = 1, EV_WAY_INDICATION, EV_WAY_INTERNAL };
+
+struct abstraction_info {
+    const char *name;
+    const char *text;
+};
+
+struct ev_info {
+    const char *name;
+    const char *fields; /* see modules.def */
+    uint8_t abstraction;
+    uint8_t way; /* enum ev_way */
+};
+
+enum property_kind { SAFETY, LIVENESS };
+
+struct property_info {
+    const char *code;
+    const char *text;
+    uint8_t abstraction;
+    uint8_t kind; /* enum property_kind */
+};
+
+extern const struct abstraction_info abstraction_infos[ABSTRACTIONS];
+extern const struct ev_info ev_infos[EV_TYPES];
+extern const struct property_info property_infos[];
+extern const uint32_t property_info_count;
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+/* An event is a value of 32 bytes. Its message is borrowed until the end of the breath (pkt.h). */
+struct ev {
+    struct rte_mbuf *seg; /* the message: see ev_msg() */
+    uint16_t off;
+    uint16_t len;
+    uint16_t type; /* enum ev_type */
+    uint16_t proc; /* process: sender, receiver, suspect … as the event says */
+    uint64_t inst; /* instance: slot, round, register; for a request to a link: the user's port */
+    uint64_t attr;
+};
+static_assert(sizeof(struct ev) == 32, "two events to a cache line");
+
+static inline struct msg ev_msg(const struct ev *e)
+{
+    return (struct msg){e->seg, e->off, e->len};
+}
+
+static inline struct ev ev_make(enum ev_type type, uint16_t proc, uint64_t inst, uint64_t attr,
+                                struct msg m)
+{
+    return (struct ev){m.seg, m.off, m.len, (uint16_t)type, proc, inst, attr};
+}
+
+/* ---- components ------------------------------------------------------------------------------ */
+
+struct co;
+struct stack;
+struct stack_conf;
+struct view;
+
+/* Handle `n` events of one type, in the order in which they were triggered. */
+typedef void co_upon_fn(struct co *self, const struct ev *ev, uint32_t n);
+
+struct co_upon {
+    uint16_t type; /* enum ev_type; EV_NONE ends the list */
+    co_upon_fn *fn;
+};
+
+struct co_class {
+    const char *name;          /* <abstraction>_<algorithm> */
+    const char *title;         /* the algorithm in words, with its number in CGR or its paper */
+    uint8_t implements;        /* enum abstraction */
+    uint8_t uses[CO_USES_MAX]; /* enum abstraction; ABS_NONE ends the list */
+    uint8_t header_bytes;      /* that it pushes in front of a message of its user */
+    uint8_t frame_kind;        /* enum frame_kind: the frames that it receives; 0: it is no link */
+    uint16_t procs_max;        /* 0: PROCS_MAX */
+    /* Bytes of the state, struct co and all tables included, for this configuration. */
+    size_t (*bytes)(const struct stack_conf *conf);
+    void (*init)(struct co *self); /* ⟨co, Init⟩; its state is zeroed; may trigger and arm timers */
+    const struct co_upon *upon;
+    /* Requests that it can take now without loss, its lower layers included; NULL: no bound. */
+    uint32_t (*room)(const struct co *self);
+    /* End of the breath: make frames of what is to be sent. Called when co_dirty() was. */
+    void (*flush)(struct co *self);
+    /* Give back every message held, at the end of a run. NULL: holds none. */
+    void (*fini)(struct co *self);
+    /* Assert what must always hold between two steps. May be NULL. */
+    void (*check)(const struct co *self);
+    /* Show all state to a view: one function for hash, dump and diff (view.h). */
+    void (*show)(const struct co *self, struct view *v);
+    /* Write what the header of a message of ours says, for a trace. NULL: payload only. */
+    int (*tell)(struct msg m, char *text, size_t size);
+};
+
+struct co {
+    struct ev *inbox;
+    uint32_t head;
+    uint32_t tail;
+    uint32_t inbox_events; /* capacity */
+    uint32_t bit;          /* in the ready mask */
+    struct stack *st;
+    const struct co_class *cls;
+    struct co *use[CO_USES_MAX]; /* what it uses, in the order of its class */
+    struct co **user;            /* who uses it, and hears its indications */
+    uint16_t users;
+    uint16_t port;       /* its name as a user of a link */
+    uint16_t index;      /* in the stack, bottom first */
+    uint32_t inbox_high; /* high-water mark */
+    bool port_demux;     /* a link: each indication goes to the one user whose port it names */
+    const char *name;    /* of the instance, in the stack's table: "pl", "beb.ec" */
+    co_upon_fn *upon[EV_TYPES];
+};
+
+/* ---- a stack --------------------------------------------------------------------------------- */
+
+/* What a stack is told when it is wired. Times in ns; 0 takes the default of stack_conf_default().
+ */
+struct stack_conf {
+    uint16_t n;    /* processes of Π */
+    uint16_t self; /* our rank */
+    uint32_t cluster;
+    uint32_t incarnation;
+    uint64_t seed;
+    uint32_t inbox_events;
+    uint32_t flight_msgs; /* pl_window: in flight per peer, a power of two */
+    uint32_t ring_msgs;   /* pl_window: kept per peer, a power of two, ≥ 2 × flight */
+    uint32_t instances;   /* rows of a table of instances, a power of two */
+    uint32_t store_msgs;  /* messages that a broadcast keeps until they are stable, power of two */
+    uint32_t frame_records;  /* records in one frame, at most */
+    uint32_t batch_events;   /* events given to a handler in one call, at most */
+    uint32_t msg_copy_bytes; /* up to here copied into a frame, above it shared */
+    uint64_t rto_min_ns;     /* links: least time before something is sent again */
+    uint64_t rto_max_ns;
+    uint64_t ack_delay_ns; /* links: how long an acknowledgement may wait for company */
+    uint64_t
+        give_up_ns; /* links: silence after which a full window is given up; UINT64_MAX: never */
+    uint64_t heartbeat_ns; /* detectors: period */
+    uint64_t detect_ns;    /* detectors: timeout, or its first value, or its increment */
+    bool forward;          /* uc: proposals of others are forwarded to the leader */
+};
+
+struct trace;
+
+/* A frame that this breath sends. */
+struct out_frame {
+    struct rte_mbuf *pkt;
+    uint16_t peer;
+};
+
+struct stack {
+    uint32_t ready; /* bit i: component i has events */
+    uint32_t dirty; /* bit i: component i wants flush() */
+    uint64_t now;   /* ns, of this breath */
+    struct env *env;
+    uint64_t *counters;
+    struct trace *trace;   /* NULL: off */
+    struct rte_mbuf *slab; /* what msg_new() carves from */
+    uint32_t slab_pos;
+    uint16_t n;
+    uint16_t self;
+    uint16_t components;
+    uint16_t headroom; /* in front of each new message: the headers of all layers */
+    uint32_t outs;     /* frames to send at the end of the breath */
+    uint32_t spent;    /* packets to release at the end of the breath */
+    struct co *co[CO_STACK_MAX];
+    struct co *link[FRAME_KINDS]; /* who receives frames of a kind */
+    struct co *port[CO_PORTS_MAX];
+    struct co *app;
+    bool app_wants; /* the application has something to send: tell it ⟨app, Ready | room⟩ */
+    bool halted;    /* its observer stopped it in mid-step: it crashed, and takes no more steps */
+    struct random random;
+    struct stack_conf conf;
+    const struct stack_def *def;
+    struct frame_self me;
+    uint64_t steps;
+    /* From here on not zeroed when wired: all of it is written before it is read. */
+    struct timer_wheel wheel;
+    struct frame rx[RX_BURST_FRAMES]; /* decoded headers of this breath's frames */
+    struct out_frame out[TX_QUEUE_FRAMES];
+    struct rte_mbuf *spents[TX_QUEUE_FRAMES];
+};
+
+/* A layer of a named stack, bottom first; `uses` names layers below, in the order of the class. */
+struct stack_layer {
+    const char *name;
+    const struct co_class *cls;
+    const char *uses[CO_USES_MAX];
+};
+
+struct stack_def {
+    const char *name;
+    const char *summary;
+    const char *top;                  /* the layer that the application uses */
+    const struct stack_layer *layers; /* a NULL name ends them */
+};
+
+extern const struct stack_def *const stack_defs[]; /* NULL ends them */
+const struct stack_def *stack_find(const char *name);
+extern const struct co_class *const co_classes[]; /* every module; NULL ends them */
+
+/* ---- triggering ------------------------------------------------------------------------------ */
+
+void co_inbox_full(struct co *to) __attribute__((cold, noinline));
+
+/* trigger ⟨to, ev⟩: append to its inbox. Whoever calls has no more to do with it. */
+static inline void trigger(struct co *to, struct ev ev)
+{
+    if (unlikely(to->tail == to->inbox_events))
+        co_inbox_full(to);
+    to->inbox[to->tail++] = ev;
+    to->st->ready |= to->bit;
+}
+
+/* trigger an indication: to every user. */
+static inline void indicate(struct co *self, struct ev ev)
+{
+    for (uint32_t i = 0; i < self->users; i++)
+        trigger(self->user[i], ev);
+}
+
+/* trigger ⟨pl, Send | q, m⟩ at a link (fll, sl, pl or fpl by `type`), which delivers to our peer.
+ */
+static inline void link_send(struct co *self, struct co *link, enum ev_type type, uint16_t q,
+                             struct msg m)
+{
+    trigger(link, ev_make(type, q, self->port, 0, m));
+}
+
+static inline void co_dirty(struct co *self)
+{
+    self->st->dirty |= self->bit;
+}
+
+static inline void co_count(struct co *self, enum counter c, uint64_t n)
+{
+    self->st->counters[c] += n;
+}
+
+/* Arm a timer of this component: ⟨timer, Timeout | arg⟩ after `delay_ns`. */
+static inline void co_timer(struct co *self, struct timer *t, uint64_t delay_ns, uint64_t arg)
+{
+    t->owner = self;
+    t->arg = arg;
+    timer_arm(&self->st->wheel, t, self->st->now + delay_ns);
+}
+
+static inline uint32_t co_room(const struct co *c)
+{
+    return c->cls->room != NULL ? c->cls->room(c) : UINT32_MAX;
+}
+
+/* ---- messages of a stack --------------------------------------------------------------------- */
+
+struct msg msg_new_slow(struct stack *st, uint32_t bytes);
+
+/*
+ * A new message of `bytes`, uninitialised, with headroom for every layer's header. Valid until the
+ * end of the breath, like every message. A pool that is empty ends the process with a sentence: it
+ * is sized so that this is a bug.
+ */
+static inline struct msg msg_new(struct stack *st, uint32_t bytes)
+{
+    uint32_t pos = st->slab_pos + st->headroom;
+    if (unlikely(st->slab == NULL || pos + bytes > st->slab->buf_len))
+        return msg_new_slow(st, bytes);
+    st->slab_pos = (pos + bytes + 7) & ~7u;
+    return (struct msg){st->slab, (uint16_t)pos, (uint16_t)bytes};
+}
+
+/* Queue a frame for `peer`; it leaves at the end of the breath. Takes the packet over. */
+void stack_send(struct stack *st, uint16_t peer, struct rte_mbuf *pkt);
+
+/* Release a packet at the end of the breath, when no event refers to it any more. */
+void stack_spend(struct stack *st, struct rte_mbuf *pkt);
+
+/* ---- wiring and running ---------------------------------------------------------------------- */
+
+/* Fill what is 0 with the defaults for live runs. */
+void stack_conf_default(struct stack_conf *conf);
+
+/*
+ * Check that a stack fits together. Returns 0, or −EINVAL with a sentence in `why` that names the
+ * layer and the remedy.
+ */
+int co_check_wiring(const struct stack_def *def, const struct co_class *app,
+                    const struct stack_conf *conf, char *why, size_t why_size);
+
+/* Bytes of memory that co_wire() needs, 64-aligned. The definition must have passed the check. */
+size_t co_wire_bytes(const struct stack_def *def, const struct co_class *app,
+                     const struct stack_conf *conf);
+
+/*
+ * Build a stack, with `app` on top, in `mem` (zeroed here), and run every ⟨co, Init⟩, bottom first.
+ * Nothing is sent before the first breath.
+ */
+struct stack *co_wire(void *mem, const struct stack_def *def, const struct co_class *app,
+                      const struct stack_conf *conf, struct env *env);
+
+/* The component of that instance name; NULL if there is none. */
+struct co *stack_co(struct stack *st, const char *name);
+
+/* Run to quiescence: hand over every inbox until all are empty. */
+void co_run(struct stack *st);
+
+/*
+ * One breath: receive a burst, fire due timers, run to quiescence, flush, transmit, release.
+ * Returns the number of frames received.
+ */
+uint32_t co_breath(struct stack *st);
+
+/* Give back every packet that the stack still holds: the end of a process. */
+void stack_fini(struct stack *st);
+
+/* Run the invariant checks of all components. */
+void stack_check(const struct stack *st);
+
+/* ---- traces ---------------------------------------------------------------------------------- */
+
+/*
+ * An observer of a process: sees each run of events just before its handler does. `to` is the
+ * component that handles them; an indication is thus seen once per listener. It returns true; or
+ * false to stop the process at this very event, which then is not handled: a crash in mid-step,
+ * with nothing of this step sent.
+ */
+struct trace {
+    bool (*handled)(struct trace *t, struct stack *st, struct co *to, const struct ev *ev,
+                    uint32_t n);
+};
+
+/*
+ * The component whose border this event crosses: for a request the one that takes it, for an
+ * indication the one that gave it. NULL for internal events, for alarms, and for an indication's
+ * second and further listeners, so that each crossing counts once. Links count per user.
+ */
+const struct co *ev_border(const struct co *to, const struct ev *ev);
+
+/* Write an event in the book's notation: "p1 ⟨pl, Deliver | p0, 17⟩". Returns the length. */
+int ev_text(const struct stack *st, const struct co *to, const struct ev *ev, char *text,
+            size_t size);
+
+#endif

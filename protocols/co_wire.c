@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Wiring: a stack that does not fit is refused, in a sentence, before anything starts. */
+#include "co.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <rte_debug.h>
+
+static int refuse(char *why, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int refuse(char *why, size_t size, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(why, size, format, args);
+    va_end(args);
+    return -EINVAL;
+}
+
+void stack_conf_default(struct stack_conf *c)
+{
+#define DEFAULT(field, value) \
+    if (c->field == 0)        \
+    c->field = (value)
+    DEFAULT(n, 3);
+    DEFAULT(cluster, 0x55504f4e);
+    DEFAULT(incarnation, 1);
+    DEFAULT(seed, 1);
+    DEFAULT(inbox_events, CO_INBOX_EVENTS);
+    DEFAULT(flight_msgs, PL_WINDOW_FLIGHT_MSGS);
+    DEFAULT(ring_msgs, PL_WINDOW_RING_MSGS);
+    DEFAULT(instances, 4096);
+    DEFAULT(store_msgs, 4096);
+    DEFAULT(frame_records, FRAME_RECORDS_MAX);
+    DEFAULT(batch_events, CO_BATCH_EVENTS);
+    DEFAULT(msg_copy_bytes, MSG_COPY_BYTES);
+    DEFAULT(rto_min_ns, 2000000);
+    DEFAULT(rto_max_ns, 1000000000);
+    DEFAULT(ack_delay_ns, 25000);
+    DEFAULT(give_up_ns, 500000000);
+    DEFAULT(heartbeat_ns, 10000000);
+    DEFAULT(detect_ns, 100000000);
+#undef DEFAULT
+}
+
+static const struct stack_layer *layer_find(const struct stack_def *def, const char *name,
+                                            const struct stack_layer *end)
+{
+    for (const struct stack_layer *l = def->layers; l->name != NULL && l != end; l++)
+        if (strcmp(l->name, name) == 0)
+            return l;
+    return NULL;
+}
+
+static bool handles(const struct co_class *cls, uint16_t type)
+{
+    for (const struct co_upon *u = cls->upon; u != NULL && u->type != EV_NONE; u++)
+        if (u->type == type)
+            return true;
+    return false;
+}
+
+/* The first event of an abstraction, in one direction, that a class has no handler for; or 0. */
+static uint16_t unhandled(const struct co_class *cls, uint8_t abstraction, uint8_t way)
+{
+    for (uint16_t t = 1; t < EV_TYPES; t++)
+        if (ev_infos[t].abstraction == abstraction && ev_infos[t].way == way && !handles(cls, t))
+            return t;
+    return 0;
+}
+
+static int check_conf(const struct stack_conf *c, char *why, size_t size)
+{
+    if (c->n < 1 || c->n > PROCS_MAX)
+        return refuse(why, size, "n = %u: a process set has 1 to %d processes", c->n, PROCS_MAX);
+    if (c->self >= c->n)
+        return refuse(why, size, "rank %u is outside of the %u processes", c->self, c->n);
+    const struct {
+        const char *name;
+        uint32_t value;
+    } powers[] = {{"flight_msgs", c->flight_msgs},
+                  {"ring_msgs", c->ring_msgs},
+                  {"instances", c->instances},
+                  {"store_msgs", c->store_msgs}};
+    for (size_t i = 0; i < sizeof powers / sizeof powers[0]; i++)
+        if (powers[i].value == 0 || (powers[i].value & (powers[i].value - 1)) != 0)
+            return refuse(why, size, "%s = %u: must be a power of two", powers[i].name,
+                          powers[i].value);
+    if (c->ring_msgs < 2 * c->flight_msgs)
+        return refuse(why, size, "ring_msgs = %u: must be at least twice flight_msgs = %u",
+                      c->ring_msgs, c->flight_msgs);
+    if (c->frame_records < 1 || c->frame_records > FRAME_RECORDS_MAX)
+        return refuse(why, size, "frame_records = %u: a frame holds 1 to %d", c->frame_records,
+                      FRAME_RECORDS_MAX);
+    return 0;
+}
+
+static int check_uses(const struct stack_def *def, const struct stack_layer *l, char *why,
+                      size_t size)
+{
+    for (int i = 0; i < CO_USES_MAX; i++) {
+        uint8_t want = l->cls->uses[i];
+        if (want == ABS_NONE) {
+            if (l->uses[i] != NULL)
+                return refuse(why, size, "stack %s: %s (%s) is given %s, which it does not use",
+                              def->name, l->name, l->cls->name, l->uses[i]);
+            break;
+        }
+        if (l->uses[i] == NULL)
+            return refuse(why, size, "stack %s: %s (%s) uses %s, and is given none: name a layer",
+                          def->name, l->name, l->cls->name, abstraction_infos[want].name);
+        const struct stack_layer *below = layer_find(def, l->uses[i], l);
+        if (below == NULL)
+            return refuse(why, size, "stack %s: %s uses %s, which is no layer below it", def->name,
+                          l->name, l->uses[i]);
+        if (below->cls->implements != want)
+            return refuse(why, size, "stack %s: %s uses %s as %s, but it implements %s", def->name,
+                          l->name, below->name, abstraction_infos[want].name,
+                          abstraction_infos[below->cls->implements].name);
+        uint16_t t = unhandled(l->cls, want, EV_WAY_INDICATION);
+        if (t != 0)
+            return refuse(why, size, "stack %s: %s (%s) has no handler for ⟨%s, %s⟩", def->name,
+                          l->name, l->cls->name, abstraction_infos[want].name, ev_infos[t].name);
+        for (int j = 0; j < i; j++)
+            if (l->cls->uses[j] == want && strcmp(l->uses[j], l->uses[i]) != 0)
+                return refuse(why, size,
+                              "stack %s: %s would hear ⟨%s, …⟩ from both %s and %s and could not "
+                              "tell them apart",
+                              def->name, l->name, abstraction_infos[want].name, l->uses[j],
+                              l->uses[i]);
+    }
+    return 0;
+}
+
+int co_check_wiring(const struct stack_def *def, const struct co_class *app,
+                    const struct stack_conf *conf, char *why, size_t size)
+{
+    int err = check_conf(conf, why, size);
+    if (err != 0)
+        return err;
+    uint32_t headers = 0, layers = 0;
+    const struct stack_layer *kind[FRAME_KINDS] = {NULL};
+    for (const struct stack_layer *l = def->layers; l->name != NULL; l++) {
+        if (++layers >= CO_STACK_MAX)
+            return refuse(why, size, "stack %s has more than %d layers", def->name,
+                          CO_STACK_MAX - 1);
+        if (layer_find(def, l->name, l) != NULL)
+            return refuse(why, size, "stack %s: two layers are named %s", def->name, l->name);
+        if (l->cls->procs_max != 0 && conf->n > l->cls->procs_max)
+            return refuse(why, size, "stack %s: %s (%s) takes at most %u processes, not %u",
+                          def->name, l->name, l->cls->name, l->cls->procs_max, conf->n);
+        err = check_uses(def, l, why, size);
+        if (err != 0)
+            return err;
+        uint16_t t = unhandled(l->cls, l->cls->implements, EV_WAY_REQUEST);
+        if (t != 0)
+            return refuse(why, size, "stack %s: %s (%s) implements %s without ⟨%s, %s⟩", def->name,
+                          l->name, l->cls->name, abstraction_infos[l->cls->implements].name,
+                          abstraction_infos[l->cls->implements].name, ev_infos[t].name);
+        headers += l->cls->header_bytes;
+        uint8_t k = l->cls->frame_kind;
+        if (k != 0 && kind[k] != NULL)
+            return refuse(why, size, "stack %s: %s and %s would both receive frames of kind %u",
+                          def->name, kind[k]->name, l->name, k);
+        if (k != 0)
+            kind[k] = l;
+    }
+    if (headers > MSG_HEADROOM_MAX)
+        return refuse(why, size,
+                      "stack %s: the headers of its layers, %u bytes, exceed the %d of "
+                      "headroom",
+                      def->name, headers, MSG_HEADROOM_MAX);
+    const struct stack_layer *top = layer_find(def, def->top, NULL);
+    if (top == NULL)
+        return refuse(why, size, "stack %s: its top, %s, is none of its layers", def->name,
+                      def->top);
+    if (app != NULL) {
+        uint16_t t = unhandled(app, top->cls->implements, EV_WAY_INDICATION);
+        if (t != 0)
+            return refuse(why, size, "stack %s: the application %s has no handler for ⟨%s, %s⟩",
+                          def->name, app->name, abstraction_infos[top->cls->implements].name,
+                          ev_infos[t].name);
+    }
+    return 0;
+}
+
+/* ---- laying out ------------------------------------------------------------------------------ */
+
+/* A bump allocator over given memory; with none, it only counts. */
+struct arena {
+    uint8_t *base;
+    size_t used;
+};
+
+static void *arena_take(struct arena *a, size_t bytes)
+{
+    void *p = a->base != NULL ? a->base + a->used : NULL;
+    a->used += (bytes + 63) & ~(size_t)63;
+    return p;
+}
+
+static struct co *component(struct arena *a, struct stack *st, const char *name,
+                            const struct co_class *cls, const struct stack_conf *conf)
+{
+    size_t bytes = cls->bytes(conf);
+    struct co *c = arena_take(a, bytes);
+    struct ev *inbox = arena_take(a, conf->inbox_events * sizeof(struct ev));
+    struct co **user = arena_take(a, CO_STACK_MAX * sizeof(struct co *));
+    if (a->base == NULL)
+        return NULL;
+    memset(c, 0, bytes);
+    c->name = name;
+    c->cls = cls;
+    c->st = st;
+    c->inbox = inbox;
+    c->inbox_events = conf->inbox_events;
+    c->user = user;
+    c->index = st->components;
+    c->port = c->index;
+    c->bit = 1u << c->index;
+    c->port_demux = cls->implements == ABS_FLL || cls->implements == ABS_SL ||
+                    cls->implements == ABS_PL || cls->implements == ABS_FPL;
+    for (const struct co_upon *u = cls->upon; u != NULL && u->type != EV_NONE; u++)
+        c->upon[u->type] = u->fn;
+    st->port[c->port] = c;
+    st->co[st->components++] = c;
+    return c;
+}
+
+static void connect(struct co *user, int slot, struct co *below)
+{
+    user->use[slot] = below;
+    for (uint16_t i = 0; i < below->users; i++)
+        if (below->user[i] == user)
+            return;
+    below->user[below->users++] = user;
+}
+
+static size_t lay_out(struct arena *a, const struct stack_def *def, const struct co_class *app,
+                      const struct stack_conf *conf)
+{
+    struct stack *st = arena_take(a, sizeof *st);
+    if (st != NULL)
+        memset(st, 0, offsetof(struct stack, wheel));
+    for (const struct stack_layer *l = def->layers; l->name != NULL; l++) {
+        struct co *c = component(a, st, l->name, l->cls, conf);
+        if (c == NULL)
+            continue;
+        for (int i = 0; i < CO_USES_MAX && l->uses[i] != NULL; i++)
+            connect(c, i, stack_co(st, l->uses[i]));
+        if (l->cls->frame_kind != 0)
+            st->link[l->cls->frame_kind] = c;
+        st->headroom = (uint16_t)(st->headroom + l->cls->header_bytes);
+    }
+    if (app != NULL) {
+        struct co *c = component(a, st, "app", app, conf);
+        if (c != NULL) {
+            st->app = c;
+            connect(c, 0, stack_co(st, def->top));
+        }
+    }
+    return a->used;
+}
+
+size_t co_wire_bytes(const struct stack_def *def, const struct co_class *app,
+                     const struct stack_conf *conf)
+{
+    struct arena count = {NULL, 0};
+    return lay_out(&count, def, app, conf);
+}
+
+struct stack *co_wire(void *mem, const struct stack_def *def, const struct co_class *app,
+                      const struct stack_conf *conf, struct env *env)
+{
+    struct arena a = {mem, 0};
+    lay_out(&a, def, app, conf);
+    struct stack *st = mem;
+    st->def = def;
+    st->conf = *conf;
+    st->env = env;
+    st->counters = env->counters;
+    st->n = conf->n;
+    st->self = conf->self;
+    st->headroom = (uint16_t)((st->headroom + 7) & ~7);
+    st->me = (struct frame_self){conf->cluster, conf->n, conf->self};
+    st->random = random_seeded(conf->seed, conf->self);
+    st->now = env->ops->now(env);
+    timer_wheel_init(&st->wheel, st->now);
+    for (uint32_t i = 0; i < st->components; i++)
+        if (st->co[i]->cls->init != NULL)
+            st->co[i]->cls->init(st->co[i]);
+    return st;
+}
+
+struct co *stack_co(struct stack *st, const char *name)
+{
+    for (uint32_t i = 0; i < st->components; i++)
+        if (strcmp(st->co[i]->name, name) == 0)
+            return st->co[i];
+    return NULL;
+}
+
+const struct stack_def *stack_find(const char *name)
+{
+    for (const struct stack_def *const *d = stack_defs; *d != NULL; d++)
+        if (strcmp((*d)->name, name) == 0)
+            return *d;
+    return NULL;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The classes of this folder. */
+#ifndef UPON_LINKS_H
+#define UPON_LINKS_H
+
+struct co_class;
+
+extern const struct co_class pl_window_class;
+
+#endif

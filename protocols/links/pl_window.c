@@ -1,0 +1,603 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Perfect links by a sliding window.
+ *
+ * Abstraction   pl, perfect links (CGR Module 2.3)
+ * Algorithm     ours: sequence numbers, a cumulative and a selective acknowledgement that ride on
+ *               data, retransmission after a timeout that follows the measured round trip (RFC
+ * 6298; Karn's rule: what was sent twice is not measured), credit, incarnations Uses          the
+ * device, directly: it owns frames of kind WINDOW Properties    PL1, PL2, PL3 Model crash-stop; a
+ * peer that comes back under a higher incarnation is a new peer that is sent again what its former
+ * self had not acknowledged Space         per peer `ring_msgs` sent messages and `flight_msgs`
+ * bits; nothing received is kept Differs       The textbook (CGR Algorithm 2.2) remembers every
+ * message ever delivered and repeats every message ever sent. Here a bit per message inside the
+ * window is enough, since a sender never goes beyond the window. Perfect links do not promise
+ * order, so what arrives out of order is delivered at once and only marked. A peer that takes
+ * nothing for `give_up_ns` while its ring is half full, which stops all sources, is given up:
+ * treated as crashed, which asynchrony cannot tell apart from slow. It is counted, and a verdict
+ * knows of it. With give_up_ns = UINT64_MAX it never happens.
+ */
+#include "frames.h"
+#include "links.h"
+#include "protocols/view.h"
+
+#include <assert.h>
+
+#define SACK_MSGS 64 /* messages that one selective acknowledgement speaks of */
+
+struct sent {
+    struct rte_mbuf *seg;
+    uint16_t off;
+    uint16_t len;
+    uint8_t user;
+    uint8_t pad[3];
+};
+static_assert(sizeof(struct sent) == 16, "four to a cache line");
+
+struct peer {
+    /* Sending: [una, nxt) is in flight, [nxt, tail) waits for credit. */
+    uint64_t una;
+    uint64_t nxt;
+    uint64_t tail;
+    uint64_t limit; /* the peer takes sequence numbers below this */
+    uint64_t sack;  /* bit i: una + 1 + i has arrived */
+    struct sent *ring;
+    /* Receiving: everything below rcv has arrived; bit (s mod flight) of seen: s ≥ rcv has. */
+    uint64_t rcv;
+    uint64_t *seen;
+    uint32_t ahead;       /* bits set in seen */
+    uint32_t owed;        /* records not yet acknowledged */
+    uint32_t incarnation; /* of the peer; 0: not heard of yet */
+    bool ack_now;
+    bool resend; /* una is believed lost */
+    bool lost;   /* given up */
+    bool tight;  /* its ring is more than three quarters full */
+    /* Time. */
+    uint64_t probe_seq; /* acknowledged beyond this: the round trip since probe_ns; 0: no probe */
+    uint64_t probe_ns;
+    uint64_t srtt_ns;
+    uint64_t rttvar_ns;
+    uint64_t rto_ns;
+    uint64_t since_ns;  /* the oldest message in flight waits since then, or the last progress */
+    uint64_t resent_ns; /* when una was last sent again */
+    struct timer rto;
+    struct timer ack;
+};
+
+struct pl_window {
+    struct co co;
+    uint32_t ring_mask;
+    uint32_t flight;
+    uint32_t tight;                 /* peers whose ring is tight */
+    uint64_t dirty[PROCS_MAX / 64]; /* peers to look at when the breath ends */
+    struct co *user[CO_PORTS_MAX];
+    struct peer peer[];
+};
+
+enum { ALARM_RTO, ALARM_ACK };
+
+static struct pl_window *window(struct co *co)
+{
+    return (struct pl_window *)co;
+}
+
+static size_t pl_window_bytes(const struct stack_conf *conf)
+{
+    return sizeof(struct pl_window) + conf->n * sizeof(struct peer) +
+           conf->n * (conf->ring_msgs * sizeof(struct sent) + (conf->flight_msgs + 63) / 64 * 8);
+}
+
+static void pl_window_init(struct co *co)
+{
+    struct pl_window *w = window(co);
+    const struct stack_conf *conf = &co->st->conf;
+    w->ring_mask = conf->ring_msgs - 1;
+    w->flight = conf->flight_msgs;
+    uint8_t *table = (uint8_t *)&w->peer[conf->n];
+    size_t words = (conf->flight_msgs + 63) / 64;
+    for (uint16_t q = 0; q < conf->n; q++) {
+        struct peer *p = &w->peer[q];
+        p->ring = (struct sent *)table;
+        table += conf->ring_msgs * sizeof(struct sent);
+        p->seen = (uint64_t *)table;
+        table += words * 8;
+        p->limit = conf->flight_msgs;
+        p->rto_ns = conf->rto_min_ns;
+    }
+    for (uint16_t i = 0; i < co->users; i++)
+        w->user[co->user[i]->port] = co->user[i];
+}
+
+static void mark(struct pl_window *w, uint16_t q)
+{
+    w->dirty[q / 64] |= 1ull << q % 64;
+    co_dirty(&w->co);
+}
+
+static uint64_t used(const struct peer *p)
+{
+    return p->tail - p->una;
+}
+
+static void set_tight(struct pl_window *w, struct peer *p)
+{
+    bool tight = used(p) > (w->ring_mask + 1) / 4 * 3;
+    w->tight += (uint32_t)tight - (uint32_t)p->tight;
+    p->tight = tight;
+}
+
+/* Half of the fullest ring is for sources; the other half is for what must be sent in answer. */
+static uint32_t pl_window_room(const struct co *co)
+{
+    const struct pl_window *w = (const struct pl_window *)co;
+    uint64_t half = (w->ring_mask + 1) / 2, most = 0;
+    for (uint16_t q = 0; q < co->st->n; q++)
+        if (used(&w->peer[q]) > most)
+            most = used(&w->peer[q]);
+    return most < half ? (uint32_t)(half - most) : 0;
+}
+
+/* ---- sending --------------------------------------------------------------------------------- */
+
+/* upon ⟨pl, Send | q, m⟩: keep m until q acknowledges it; it leaves when the breath ends. */
+static void upon_pl_send(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct pl_window *w = window(self);
+    struct msg_refs refs = {NULL, 0};
+    for (uint32_t i = 0; i < n; i++) {
+        const struct ev *e = &ev[i];
+        if (e->proc == self->st->self) { /* to ourselves: it has arrived */
+            trigger(w->user[e->inst], ev_make(EV_PL_DELIVER, e->proc, 0, 0, ev_msg(e)));
+            continue;
+        }
+        struct peer *p = &w->peer[e->proc];
+        if (unlikely(p->lost)) {
+            co_count(self, COUNT_drop_lost_peer, 1);
+            continue;
+        }
+        if (unlikely(used(p) > w->ring_mask))
+            rte_panic("p%u pl: %u messages to p%u wait: a layer sends beyond its room()\n",
+                      self->st->self, w->ring_mask + 1, e->proc);
+        p->ring[p->tail++ & w->ring_mask] =
+            (struct sent){e->seg, e->off, e->len, (uint8_t)e->inst, {0}};
+        msg_refs_hold(&refs, e->seg);
+        set_tight(w, p);
+        mark(w, e->proc);
+    }
+    msg_refs_hold_flush(&refs);
+}
+
+/* Every frame to a peer tells it what has arrived. */
+static void close_frame(struct pl_window *w, struct frame_builder *b, uint16_t q, uint64_t seq)
+{
+    struct peer *p = &w->peer[q];
+    struct frame f = {.kind = FRAME_KIND_WINDOW,
+                      .to_incarn = p->incarnation,
+                      .seq = seq,
+                      .ack = p->rcv,
+                      .credit = w->flight};
+    if (unlikely(p->ahead > 0))
+        for (uint32_t i = 0; i < SACK_MSGS && i + 1 < w->flight; i++) {
+            uint64_t s = (p->rcv + 1 + i) & (w->flight - 1);
+            f.sack |= (p->seen[s / 64] >> s % 64 & 1) << i;
+        }
+    p->owed = 0;
+    p->ack_now = false;
+    frame_close(b, q, f);
+}
+
+/* Send the messages from `seq` to before `end` that follow each other, as many as one frame takes.
+ */
+static uint64_t send_frame(struct pl_window *w, uint16_t q, uint64_t seq, uint64_t end)
+{
+    struct frame_builder b;
+    if (unlikely(!frame_open(&b, w->co.st)))
+        return seq;
+    struct peer *p = &w->peer[q];
+    uint64_t first = seq;
+    while (seq < end) {
+        const struct sent *s = &p->ring[seq & w->ring_mask];
+        if (!frame_add(&b, (struct msg){s->seg, s->off, s->len}, s->user))
+            break;
+        seq++;
+    }
+    if (unlikely(seq == first && first != end)) { /* no packet for a shared body */
+        rte_pktmbuf_free(b.pkt);
+        co_count(&w->co, COUNT_drop_pool_empty, 1);
+        return seq;
+    }
+    close_frame(w, &b, q, first);
+    return seq;
+}
+
+static bool sacked(const struct peer *p, uint64_t seq)
+{
+    return seq > p->una && seq - p->una - 1 < SACK_MSGS && (p->sack >> (seq - p->una - 1) & 1);
+}
+
+/* Send again what the peer lacks up to the last message that it has told of; or just the first. */
+static void resend(struct pl_window *w, uint16_t q)
+{
+    struct peer *p = &w->peer[q];
+    uint64_t end = p->una + SACK_MSGS < p->nxt ? p->una + SACK_MSGS : p->nxt;
+    if (p->sack != 0) {
+        uint64_t known = p->una + 1 + (63 - (uint64_t)__builtin_clzll(p->sack));
+        if (known < end)
+            end = known;
+    }
+    for (uint64_t seq = p->una; seq < end;) {
+        uint64_t stop = seq;
+        while (stop < end && !sacked(p, stop))
+            stop++;
+        while (seq < stop) {
+            uint64_t next = send_frame(w, q, seq, stop);
+            if (next == seq)
+                return;
+            co_count(&w->co, COUNT_tx_retransmits, next - seq);
+            seq = next;
+        }
+        while (seq < end && sacked(p, seq))
+            seq++;
+    }
+    p->probe_seq = 0;
+    p->resent_ns = w->co.st->now;
+    p->resend = false;
+}
+
+static void flush_peer(struct pl_window *w, uint16_t q)
+{
+    struct peer *p = &w->peer[q];
+    struct stack *st = w->co.st;
+    if (unlikely(p->resend) && p->una < p->nxt)
+        resend(w, q);
+    uint64_t end = p->tail < p->limit ? p->tail : p->limit;
+    if (p->una == p->nxt && p->nxt < end)
+        p->since_ns = st->now;
+    while (p->nxt < end) {
+        uint64_t next = send_frame(w, q, p->nxt, end);
+        if (unlikely(next == p->nxt)) {
+            w->dirty[q / 64] |= 1ull << q % 64; /* no packet now: with the next flush */
+            break;
+        }
+        if (p->probe_seq == 0) {
+            p->probe_seq = next;
+            p->probe_ns = st->now;
+        }
+        p->nxt = next;
+    }
+    if (p->ack_now) {
+        co_count(&w->co, COUNT_tx_acks, 1);
+        send_frame(w, q, p->nxt, p->nxt);
+    }
+    if (p->una < p->nxt && !timer_armed(&p->rto))
+        co_timer(&w->co, &p->rto, p->rto_ns, (uint64_t)q << 1 | ALARM_RTO);
+}
+
+static void pl_window_flush(struct co *self)
+{
+    struct pl_window *w = window(self);
+    uint32_t words = (self->st->n + 63u) / 64;
+    for (uint32_t i = 0; i < words; i++) {
+        uint64_t dirty = w->dirty[i];
+        w->dirty[i] = 0;
+        for (; dirty != 0; dirty &= dirty - 1)
+            flush_peer(w, (uint16_t)(i * 64 + (uint32_t)__builtin_ctzll(dirty)));
+    }
+}
+
+/* ---- what a peer tells ----------------------------------------------------------------------- */
+
+static void release_until(struct pl_window *w, struct peer *p, uint64_t end)
+{
+    struct msg_refs refs = {NULL, 0};
+    while (p->una < end)
+        msg_refs_release(&refs, p->ring[p->una++ & w->ring_mask].seg);
+    msg_refs_release_flush(&refs);
+    set_tight(w, p);
+}
+
+static void measure(struct pl_window *w, struct peer *p, uint64_t now)
+{
+    const struct stack_conf *conf = &w->co.st->conf;
+    uint64_t rtt = now - p->probe_ns;
+    if (p->srtt_ns == 0) {
+        p->srtt_ns = rtt;
+        p->rttvar_ns = rtt / 2;
+    } else {
+        uint64_t off = rtt > p->srtt_ns ? rtt - p->srtt_ns : p->srtt_ns - rtt;
+        p->rttvar_ns += off / 4 - p->rttvar_ns / 4;
+        p->srtt_ns += rtt / 8 - p->srtt_ns / 8;
+    }
+    p->probe_seq = 0;
+    uint64_t rto = p->srtt_ns + 4 * p->rttvar_ns + conf->ack_delay_ns;
+    p->rto_ns = rto < conf->rto_min_ns   ? conf->rto_min_ns
+                : rto > conf->rto_max_ns ? conf->rto_max_ns
+                                         : rto;
+}
+
+/* False when the frame acknowledges what was never sent: then nothing in it is believed. */
+static bool acknowledged(struct pl_window *w, uint16_t q, const struct frame *f)
+{
+    struct peer *p = &w->peer[q];
+    uint64_t now = w->co.st->now;
+    if (unlikely(f->ack > p->nxt)) {
+        co_count(&w->co, COUNT_drop_ack_future, 1);
+        return false;
+    }
+    if (f->ack < p->una)
+        return true; /* overtaken by a later one */
+    if (f->ack > p->una) {
+        release_until(w, p, f->ack);
+        p->since_ns = now;
+        p->resend = false;
+        if (p->probe_seq != 0 && f->ack >= p->probe_seq)
+            measure(w, p, now);
+    }
+    uint64_t flying = p->nxt - p->una; /* believe nothing about what is not in flight */
+    p->sack = flying > SACK_MSGS ? f->sack
+              : flying > 1       ? f->sack & ((1ull << (flying - 1)) - 1)
+                                 : 0;
+    uint64_t credit = f->credit < w->flight ? f->credit : w->flight;
+    if (f->ack + credit > p->limit)
+        p->limit = f->ack + credit;
+    if (unlikely(p->sack != 0) && now - p->resent_ns > p->srtt_ns)
+        p->resend = true;
+    if (p->resend || p->nxt < p->tail)
+        mark(w, q);
+    return true;
+}
+
+static void reverse(struct sent *ring, uint64_t lo, uint64_t hi)
+{
+    while (lo + 1 < hi) {
+        struct sent t = ring[lo];
+        ring[lo++] = ring[--hi];
+        ring[hi] = t;
+    }
+}
+
+/* Number what waits for a peer from 0 again, for its new incarnation: rotate the ring in place. */
+static void renumber(struct pl_window *w, struct peer *p)
+{
+    uint64_t keep = used(p), from = p->una & w->ring_mask, size = w->ring_mask + 1;
+    reverse(p->ring, 0, from);
+    reverse(p->ring, from, size);
+    reverse(p->ring, 0, size);
+    p->una = p->nxt = 0;
+    p->tail = keep;
+}
+
+/* False when the frame belongs to an earlier life, of the peer or of ours. */
+static bool current_incarnation(struct pl_window *w, uint16_t q, const struct frame *f)
+{
+    struct peer *p = &w->peer[q];
+    const struct stack_conf *conf = &w->co.st->conf;
+    if (likely(f->incarnation == p->incarnation && f->to_incarn == conf->incarnation && !p->lost))
+        return true;
+    if (f->incarnation < p->incarnation || (p->lost && f->incarnation == p->incarnation)) {
+        co_count(&w->co, COUNT_drop_incarnation, 1);
+        return false;
+    }
+    if (f->incarnation > p->incarnation) {
+        if (p->incarnation != 0) { /* it crashed and came back: it has forgotten everything */
+            renumber(w, p);
+            p->rcv = 0;
+            p->ahead = p->owed = 0;
+            memset(p->seen, 0, (w->flight + 63) / 64 * 8);
+            p->limit = w->flight;
+            p->sack = p->probe_seq = 0;
+            p->resend = p->lost = false;
+            p->since_ns = w->co.st->now;
+        }
+        p->incarnation = f->incarnation;
+        mark(w, q);
+    }
+    if (f->to_incarn != 0 && f->to_incarn != conf->incarnation) {
+        co_count(&w->co, COUNT_drop_incarnation, 1);
+        p->ack_now = true; /* tell it who we are now */
+        mark(w, q);
+        return false;
+    }
+    return true;
+}
+
+static void deliver(struct pl_window *w, uint16_t from, struct msg m, uint8_t user)
+{
+    struct co *to = user < CO_PORTS_MAX ? w->user[user] : NULL;
+    if (unlikely(to == NULL)) {
+        co_count(&w->co, COUNT_drop_user, 1);
+        return;
+    }
+    trigger(to, ev_make(EV_PL_DELIVER, from, 0, 0, m));
+}
+
+/* Whether `seq` arrives for the first time; marks it, and moves rcv over what is complete. */
+static bool first_time(struct pl_window *w, struct peer *p, uint64_t seq)
+{
+    if (seq < p->rcv)
+        return false;
+    uint64_t bit = seq & (w->flight - 1);
+    if (p->seen[bit / 64] >> bit % 64 & 1)
+        return false;
+    p->seen[bit / 64] |= 1ull << bit % 64;
+    p->ahead++;
+    while (p->ahead > 0) {
+        bit = p->rcv & (w->flight - 1);
+        if (!(p->seen[bit / 64] >> bit % 64 & 1))
+            break;
+        p->seen[bit / 64] &= ~(1ull << bit % 64);
+        p->ahead--;
+        p->rcv++;
+    }
+    return true;
+}
+
+static void records(struct pl_window *w, uint16_t q, const struct frame *f, struct rte_mbuf *pkt)
+{
+    struct peer *p = &w->peer[q];
+    struct frame_cursor c = frame_records(pkt, f);
+    struct msg m;
+    uint8_t user;
+    int more;
+    if (unlikely(f->seq > UINT64_MAX / 2 || f->seq + f->records > p->rcv + w->flight)) {
+        co_count(&w->co, COUNT_drop_seq_future, 1);
+        return;
+    }
+    uint64_t seq = f->seq;
+    if (likely(seq == p->rcv && p->ahead == 0)) { /* in order: no bit is touched */
+        while ((more = frame_next_record(&c, &m, &user)) > 0) {
+            deliver(w, q, m, user);
+            seq++;
+        }
+        p->rcv = seq;
+    } else {
+        p->ack_now = true;
+        while ((more = frame_next_record(&c, &m, &user)) > 0) {
+            if (first_time(w, p, seq))
+                deliver(w, q, m, user);
+            else
+                co_count(&w->co, COUNT_drop_duplicate, 1);
+            seq++;
+        }
+    }
+    if (unlikely(more < 0))
+        co_count(&w->co, COUNT_drop_record, 1);
+    co_count(&w->co, COUNT_rx_records, seq - f->seq);
+    p->owed += (uint32_t)(seq - f->seq);
+    if (p->ack_now || p->owed >= w->flight / 8) {
+        p->ack_now = true;
+        mark(w, q);
+    } else if (!timer_armed(&p->ack)) {
+        co_timer(&w->co, &p->ack, w->co.st->conf.ack_delay_ns, (uint64_t)q << 1 | ALARM_ACK);
+    }
+}
+
+/* upon a frame from p: learn what it acknowledges; deliver each message that is new. */
+static void upon_net_frame(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct pl_window *w = window(self);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct frame *f = (const struct frame *)(uintptr_t)ev[i].attr;
+        uint16_t q = ev[i].proc;
+        if (unlikely(!current_incarnation(w, q, f)) || unlikely(!acknowledged(w, q, f)) ||
+            f->records == 0)
+            continue;
+        /* What is delivered makes messages: shed it, before it is acknowledged, if those could
+         * find a ring full. The sender sends it again. */
+        if (unlikely(w->tight > 0)) {
+            co_count(self, COUNT_drop_no_room, f->records);
+            continue;
+        }
+        records(w, q, f, ev[i].seg);
+    }
+}
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+static void give_up(struct pl_window *w, struct peer *p)
+{
+    co_count(&w->co, COUNT_drop_lost_peer, used(p));
+    release_until(w, p, p->tail);
+    p->nxt = p->tail;
+    p->lost = true;
+}
+
+static void upon_timeout(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct pl_window *w = window(self);
+    uint64_t now = self->st->now;
+    for (uint32_t i = 0; i < n; i++) {
+        uint16_t q = (uint16_t)(ev[i].attr >> 1);
+        struct peer *p = &w->peer[q];
+        if ((ev[i].attr & 1) == ALARM_ACK) {
+            if (p->owed > 0) {
+                p->ack_now = true;
+                mark(w, q);
+            }
+            continue;
+        }
+        if (p->una == p->nxt && p->nxt == p->tail)
+            continue;
+        uint64_t last = p->resent_ns > p->since_ns ? p->resent_ns : p->since_ns;
+        if (now - last < p->rto_ns) { /* there was progress: the alarm moves along with it */
+            co_timer(self, &p->rto, p->rto_ns - (now - last), ev[i].attr);
+            continue;
+        }
+        if (now - p->since_ns >= self->st->conf.give_up_ns && used(p) >= (w->ring_mask + 1) / 2) {
+            give_up(w, p);
+            continue;
+        }
+        p->resend = true;
+        p->resent_ns = now;
+        p->rto_ns =
+            2 * p->rto_ns < self->st->conf.rto_max_ns ? 2 * p->rto_ns : self->st->conf.rto_max_ns;
+        mark(w, q);
+        co_timer(self, &p->rto, p->rto_ns, ev[i].attr);
+    }
+}
+
+/* ---- the rest -------------------------------------------------------------------------------- */
+
+static void pl_window_fini(struct co *self)
+{
+    struct pl_window *w = window(self);
+    for (uint16_t q = 0; q < self->st->n; q++)
+        release_until(w, &w->peer[q], w->peer[q].tail);
+}
+
+static void pl_window_check(const struct co *self)
+{
+    const struct pl_window *w = (const struct pl_window *)self;
+    uint32_t tight = 0;
+    for (uint16_t q = 0; q < self->st->n; q++) {
+        const struct peer *p = &w->peer[q];
+        assert(p->una <= p->nxt && p->nxt <= p->tail);
+        assert(p->nxt <= p->limit || p->lost);
+        assert(p->tail - p->una <= w->ring_mask + 1);
+        assert(p->ahead < w->flight);
+        tight += p->tight;
+    }
+    assert(tight == w->tight);
+}
+
+static void pl_window_show(const struct co *self, struct view *v)
+{
+    const struct pl_window *w = (const struct pl_window *)self;
+    for (uint16_t q = 0; q < self->st->n; q++) {
+        const struct peer *p = &w->peer[q];
+        view_group(v, "peer", q);
+        view_u64(v, "una", p->una);
+        view_u64(v, "nxt", p->nxt);
+        view_u64(v, "limit", p->limit);
+        view_u64(v, "rcv", p->rcv);
+        view_u64(v, "incarnation", p->incarnation);
+        view_u64(v, "flags",
+                 (uint64_t)p->lost | (uint64_t)p->resend << 1 | (uint64_t)(p->owed > 0) << 2);
+        if (p->ahead > 0)
+            v->bytes(v, "seen", p->seen, (w->flight + 63) / 64 * 8);
+        for (uint64_t s = p->una; s < p->tail; s++) {
+            const struct sent *m = &p->ring[s & w->ring_mask];
+            view_msg(v, "unacknowledged", (struct msg){m->seg, m->off, m->len});
+        }
+    }
+}
+
+static const struct co_upon upon[] = {{EV_PL_SEND, upon_pl_send},
+                                      {EV_NET_FRAME, upon_net_frame},
+                                      {EV_TIMER_TIMEOUT, upon_timeout},
+                                      {EV_NONE, NULL}};
+
+const struct co_class pl_window_class = {
+    .name = "pl_window",
+    .title = "sliding window with selective acknowledgement (ours)",
+    .implements = ABS_PL,
+    .frame_kind = FRAME_KIND_WINDOW,
+    .bytes = pl_window_bytes,
+    .init = pl_window_init,
+    .upon = upon,
+    .room = pl_window_room,
+    .flush = pl_window_flush,
+    .fini = pl_window_fini,
+    .check = pl_window_check,
+    .show = pl_window_show,
+};

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "harness.h"
+
+#include "protocols/links/links.h"
+#include "protocols/random.h"
+
+static struct world w;
+static const uint16_t sizes[] = {1, 3, 4, 7};
+
+static void send_value(uint16_t from, uint16_t to, uint64_t value, uint32_t bytes)
+{
+    world_request(&w, from, EV_PL_SEND, to, 0, world_msg(&w, from, value, bytes));
+}
+
+static void test_PL1_PL2_every_message_once(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < 4; s++) {
+        uint16_t n = sizes[s];
+        world_start(&w, stack_find("pl"), n, NULL);
+        for (uint16_t p = 0; p < n; p++)
+            for (uint16_t q = 0; q < n; q++)
+                for (uint64_t i = 0; i < 20; i++)
+                    send_value(p, q, 1000u * p + i, 16);
+        world_settle(&w);
+        for (uint16_t p = 0; p < n; p++)
+            for (uint16_t q = 0; q < n; q++)
+                for (uint64_t i = 0; i < 20; i++)
+                    assert_int_equal(world_count(&w, q, EV_PL_DELIVER, p, 1000u * p + i), 1);
+        world_end(&w);
+    }
+}
+
+static void test_PL1_PL2_over_loss_duplication_reordering(void **state)
+{
+    (void)state;
+    struct stack_conf conf = {.flight_msgs = 64, .ring_msgs = 512, .frame_records = 3};
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        struct random r = random_seeded(seed, 0);
+        world_start(&w, stack_find("pl"), 3, &conf);
+        for (uint64_t i = 0; i < 100; i++)
+            for (uint16_t p = 0; p < 3; p++)
+                send_value(p, (uint16_t)((p + 1) % 3), i, 16);
+        for (uint16_t p = 0; p < 3; p++)
+            world_step(&w, p);
+        for (int step = 0; step < 3000; step++) {
+            if (w.sim.flights == 0) {
+                for (uint16_t p = 0; p < 3; p++) {
+                    w.sim.env[p].now_ns += 3000000;
+                    world_step(&w, p);
+                }
+                continue;
+            }
+            uint32_t k = random_below(&r, w.sim.flights), what = random_below(&r, 10);
+            if (what < 2)
+                sim_drop(&w.sim, k);
+            else if (what == 2)
+                sim_duplicate(&w.sim, k);
+            else
+                world_deliver(&w, k);
+        }
+        world_run(&w, 3000000000u);
+        for (uint64_t i = 0; i < 100; i++)
+            for (uint16_t p = 0; p < 3; p++)
+                assert_int_equal(world_count(&w, (uint16_t)((p + 1) % 3), EV_PL_DELIVER, p, i), 1);
+        world_end(&w);
+    }
+}
+
+static void test_large_bodies_are_shared_not_copied(void **state)
+{
+    (void)state;
+    world_start(&w, stack_find("beb"), 3, NULL);
+    struct msg m = world_msg(&w, 0, 42, 8192);
+    world_request(&w, 0, EV_BEB_BROADCAST, 0, 0, m);
+    world_step(&w, 0);
+    assert_int_equal(w.sim.flights, 2);
+    for (uint32_t k = 0; k < 2; k++) {
+        assert_int_equal(w.sim.flight[k].pkt->nb_segs, 2);
+        assert_ptr_equal(rte_pktmbuf_mtod(w.sim.flight[k].pkt->next, uint8_t *), msg_data(m));
+    }
+    world_settle(&w);
+    for (uint16_t p = 0; p < 3; p++)
+        assert_int_equal(world_count(&w, p, EV_BEB_DELIVER, 0, 42), 1);
+    world_run(&w, 5000000);
+    world_end(&w);
+}
+
+static void test_messages_of_one_breath_ride_in_one_frame(void **state)
+{
+    (void)state;
+    world_start(&w, stack_find("pl"), 2, NULL);
+    for (uint64_t i = 0; i < 20; i++)
+        send_value(0, 1, i, 64);
+    world_step(&w, 0);
+    assert_int_equal(w.sim.flights, 1);
+    world_settle(&w);
+    world_end(&w);
+}
+
+static void test_acknowledgement_of_what_was_not_sent_is_refused(void **state)
+{
+    (void)state;
+    world_start(&w, stack_find("pl"), 2, NULL);
+    send_value(0, 1, 1, 8);
+    world_step(&w, 0);
+    struct rte_mbuf *pkt = w.sim.flight[0].pkt;
+    le64_put(((struct frame_wire *)rte_pktmbuf_mtod(pkt, void *))->ack, 5);
+    world_deliver(&w, 0);
+    assert_int_equal(w.st[1]->counters[COUNT_drop_ack_future], 1);
+    assert_int_equal(world_count_type(&w, 1, EV_PL_DELIVER), 0);
+    world_run(&w, 10000000);
+    assert_int_equal(world_count(&w, 1, EV_PL_DELIVER, 0, 1), 1);
+    world_end(&w);
+}
+
+static void test_a_restarted_peer_gets_what_its_former_self_lacked(void **state)
+{
+    (void)state;
+    world_start(&w, stack_find("pl"), 2, NULL);
+    for (uint64_t i = 0; i < 5; i++)
+        send_value(0, 1, i, 8);
+    world_settle(&w);
+    world_run(&w, 1000000); /* acknowledged */
+    for (uint64_t i = 5; i < 10; i++)
+        send_value(0, 1, i, 8);
+    world_step(&w, 0);
+    world_lose(&w, 0, 1);
+    /* p1 crashes and comes back with nothing but a higher incarnation. */
+    struct stack_conf conf = w.st[1]->conf;
+    conf.incarnation = 2;
+    struct co *app = w.st[1]->app;
+    const struct co_class *cls = app->cls;
+    stack_fini(w.st[1]);
+    w.st[1] = co_wire(w.mem[1], stack_find("pl"), cls, &conf, &w.sim.env[1].env);
+    *(struct world **)(w.st[1]->app + 1) = &w;
+    w.seens = 0;
+    world_run(&w, 50000000);
+    assert_int_equal(world_count_type(&w, 1, EV_PL_DELIVER), 5);
+    for (uint64_t i = 5; i < 10; i++)
+        assert_int_equal(world_count(&w, 1, EV_PL_DELIVER, 0, i), 1);
+    world_end(&w);
+}
+
+static void test_a_run_longer_than_the_window_keeps_its_memory(void **state)
+{
+    (void)state;
+    struct stack_conf conf = {.flight_msgs = 16, .ring_msgs = 32};
+    world_start(&w, stack_find("pl"), 2, &conf);
+    for (uint64_t i = 0; i < 3000; i++) {
+        send_value(0, 1, i, 8);
+        world_settle(&w);
+        if (i % 8 == 0)
+            world_run(&w, 1);
+    }
+    assert_int_equal(world_count_type(&w, 1, EV_PL_DELIVER), 3000);
+    assert_true(rte_mempool_in_use_count(w.pool) < 64);
+    world_end(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_PL1_PL2_every_message_once),
+        cmocka_unit_test(test_PL1_PL2_over_loss_duplication_reordering),
+        cmocka_unit_test(test_large_bodies_are_shared_not_copied),
+        cmocka_unit_test(test_messages_of_one_breath_ride_in_one_frame),
+        cmocka_unit_test(test_acknowledgement_of_what_was_not_sent_is_refused),
+        cmocka_unit_test(test_a_restarted_peer_gets_what_its_former_self_lacked),
+        cmocka_unit_test(test_a_run_longer_than_the_window_keeps_its_memory),
+    };
+    harness_start();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
