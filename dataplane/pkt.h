@@ -120,6 +120,39 @@ static inline void msg_refs_release(struct msg_refs *r, struct rte_mbuf *seg)
     r->n++;
 }
 
+/* ---- whole packets, for the runtime and the links ------------------------------------------- */
+
+/* An empty packet of one segment; NULL when the pool is empty. */
+static inline struct rte_mbuf *pkt_alloc(struct rte_mempool *pool)
+{
+    return rte_pktmbuf_alloc(pool);
+}
+
+/* Release a packet with all its segments. */
+static inline void pkt_free(struct rte_mbuf *pkt)
+{
+    rte_pktmbuf_free(pkt);
+}
+
+/* Release one segment. */
+static inline void pkt_free_seg(struct rte_mbuf *seg)
+{
+    rte_pktmbuf_free_seg(seg);
+}
+
+static inline uint8_t *pkt_data(const struct rte_mbuf *pkt)
+{
+    return (uint8_t *)pkt->buf_addr + pkt->data_off;
+}
+
+/* Make an empty segment stand for the bytes of `m`, which lives as long as the segment does. */
+static inline void pkt_refer(struct rte_mbuf *seg, struct msg m)
+{
+    rte_pktmbuf_attach(seg, m.seg);
+    seg->data_off = m.off;
+    seg->data_len = m.len;
+}
+
 /* Copy bytes into a packet of our own. */
 static inline void pkt_copy(void *to, const void *from, uint32_t bytes)
 {

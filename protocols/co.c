@@ -111,7 +111,7 @@ struct msg msg_new_slow(struct stack *st, uint32_t bytes)
 {
     if (st->slab != NULL)
         stack_spend(st, st->slab);
-    st->slab = rte_pktmbuf_alloc(st->env->pool);
+    st->slab = pkt_alloc(st->env->pool);
     if (unlikely(st->slab == NULL || st->headroom + bytes > st->slab->buf_len))
         rte_panic("p%u: no packet for a message of %u bytes: raise job.pool or lower job.size\n",
                   st->self, bytes);
@@ -154,8 +154,7 @@ static void receive(struct stack *st, struct rte_mbuf **pkts, uint16_t n)
         struct rte_mbuf *pkt = pkts[i];
         stack_spend(st, pkt);
         struct frame *f = &st->rx[i];
-        int bad = frame_decode(rte_pktmbuf_mtod(pkt, const uint8_t *), pkt->data_len, pkt->pkt_len,
-                               &st->me, f);
+        int bad = frame_decode(pkt_data(pkt), pkt->data_len, pkt->pkt_len, &st->me, f);
         if (unlikely(bad >= 0)) {
             st->counters[bad]++;
             continue;
@@ -191,9 +190,9 @@ static void release(struct stack *st)
         struct rte_mbuf *pkt = st->spents[i];
         /* A slab is one segment; a received frame may be a chain, whose parts may be held. */
         if (pkt->nb_segs == 1 || pkt->next == NULL)
-            rte_pktmbuf_free_seg(pkt);
+            pkt_free_seg(pkt);
         else
-            rte_pktmbuf_free(pkt);
+            pkt_free(pkt);
     }
     st->spent = 0;
 }
@@ -230,11 +229,11 @@ void stack_fini(struct stack *st)
         if (st->co[i]->cls->fini != NULL)
             st->co[i]->cls->fini(st->co[i]);
     for (uint32_t i = 0; i < st->outs; i++)
-        rte_pktmbuf_free(st->out[i].pkt);
+        pkt_free(st->out[i].pkt);
     st->outs = 0;
     release(st);
     if (st->slab != NULL)
-        rte_pktmbuf_free_seg(st->slab);
+        pkt_free_seg(st->slab);
     st->slab = NULL;
 }
 
@@ -269,7 +268,7 @@ static int payload_text(struct msg m, char *text, size_t size)
     uint64_t v = 0;
     if (m.len <= 8) {
         memcpy(&v, p, m.len);
-        return snprintf(text, size, "%" PRIu64, rte_le_to_cpu_64(v));
+        return snprintf(text, size, "%" PRIu64, le64_get(&v));
     }
     v = 0xcbf29ce484222325u; /* FNV-1a: short, and the same everywhere */
     for (uint32_t i = 0; i < m.len; i++)

@@ -6,8 +6,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include <rte_debug.h>
-
 static int refuse(char *why, size_t size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

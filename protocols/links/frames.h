@@ -22,7 +22,7 @@ struct frame_builder {
 static inline bool frame_open(struct frame_builder *b, struct stack *st)
 {
     b->st = st;
-    b->pkt = rte_pktmbuf_alloc(st->env->pool);
+    b->pkt = pkt_alloc(st->env->pool);
     if (unlikely(b->pkt == NULL)) {
         st->counters[COUNT_drop_pool_empty]++;
         return false;
@@ -30,7 +30,7 @@ static inline bool frame_open(struct frame_builder *b, struct stack *st)
     uint32_t room = (uint32_t)b->pkt->buf_len - b->pkt->data_off;
     if (room > st->env->frame_bytes_max)
         room = st->env->frame_bytes_max;
-    b->at = rte_pktmbuf_mtod(b->pkt, uint8_t *) + FRAME_BYTES;
+    b->at = pkt_data(b->pkt) + FRAME_BYTES;
     b->left = room - FRAME_BYTES;
     b->bytes = FRAME_BYTES;
     b->records = 0;
@@ -41,12 +41,10 @@ static inline bool frame_open(struct frame_builder *b, struct stack *st)
 /* Reference a body from the frame instead of copying it: the frame's last segment. */
 static inline bool frame_share(struct frame_builder *b, struct msg m)
 {
-    struct rte_mbuf *body = rte_pktmbuf_alloc(b->st->env->pool);
+    struct rte_mbuf *body = pkt_alloc(b->st->env->pool);
     if (unlikely(body == NULL))
         return false;
-    rte_pktmbuf_attach(body, m.seg);
-    body->data_off = m.off;
-    body->data_len = m.len;
+    pkt_refer(body, m);
     b->pkt->next = body;
     b->pkt->nb_segs = 2;
     b->closed = true;
@@ -83,7 +81,7 @@ static inline bool frame_add(struct frame_builder *b, struct msg m, uint8_t user
 static inline void frame_close(struct frame_builder *b, uint16_t peer, struct frame f)
 {
     struct stack *st = b->st;
-    uint8_t *start = rte_pktmbuf_mtod(b->pkt, uint8_t *);
+    uint8_t *start = pkt_data(b->pkt);
     f.cluster = st->conf.cluster;
     f.incarnation = st->conf.incarnation;
     f.from = st->self;

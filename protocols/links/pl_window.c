@@ -4,18 +4,20 @@
  *
  * Abstraction   pl, perfect links (CGR Module 2.3)
  * Algorithm     ours: sequence numbers, a cumulative and a selective acknowledgement that ride on
- *               data, retransmission after a timeout that follows the measured round trip (RFC
- * 6298; Karn's rule: what was sent twice is not measured), credit, incarnations Uses          the
- * device, directly: it owns frames of kind WINDOW Properties    PL1, PL2, PL3 Model crash-stop; a
- * peer that comes back under a higher incarnation is a new peer that is sent again what its former
- * self had not acknowledged Space         per peer `ring_msgs` sent messages and `flight_msgs`
- * bits; nothing received is kept Differs       The textbook (CGR Algorithm 2.2) remembers every
- * message ever delivered and repeats every message ever sent. Here a bit per message inside the
- * window is enough, since a sender never goes beyond the window. Perfect links do not promise
- * order, so what arrives out of order is delivered at once and only marked. A peer that takes
- * nothing for `give_up_ns` while its ring is half full, which stops all sources, is given up:
- * treated as crashed, which asynchrony cannot tell apart from slow. It is counted, and a verdict
- * knows of it. With give_up_ns = UINT64_MAX it never happens.
+ *               data, retransmission after a timeout that follows the measured round trip
+ *               (RFC 6298; Karn's rule: what was sent twice is not measured), credit, incarnations
+ * Uses          the device, directly: it owns frames of kind WINDOW
+ * Properties    PL1, PL2, PL3
+ * Model         crash-stop; a peer that comes back under a higher incarnation is a new peer that is
+ *               sent again what its former self had not acknowledged
+ * Space         per peer `ring_msgs` sent messages and `flight_msgs` bits; nothing received is kept
+ * Differs       The textbook (CGR Algorithm 2.2) remembers every message ever delivered and repeats
+ *               every message ever sent. Here a bit per message inside the window is enough, since
+ *               a sender never goes beyond the window. Perfect links do not promise order, so what
+ *               arrives out of order is delivered at once and only marked. A peer that takes
+ *               nothing for `give_up_ns` while its ring is half full, which stops all sources, is
+ *               given up: treated as crashed, which asynchrony cannot tell apart from slow. It is
+ *               counted, and a verdict knows of it. With give_up_ns = UINT64_MAX it never happens.
  */
 #include "frames.h"
 #include "links.h"
@@ -202,7 +204,7 @@ static uint64_t send_frame(struct pl_window *w, uint16_t q, uint64_t seq, uint64
         seq++;
     }
     if (unlikely(seq == first && first != end)) { /* no packet for a shared body */
-        rte_pktmbuf_free(b.pkt);
+        pkt_free(b.pkt);
         co_count(&w->co, COUNT_drop_pool_empty, 1);
         return seq;
     }
