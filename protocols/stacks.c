@@ -2,10 +2,15 @@
 /* Named stacks, bottom first, and every module. `upon list` prints these tables. */
 #include "broadcast/broadcast.h"
 #include "co.h"
+#include "detectors/detectors.h"
 #include "links/links.h"
 
 const struct co_class *const co_classes[] = {
     &pl_window_class,
+    &p_exclude_on_timeout_class,
+    &epfd_increasing_timeout_class,
+    &omega_monarchical_class,
+    &le_monarchical_class,
     &beb_basic_class,
     NULL,
 };
@@ -17,6 +22,44 @@ static const struct stack_def stack_pl = {
     .layers = (const struct stack_layer[]){{"pl", &pl_window_class, {NULL}}, {0}},
 };
 
+static const struct stack_def stack_p = {
+    .name = "P",
+    .summary = "perfect failure detector by heartbeats, where delays are bounded",
+    .top = "P",
+    .layers = (const struct stack_layer[]){{"pl", &pl_window_class, {NULL}},
+                                           {"P", &p_exclude_on_timeout_class, {"pl"}},
+                                           {0}},
+};
+
+static const struct stack_def stack_le = {
+    .name = "le",
+    .summary = "leader election over P",
+    .top = "le",
+    .layers = (const struct stack_layer[]){{"pl", &pl_window_class, {NULL}},
+                                           {"P", &p_exclude_on_timeout_class, {"pl"}},
+                                           {"le", &le_monarchical_class, {"P"}},
+                                           {0}},
+};
+
+static const struct stack_def stack_epfd = {
+    .name = "epfd",
+    .summary = "eventually perfect failure detector by heartbeats",
+    .top = "epfd",
+    .layers = (const struct stack_layer[]){{"pl", &pl_window_class, {NULL}},
+                                           {"epfd", &epfd_increasing_timeout_class, {"pl"}},
+                                           {0}},
+};
+
+static const struct stack_def stack_omega = {
+    .name = "omega",
+    .summary = "eventual leader detector over ◇P",
+    .top = "omega",
+    .layers = (const struct stack_layer[]){{"pl", &pl_window_class, {NULL}},
+                                           {"epfd", &epfd_increasing_timeout_class, {"pl"}},
+                                           {"omega", &omega_monarchical_class, {"epfd"}},
+                                           {0}},
+};
+
 static const struct stack_def stack_beb = {
     .name = "beb",
     .summary = "best-effort broadcast",
@@ -26,4 +69,6 @@ static const struct stack_def stack_beb = {
                                            {0}},
 };
 
-const struct stack_def *const stack_defs[] = {&stack_pl, &stack_beb, NULL};
+const struct stack_def *const stack_defs[] = {
+    &stack_pl, &stack_p, &stack_le, &stack_epfd, &stack_omega, &stack_beb, NULL,
+};
