@@ -257,10 +257,13 @@ void co_inbox_full(struct co *to) __attribute__((cold, noinline));
 /* trigger ⟨to, ev⟩: append to its inbox. Whoever calls has no more to do with it. */
 static inline void trigger(struct co *to, struct ev ev)
 {
-    if (unlikely(to->tail == to->inbox_events))
+    uint32_t tail = to->tail;
+    if (unlikely(tail == to->inbox_events))
         co_inbox_full(to);
-    to->inbox[to->tail++] = ev;
-    to->st->ready |= to->bit;
+    if (tail == to->head) /* it was empty; one update of the mask for a whole batch */
+        to->st->ready |= to->bit;
+    to->inbox[tail] = ev;
+    to->tail = tail + 1;
 }
 
 /* trigger an indication: to every user. */
