@@ -41,6 +41,13 @@ struct fabric_conf {
 
 struct fabric;
 
+/* The kinds of devices, by index from 0; NULL behind the last. */
+const char *fabric_device_name(uint32_t index);
+const char *fabric_device_text(uint32_t index);
+
+/* Bytes of memory to start EAL with (eal.h) so that fabric_open() finds what it needs. */
+uint64_t fabric_memory_wanted(const struct fabric_conf *conf);
+
 /*
  * Open what the processes of this OS process need. 0, or −errno with one sentence in `why` that
  * names the place and the remedy.
@@ -50,7 +57,7 @@ int fabric_open(struct fabric **f, const struct fabric_conf *conf, char *why, si
 /* The environment of a local process. It belongs to the fabric. */
 struct env *fabric_env(struct fabric *f, uint16_t rank);
 
-/* What the job's report says of the device, e.g. "ring (net_ring, 3 ports, 6 rings of 1024)". */
+/* What the job's report says of the device, e.g. "ring (net_ring, 3 ports, 6 rings of 2048)". */
 const char *fabric_describe(const struct fabric *f);
 
 /* Bytes of packet memory. */

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Frames over ethdevs: strip and validate the lower headers, push them, poll and send. */
+#include "env_dpdk.h"
+
+#include <rte_ethdev.h>
+#include <rte_ip.h>
+
+#include "clock.h"
+
+static struct env_dpdk *dpdk(struct env *env)
+{
+    return (struct env_dpdk *)env;
+}
+
+/* ---- receiving ------------------------------------------------------------------------------- */
+
+/* Whether a UDP checksum that is there is right. Headers are in the first segment: checked. */
+static bool udp_checksum_good(const struct rte_mbuf *pkt, uint32_t frame_bytes)
+{
+    const uint8_t *data = rte_pktmbuf_mtod(pkt, const uint8_t *);
+    uint16_t sum;
+    switch (pkt->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) {
+    case RTE_MBUF_F_RX_L4_CKSUM_GOOD:
+        return true;
+    case RTE_MBUF_F_RX_L4_CKSUM_BAD:
+        return false;
+    default:
+        return rte_raw_cksum_mbuf(pkt, WIRE_BYTES, frame_bytes, &sum) == 0 &&
+               wire_fold(wire_udp_sum(data) + sum) == 0xffff;
+    }
+}
+
+/* Strip the lower headers and the padding. Returns -1, or the counter of what is wrong. */
+static int strip(struct env_dpdk *e, struct rte_mbuf *pkt)
+{
+    const uint8_t *data = rte_pktmbuf_mtod(pkt, const uint8_t *);
+    uint32_t frame_bytes;
+    int bad = wire_check(data, pkt->data_len, pkt->pkt_len, &e->self, &frame_bytes);
+    if (unlikely(bad >= 0))
+        return bad;
+    if (unlikely(wire_has_udp_checksum(data)) && !udp_checksum_good(pkt, frame_bytes))
+        return COUNT_drop_udp_checksum;
+    pkt->data_off = (uint16_t)(pkt->data_off + WIRE_BYTES);
+    pkt->data_len = (uint16_t)(pkt->data_len - WIRE_BYTES);
+    pkt->pkt_len -= WIRE_BYTES;
+    if (unlikely(pkt->pkt_len > frame_bytes))
+        rte_pktmbuf_trim(pkt, (uint16_t)(pkt->pkt_len - frame_bytes));
+    return -1;
+}
+
+/* Keep the good ones of `n` packets, in order; count and free the others. */
+static uint16_t admit(struct env_dpdk *e, struct rte_mbuf **pkts, uint16_t n)
+{
+    struct rte_mbuf *reject[RX_BURST_FRAMES];
+    uint16_t good = 0, rejects = 0;
+    for (uint16_t i = 0; i < n; i++)
+        rte_prefetch0(rte_pktmbuf_mtod(pkts[i], void *));
+    for (uint16_t i = 0; i < n; i++) {
+        struct rte_mbuf *pkt = pkts[i];
+        int bad = strip(e, pkt);
+        if (likely(bad < 0)) {
+            pkts[good++] = pkt;
+            continue;
+        }
+        e->counters[bad]++;
+        reject[rejects++] = pkt;
+        if (rejects == RX_BURST_FRAMES) {
+            rte_pktmbuf_free_bulk(reject, rejects);
+            rejects = 0;
+        }
+    }
+    if (unlikely(rejects > 0))
+        rte_pktmbuf_free_bulk(reject, rejects);
+    return good;
+}
+
+static uint16_t dpdk_rx(struct env *env, struct rte_mbuf **pkts, uint16_t n)
+{
+    struct env_dpdk *e = dpdk(env);
+    uint16_t got = 0, s = e->next_source;
+    e->next_source = (uint16_t)(s + 1) < e->sources ? (uint16_t)(s + 1) : 0;
+    for (uint16_t i = 0; i < e->sources && got < n; i++) {
+        struct env_queue q = e->source[s];
+        got = (uint16_t)(got + rte_eth_rx_burst(q.port, q.queue, pkts + got, (uint16_t)(n - got)));
+        s = (uint16_t)(s + 1) < e->sources ? (uint16_t)(s + 1) : 0;
+    }
+    return got > 0 ? admit(e, pkts, got) : 0;
+}
+
+/* ---- sending --------------------------------------------------------------------------------- */
+
+static void udp_checksum_software(struct rte_mbuf *pkt)
+{
+    uint8_t *data = rte_pktmbuf_mtod(pkt, uint8_t *);
+    uint16_t sum;
+    if (rte_raw_cksum_mbuf(pkt, WIRE_BYTES, pkt->pkt_len - WIRE_BYTES, &sum) == 0)
+        wire_set_udp_checksum(data, wire_fold(wire_udp_sum(data) + sum));
+}
+
+/* The port wants the pseudo header's sum in the field, and an IPv4 checksum of 0. */
+static void udp_checksum_offload(struct rte_mbuf *pkt)
+{
+    struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(pkt, struct rte_ipv4_hdr *, ETHER_BYTES);
+    struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
+    pkt->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_UDP_CKSUM;
+    pkt->l2_len = ETHER_BYTES;
+    pkt->l3_len = IPV4_BYTES;
+    ip->hdr_checksum = 0;
+    udp->dgram_cksum = rte_ipv4_phdr_cksum(ip, pkt->ol_flags);
+}
+
+static void dpdk_tx(struct env *env, uint16_t peer, struct rte_mbuf **pkts, uint16_t n)
+{
+    struct env_dpdk *e = dpdk(env);
+    const struct env_peer *p = &e->peer[peer];
+    for (uint16_t i = 0; i < n; i++) {
+        struct rte_mbuf *pkt = pkts[i];
+        uint32_t frame_bytes = pkt->pkt_len;
+        wire_write((uint8_t *)rte_pktmbuf_prepend(pkt, WIRE_BYTES), &p->headers, frame_bytes);
+        if (unlikely(e->udp_offload))
+            udp_checksum_offload(pkt);
+        else if (unlikely(e->udp_checksum))
+            udp_checksum_software(pkt);
+    }
+    uint16_t sent = rte_eth_tx_burst(p->tx.port, p->tx.queue, pkts, n);
+    if (unlikely(sent < n)) {
+        e->counters[COUNT_drop_tx_full] += (uint64_t)(n - sent);
+        rte_pktmbuf_free_bulk(pkts + sent, (unsigned)(n - sent));
+    }
+}
+
+static uint64_t dpdk_now(struct env *env)
+{
+    (void)env;
+    return clock_now_ns();
+}
+
+const struct env_ops env_dpdk_ops = {dpdk_rx, dpdk_tx, dpdk_now};

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Pools, environments and the life of ports; the kinds of devices stand in fabric_<device>.c. */
+#include "fabric_device.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_lcore.h>
+
+#include "clock.h"
+#include "eal.h"
+
+#define POOL_BASE_PKTS     8192  /* what a stack stores, receives and caches */
+#define POOL_PEER_PKTS     4096  /* a peer's window: messages kept, heads and bodies in flight */
+#define POOL_PKTS_MAX      32768 /* by default: memory is finite too */
+#define POOL_CACHE_PKTS    256
+#define POOL_OVERHEAD      512         /* per packet: mbuf, pool header, alignment, its ring */
+#define FABRIC_SLACK_BYTES (24u << 20) /* ports, rings, descriptors, EAL itself */
+#define PKT_BYTES_MIN      2048        /* what drivers expect of a receive buffer */
+#define MTU_DEFAULT        1500
+#define MTU_MAX            (UINT16_MAX - RTE_PKTMBUF_HEADROOM - ETHER_BYTES)
+#define QUEUE_SLOTS        1024
+#define LAYERS_BYTES       (FRAME_BYTES + RECORD_BYTES + MSG_HEADROOM_MAX)
+
+static const struct fabric_device_ops *const devices[] = {&fabric_ring};
+
+const char *fabric_device_name(uint32_t index)
+{
+    return index < RTE_DIM(devices) ? devices[index]->name : NULL;
+}
+
+const char *fabric_device_text(uint32_t index)
+{
+    return index < RTE_DIM(devices) ? devices[index]->text : NULL;
+}
+
+int fabric_refuse(struct fabric *f, int error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(f->why, f->why_size, format, args);
+    va_end(args);
+    return -error;
+}
+
+/* ---- ports ----------------------------------------------------------------------------------- */
+
+static int no_memory(struct fabric *f)
+{
+    return fabric_refuse(f, ENOMEM, "out of memory for the fabric");
+}
+
+int fabric_add_port(struct fabric *f, uint16_t port, bool ours)
+{
+    struct fabric_port *ports = realloc(f->port, (f->ports + 1u) * sizeof f->port[0]);
+    if (ports == NULL)
+        return no_memory(f);
+    f->port = ports;
+    f->port[f->ports++] = (struct fabric_port){port, ours};
+    return 0;
+}
+
+int fabric_vdev(struct fabric *f, const char *driver, const char *label, const char *args,
+                uint16_t *port)
+{
+    char name[RTE_ETH_NAME_MAX_LEN];
+    snprintf(name, sizeof name, "%s_%u_%s", driver, f->generation, label);
+    int err = rte_eal_hotplug_add("vdev", name, args);
+    if (err == 0)
+        err = rte_eth_dev_get_port_by_name(name, port);
+    if (err != 0)
+        return fabric_refuse(f, -err, "device %s: %s(%s) does not open: %s", f->conf.device, name,
+                             args, strerror(-err));
+    return fabric_add_port(f, *port, true);
+}
+
+struct rte_ring *fabric_add_ring(struct fabric *f, uint16_t from, uint16_t to, uint32_t slots)
+{
+    char name[RTE_RING_NAMESIZE];
+    struct rte_ring **rings = realloc(f->ring, (f->rings + 1u) * sizeof f->ring[0]);
+    if (rings == NULL)
+        return NULL;
+    f->ring = rings;
+    snprintf(name, sizeof name, "up%u_%u_%u", f->generation, from, to);
+    struct rte_ring *r =
+        rte_ring_create(name, slots, (int)rte_socket_id(), RING_F_SP_ENQ | RING_F_SC_DEQ);
+    if (r != NULL)
+        f->ring[f->rings++] = r;
+    return r;
+}
+
+static int setup_queues(uint16_t port, uint16_t rx_queues, uint16_t tx_queues,
+                        struct rte_mempool *pool)
+{
+    uint16_t rx_slots = QUEUE_SLOTS, tx_slots = QUEUE_SLOTS;
+    int err = rte_eth_dev_adjust_nb_rx_tx_desc(port, &rx_slots, &tx_slots);
+    unsigned socket = (unsigned)rte_eth_dev_socket_id(port);
+    for (uint16_t q = 0; q < rx_queues && err == 0; q++)
+        err = rte_eth_rx_queue_setup(port, q, rx_slots, socket, NULL, pool);
+    for (uint16_t q = 0; q < tx_queues && err == 0; q++)
+        err = rte_eth_tx_queue_setup(port, q, tx_slots, socket, NULL);
+    return err;
+}
+
+int fabric_port_start(struct fabric *f, uint16_t port, uint16_t rx_queues, uint16_t tx_queues,
+                      struct rte_mempool *pool)
+{
+    struct rte_eth_dev_info info;
+    struct rte_eth_conf conf = {0};
+    int err = rte_eth_dev_info_get(port, &info);
+    if (err != 0)
+        return fabric_refuse(f, -err, "device %s: port %u tells nothing of itself: %s",
+                             f->conf.device, port, strerror(-err));
+    if (rx_queues > info.max_rx_queues || tx_queues > info.max_tx_queues)
+        return fabric_refuse(f, EINVAL,
+                             "device %s: port %u has %u receive and %u transmit queues, "
+                             "%u and %u are needed: lower job.n",
+                             f->conf.device, port, info.max_rx_queues, info.max_tx_queues,
+                             rx_queues, tx_queues);
+    uint64_t want = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+    if (f->device->offloads)
+        want |= RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+    conf.txmode.offloads = info.tx_offload_capa & want;
+    if (f->device->offloads)
+        conf.rxmode.offloads = info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+    err = rte_eth_dev_configure(port, rx_queues, tx_queues, &conf);
+    if (err == 0)
+        err = setup_queues(port, rx_queues, tx_queues, pool);
+    if (err == 0 && f->conf.mtu > MTU_DEFAULT)
+        (void)rte_eth_dev_set_mtu(port, (uint16_t)f->conf.mtu); /* most virtual ones have none */
+    if (err == 0)
+        err = rte_eth_dev_start(port);
+    if (err != 0)
+        return fabric_refuse(f, -err, "device %s: port %u does not start: %s", f->conf.device, port,
+                             strerror(-err));
+    return 0;
+}
+
+static bool port_has(uint16_t port, uint64_t tx_offloads)
+{
+    struct rte_eth_dev_info info;
+    return rte_eth_dev_info_get(port, &info) == 0 &&
+           (info.tx_offload_capa & tx_offloads) == tx_offloads;
+}
+
+int fabric_add_source(struct fabric_proc *p, uint16_t port, uint16_t queue)
+{
+    struct env_dpdk *e = p->env;
+    struct env_queue *s = realloc(e->source, (e->sources + 1u) * sizeof e->source[0]);
+    if (s == NULL)
+        return -ENOMEM;
+    e->source = s;
+    e->source[e->sources++] = (struct env_queue){port, queue};
+    return 0;
+}
+
+int fabric_single_port(struct fabric *f, struct fabric_proc *p, uint16_t port)
+{
+    int err = fabric_port_start(f, port, 1, 1, p->rx_pool);
+    for (uint16_t q = 0; q < f->conf.n; q++)
+        p->env->peer[q].tx = (struct env_queue){port, 0};
+    return err != 0 ? err : fabric_add_source(p, port, 0);
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static uint32_t pool_pkts(const struct fabric_conf *c)
+{
+    uint32_t pkts = POOL_BASE_PKTS + (c->n - 1u) * POOL_PEER_PKTS;
+    if (c->pool_pkts != 0)
+        return c->pool_pkts;
+    return pkts < POOL_PKTS_MAX ? pkts : POOL_PKTS_MAX;
+}
+
+static uint32_t pkt_bytes(uint32_t mtu)
+{
+    uint32_t bytes = RTE_ALIGN_CEIL(mtu + ETHER_BYTES, RTE_CACHE_LINE_SIZE);
+    return bytes > PKT_BYTES_MIN ? bytes : PKT_BYTES_MIN;
+}
+
+uint64_t fabric_memory_wanted(const struct fabric_conf *c)
+{
+    uint64_t pkt = pkt_bytes(c->mtu != 0 ? c->mtu : MTU_DEFAULT) + POOL_OVERHEAD;
+    return c->selves * pool_pkts(c) * pkt + FABRIC_SLACK_BYTES;
+}
+
+static const struct fabric_device_ops *device_find(const char *name)
+{
+    for (size_t i = 0; i < RTE_DIM(devices); i++)
+        if (strcmp(devices[i]->name, name) == 0)
+            return devices[i];
+    return NULL;
+}
+
+static int check(struct fabric *f)
+{
+    struct fabric_conf *c = &f->conf;
+    if (c->n < 1 || c->n > PROCS_MAX)
+        return fabric_refuse(f, EINVAL, "n = %u: a process set has 1 to %d processes", c->n,
+                             PROCS_MAX);
+    if (c->selves < 1 || c->selves > c->n)
+        return fabric_refuse(f, EINVAL, "%u of %u processes live here: name 1 to %u", c->selves,
+                             c->n, c->n);
+    for (uint16_t i = 0; i < c->selves; i++)
+        if (c->self[i] >= c->n)
+            return fabric_refuse(f, EINVAL, "rank %u is outside of the %u processes", c->self[i],
+                                 c->n);
+    f->device = c->device != NULL ? device_find(c->device) : NULL;
+    if (f->device == NULL)
+        return fabric_refuse(f, EINVAL, "no device is called %s: `upon list devices` names them",
+                             c->device != NULL ? c->device : "(nothing)");
+    int err = f->device->check != NULL ? f->device->check(f) : 0;
+    if (err != 0)
+        return err;
+    if (c->mtu == 0)
+        c->mtu = MTU_DEFAULT;
+    uint32_t least = IPV4_BYTES + UDP_BYTES + LAYERS_BYTES + c->msg_bytes;
+    if (c->mtu < least || c->mtu > MTU_MAX)
+        return fabric_refuse(f, EINVAL,
+                             "mtu = %u: messages of %u bytes need %u, and %d is the "
+                             "most: set job.mtu or lower job.size",
+                             c->mtu, c->msg_bytes, least, MTU_MAX);
+    f->frame_bytes_max = c->mtu - IPV4_BYTES - UDP_BYTES;
+    return 0;
+}
+
+static int allocate(struct fabric *f)
+{
+    f->addr = calloc(f->conf.n, sizeof f->addr[0]);
+    f->proc = calloc(f->conf.selves, sizeof f->proc[0]);
+    if (f->addr == NULL || f->proc == NULL)
+        return no_memory(f);
+    for (uint16_t q = 0; q < f->conf.n; q++)
+        f->addr[q] = f->conf.addr != NULL ? f->conf.addr[q] : wire_addr_default(q);
+    for (uint16_t i = 0; i < f->conf.selves; i++) {
+        struct fabric_proc *p = &f->proc[i];
+        p->rank = f->conf.self[i];
+        p->env = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof *p->env);
+        if (p->env == NULL)
+            return no_memory(f);
+        memset(p->env, 0, sizeof *p->env);
+        p->env->peer = calloc(f->conf.n, sizeof p->env->peer[0]);
+        if (p->env->peer == NULL)
+            return no_memory(f);
+    }
+    return 0;
+}
+
+static struct rte_mempool *make_pool(struct fabric *f, const char *what, uint16_t rank,
+                                     uint32_t pkts)
+{
+    char name[RTE_MEMPOOL_NAMESIZE];
+    snprintf(name, sizeof name, "%s%u_p%u", what, f->generation, rank);
+    uint32_t cache = pkts / 8 < POOL_CACHE_PKTS ? pkts / 8 : POOL_CACHE_PKTS;
+    struct rte_mempool *pool = eal_pool(name, pkts, cache, pkt_bytes(f->conf.mtu));
+    if (pool == NULL)
+        fabric_refuse(f, rte_errno,
+                      "p%u: no memory for %u packets of %u bytes (%s): free hugepages "
+                      "or lower job.pool or job.mtu",
+                      rank, pkts, pkt_bytes(f->conf.mtu), rte_strerror(rte_errno));
+    return pool;
+}
+
+static int make_pools(struct fabric *f)
+{
+    for (uint16_t i = 0; i < f->conf.selves; i++) {
+        struct fabric_proc *p = &f->proc[i];
+        p->pool = p->rx_pool = make_pool(f, "pkt", p->rank, pool_pkts(&f->conf));
+        if (p->pool != NULL && f->device->rx_pool_pkts != 0)
+            p->rx_pool = make_pool(f, "rx", p->rank, f->device->rx_pool_pkts);
+        if (p->pool == NULL || p->rx_pool == NULL)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static void fill_env(struct fabric *f, struct fabric_proc *p)
+{
+    struct env_dpdk *e = p->env;
+    const uint64_t checksums = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+    e->env = (struct env){.ops = &env_dpdk_ops,
+                          .pool = p->pool,
+                          .counters = e->counters,
+                          .frame_bytes_max = f->frame_bytes_max,
+                          .multi_seg = true};
+    e->self = wire_self_of(&f->addr[p->rank]);
+    for (uint16_t i = 0; i < f->ports; i++)
+        e->env.multi_seg &= port_has(f->port[i].id, RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
+    e->udp_offload = f->device->offloads && f->ports > 0 && port_has(f->port[0].id, checksums);
+    e->udp_checksum = f->conf.checksum && !e->udp_offload;
+    for (uint16_t q = 0; q < f->conf.n; q++)
+        wire_template_init(&e->peer[q].headers, &f->addr[p->rank], &f->addr[q]);
+}
+
+int fabric_open(struct fabric **out, const struct fabric_conf *conf, char *why, size_t why_size)
+{
+    static uint32_t generation;
+    struct fabric *f = calloc(1, sizeof *f);
+    *out = NULL;
+    if (f == NULL)
+        return -ENOMEM;
+    *f = (struct fabric){.conf = *conf,
+                         .why = why,
+                         .why_size = why_size,
+                         .generation = generation++};
+    clock_start(0);
+    int err = check(f);
+    if (err == 0)
+        err = allocate(f);
+    if (err == 0)
+        err = make_pools(f);
+    if (err == 0)
+        err = f->device->open(f);
+    if (err != 0) {
+        fabric_close(f);
+        return err;
+    }
+    for (uint16_t i = 0; i < f->conf.selves; i++)
+        fill_env(f, &f->proc[i]);
+    *out = f;
+    return 0;
+}
+
+/* ---- use and closing ------------------------------------------------------------------------- */
+
+struct env *fabric_env(struct fabric *f, uint16_t rank)
+{
+    for (uint16_t i = 0; i < f->conf.selves; i++)
+        if (f->proc[i].rank == rank)
+            return &f->proc[i].env->env;
+    return NULL;
+}
+
+const char *fabric_describe(const struct fabric *f)
+{
+    return f->text;
+}
+
+static uint64_t pool_bytes(const struct rte_mempool *pool)
+{
+    return (uint64_t)pool->size * (pool->header_size + pool->elt_size + pool->trailer_size);
+}
+
+uint64_t fabric_memory_bytes(const struct fabric *f)
+{
+    uint64_t bytes = 0;
+    for (uint16_t i = 0; i < f->conf.selves; i++) {
+        const struct fabric_proc *p = &f->proc[i];
+        bytes += pool_bytes(p->pool) + (p->rx_pool != p->pool ? pool_bytes(p->rx_pool) : 0);
+    }
+    return bytes;
+}
+
+static void close_ports(struct fabric *f)
+{
+    for (uint16_t i = 0; i < f->ports; i++) {
+        struct rte_eth_dev_info info = {0};
+        uint16_t port = f->port[i].id;
+        (void)rte_eth_dev_info_get(port, &info);
+        (void)rte_eth_dev_stop(port);
+        if (!f->port[i].ours || info.device == NULL)
+            (void)rte_eth_dev_close(port);
+        else
+            (void)rte_dev_remove(info.device);
+    }
+}
+
+static void drain_rings(struct fabric *f)
+{
+    void *pkt;
+    for (uint32_t i = 0; i < f->rings; i++) {
+        while (rte_ring_dequeue(f->ring[i], &pkt) == 0)
+            rte_pktmbuf_free(pkt);
+        rte_ring_free(f->ring[i]);
+    }
+}
+
+static uint32_t free_pool(struct rte_mempool *pool)
+{
+    if (pool == NULL)
+        return 0;
+    uint32_t missing = rte_mempool_in_use_count(pool);
+    rte_mempool_free(pool);
+    return missing;
+}
+
+uint32_t fabric_close(struct fabric *f)
+{
+    uint32_t leak = 0;
+    close_ports(f);
+    drain_rings(f);
+    for (uint16_t i = 0; f->proc != NULL && i < f->conf.selves; i++) {
+        struct fabric_proc *p = &f->proc[i];
+        if (p->rx_pool != p->pool)
+            leak += free_pool(p->rx_pool);
+        leak += free_pool(p->pool);
+        if (p->env != NULL) {
+            free(p->env->peer);
+            free(p->env->source);
+        }
+        free(p->env);
+    }
+    free(f->port);
+    free(f->ring);
+    free(f->proc);
+    free(f->addr);
+    free(f);
+    return leak;
+}

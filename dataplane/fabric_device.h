@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Between fabric.c, which makes pools and environments, and the kinds of devices, which make ports
+ * and say what queue leads where. Nobody else includes this.
+ */
+#ifndef UPON_FABRIC_DEVICE_H
+#define UPON_FABRIC_DEVICE_H
+
+#include "env_dpdk.h"
+#include "fabric.h"
+
+#include <rte_ring.h>
+
+/* A process of this OS process. */
+struct fabric_proc {
+    struct env_dpdk *env;
+    struct rte_mempool *pool;    /* of what it sends, and of what its port receives */
+    struct rte_mempool *rx_pool; /* the same, unless the device wants another */
+    uint16_t rank;
+};
+
+struct fabric_port {
+    uint16_t id;
+    bool ours; /* made here, so removed here */
+};
+
+struct fabric_device_ops;
+
+struct fabric {
+    struct fabric_conf conf;
+    const struct fabric_device_ops *device;
+    struct fabric_addr *addr; /* n of them */
+    struct fabric_proc *proc; /* selves of them */
+    struct fabric_port *port; /* ports of them */
+    struct rte_ring **ring;   /* rings of them */
+    uint32_t rings;
+    uint16_t ports;
+    uint32_t frame_bytes_max;
+    uint32_t generation; /* tells the names of one fabric's objects from another's */
+    char text[256];
+    char *why;
+    size_t why_size;
+};
+
+struct fabric_device_ops {
+    const char *name;
+    const char *text;
+    /* Check what can be checked, fill in the MTU. */
+    int (*check)(struct fabric *f);
+    /* Make ports; say in every environment what it receives from and sends to. */
+    int (*open)(struct fabric *f);
+    bool offloads;         /* ask the port for checksums */
+    uint32_t rx_pool_pkts; /* an own pool for receiving, of so many packets; 0: none */
+};
+
+extern const struct fabric_device_ops fabric_ring;
+
+/* Say why, and return −error. */
+int fabric_refuse(struct fabric *f, int error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Make a port of a virtual device, "<driver>_<generation>_<label>". */
+int fabric_vdev(struct fabric *f, const char *driver, const char *label, const char *args,
+                uint16_t *port);
+
+/* Remember a port, to be closed with the fabric. */
+int fabric_add_port(struct fabric *f, uint16_t port, bool ours);
+
+/* A ring for packets between two threads, to be drained and freed with the fabric; or NULL. */
+struct rte_ring *fabric_add_ring(struct fabric *f, uint16_t from, uint16_t to, uint32_t slots);
+
+/* Configure queues and start; the MTU is set where the port lets it be. */
+int fabric_port_start(struct fabric *f, uint16_t port, uint16_t rx_queues, uint16_t tx_queues,
+                      struct rte_mempool *pool);
+
+/* Receive `p`'s frames from this queue as well. */
+int fabric_add_source(struct fabric_proc *p, uint16_t port, uint16_t queue);
+
+/* The common case: a port for a process, one queue each way. */
+int fabric_single_port(struct fabric *f, struct fabric_proc *p, uint16_t port);
+
+#endif
