@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "disk_sim.h"
+
+#include "log_format.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct disk_sim *sim(struct disk *d)
+{
+    return (struct disk_sim *)d;
+}
+
+static uint8_t *place(struct disk_sim *s, uint32_t slot, uint64_t offset)
+{
+    return s->image + (size_t)slot * s->shape.segment_bytes + offset;
+}
+
+static void sim_write(struct disk *d, uint32_t slot, uint64_t offset, uint32_t buffer,
+                      uint32_t from, uint32_t bytes)
+{
+    struct disk_sim *s = sim(d);
+    struct disk_sim_write *w = &s->write[s->writes++];
+    *w = (struct disk_sim_write){malloc(bytes), offset, slot, buffer, bytes};
+    if (w->data == NULL)
+        abort();
+    memcpy(w->data, d->buffers + (size_t)buffer * d->buffer_bytes + from, bytes);
+}
+
+static void sim_submit(struct disk *d)
+{
+    (void)d;
+}
+
+static uint32_t sim_reap(struct disk *d, struct disk_done *done, uint32_t n)
+{
+    struct disk_sim *s = sim(d);
+    uint32_t got = s->dones < n ? s->dones : n;
+    memcpy(done, s->done, got * sizeof done[0]);
+    s->dones -= got;
+    memmove(s->done, s->done + got, s->dones * sizeof done[0]);
+    return got;
+}
+
+static int64_t sim_read(struct disk *d, uint32_t slot, uint64_t offset, void *to, uint32_t bytes)
+{
+    memcpy(to, place(sim(d), slot, offset), bytes);
+    return bytes;
+}
+
+static int sim_write_super(struct disk *d, const void *block)
+{
+    struct disk_sim *s = sim(d);
+    for (int copy = 0; copy < 2; copy++) {
+        if (s->super_crash == copy)
+            s->crashed = true;
+        if (s->crashed)
+            return -EIO;
+        memcpy(s->super + copy * LOG_BLOCK_BYTES, block, LOG_BLOCK_BYTES);
+    }
+    return 0;
+}
+
+static int sim_read_super(struct disk *d, int copy, void *block)
+{
+    memcpy(block, sim(d)->super + copy * LOG_BLOCK_BYTES, LOG_BLOCK_BYTES);
+    return 0;
+}
+
+static void sim_close(struct disk *d)
+{
+    disk_sim_free(sim(d));
+}
+
+static const struct disk_ops sim_ops = {
+    .write = sim_write,
+    .submit = sim_submit,
+    .reap = sim_reap,
+    .read = sim_read,
+    .write_super = sim_write_super,
+    .read_super = sim_read_super,
+    .close = sim_close,
+};
+
+struct disk_sim *disk_sim_new(struct log_shape shape, uint32_t buffers, uint32_t buffer_bytes)
+{
+    struct disk_sim *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return NULL;
+    *s = (struct disk_sim){.disk = {&sim_ops, NULL, buffers, buffer_bytes},
+                           .shape = shape,
+                           .super_crash = -1};
+    s->disk.buffers = calloc(buffers, buffer_bytes);
+    s->image = calloc(shape.slots, shape.segment_bytes);
+    s->super = calloc(2, LOG_BLOCK_BYTES);
+    s->write = calloc(buffers, sizeof s->write[0]);
+    if (s->disk.buffers == NULL || s->image == NULL || s->super == NULL || s->write == NULL) {
+        disk_sim_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+static void drop_writes(struct disk_sim *s)
+{
+    for (uint32_t k = 0; k < s->writes; k++)
+        free(s->write[k].data);
+    s->writes = s->dones = 0;
+}
+
+void disk_sim_free(struct disk_sim *s)
+{
+    if (s->write != NULL)
+        drop_writes(s);
+    free(s->disk.buffers);
+    free(s->image);
+    free(s->super);
+    free(s->write);
+    free(s);
+}
+
+static void apply(struct disk_sim *s, const struct disk_sim_write *w, bool (*keep)(void *ctx),
+                  void *ctx)
+{
+    for (uint32_t at = 0; at < w->bytes; at += LOG_SECTOR_BYTES)
+        if (keep == NULL || keep(ctx))
+            memcpy(place(s, w->slot, w->offset + at), w->data + at, LOG_SECTOR_BYTES);
+}
+
+void disk_sim_finish(struct disk_sim *s, uint32_t k, enum disk_sim_fate fate,
+                     bool (*keep)(void *ctx), void *ctx)
+{
+    struct disk_sim_write w = s->write[k];
+    int32_t result = (int32_t)w.bytes;
+    switch (fate) {
+    case DISK_KEEPS:
+        apply(s, &w, NULL, NULL);
+        break;
+    case DISK_LOSES:
+        break;
+    case DISK_MISDIRECTS:
+        w.offset = w.offset == LOG_BLOCK_BYTES ? 2 * LOG_BLOCK_BYTES : LOG_BLOCK_BYTES;
+        if (w.offset + w.bytes > s->shape.segment_bytes)
+            w.bytes = (uint32_t)(s->shape.segment_bytes - w.offset);
+        apply(s, &w, NULL, NULL);
+        break;
+    case DISK_FAILS:
+        apply(s, &w, keep, ctx);
+        result = -EIO;
+        break;
+    case DISK_SHORT:
+        w.bytes = LOG_BLOCK_BYTES;
+        apply(s, &w, NULL, NULL);
+        result = LOG_BLOCK_BYTES;
+        break;
+    }
+    free(w.data);
+    s->writes--;
+    memmove(s->write + k, s->write + k + 1, (s->writes - k) * sizeof s->write[0]);
+    s->done[s->dones++] = (struct disk_done){w.buffer, result};
+}
+
+void disk_sim_crash(struct disk_sim *s, bool (*keep)(void *ctx), void *ctx)
+{
+    for (uint32_t k = 0; k < s->writes; k++)
+        apply(s, &s->write[k], keep, ctx);
+    drop_writes(s);
+    s->crashed = false;
+    s->super_crash = -1;
+}
+
+void disk_sim_flip(struct disk_sim *s, uint32_t slot, uint64_t byte, unsigned bit)
+{
+    *place(s, slot, byte) ^= (uint8_t)(1u << bit);
+}

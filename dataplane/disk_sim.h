@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A disk in memory, under an adversary: it holds what is under way until it is told to finish it,
+ * and a crash leaves any legal state of it: every sector of every unfinished write is there or not,
+ * each by itself. Beyond what is legal it can lie, and damage what it holds.
+ */
+#ifndef UPON_DISK_SIM_H
+#define UPON_DISK_SIM_H
+
+#include "disk.h"
+#include "log.h"
+
+struct disk_sim_write {
+    uint8_t *data;
+    uint64_t offset;
+    uint32_t slot;
+    uint32_t buffer;
+    uint32_t bytes;
+};
+
+/* What becomes of a write when it finishes. */
+enum disk_sim_fate {
+    DISK_KEEPS,      /* durable, and said so */
+    DISK_LOSES,      /* said to be durable, and is not */
+    DISK_MISDIRECTS, /* durable in another place: the slot's first block after the header */
+    DISK_FAILS,      /* −EIO; any of its sectors may be there */
+    DISK_SHORT,      /* only its first block is there, and said so */
+};
+
+struct disk_sim {
+    struct disk disk;
+    struct log_shape shape;
+    uint8_t *image;               /* slots × segment_bytes: what is on the medium */
+    uint8_t *super;               /* two blocks */
+    struct disk_sim_write *write; /* under way, in order of submission */
+    uint32_t writes;
+    struct disk_done done[64]; /* finished, not yet reaped */
+    uint32_t dones;
+    int super_crash; /* a crash after so many copies of the next super write; negative: none */
+    bool crashed;    /* it came: nothing is written any more */
+};
+
+/* A zero-filled disk with `buffers` of `buffer_bytes`. NULL: out of memory. */
+struct disk_sim *disk_sim_new(struct log_shape shape, uint32_t buffers, uint32_t buffer_bytes);
+void disk_sim_free(struct disk_sim *d);
+
+/* Finish the k-th write under way. `keep(ctx)` chooses sectors where the fate leaves a choice. */
+void disk_sim_finish(struct disk_sim *d, uint32_t k, enum disk_sim_fate fate,
+                     bool (*keep)(void *ctx), void *ctx);
+
+/* The process crashed: each sector of each write under way is kept or not; the disk is as new. */
+void disk_sim_crash(struct disk_sim *d, bool (*keep)(void *ctx), void *ctx);
+
+/* Flip a bit of the medium. */
+void disk_sim_flip(struct disk_sim *d, uint32_t slot, uint64_t byte, unsigned bit);
+
+#endif

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "disk_uring.h"
+
+#include "log_format.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SLOTS_MAX 4096
+
+struct disk_uring {
+    struct disk disk;
+    struct io_uring ring;
+    bool ring_up;
+    int super;
+    uint32_t slots;
+    int fd[]; /* of each segment file; registered under the same index */
+};
+
+static int refuse(char *why, size_t size, int err, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static int refuse(char *why, size_t size, int err, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(why, size, format, args);
+    va_end(args);
+    return err;
+}
+
+static void slot_path(char *path, size_t size, const char *dir, uint32_t slot)
+{
+    snprintf(path, size, "%s/seg-%04u", dir, slot);
+}
+
+/* ---- creating -------------------------------------------------------------------------------- */
+
+static int write_zeros(int fd, uint64_t bytes)
+{
+    const size_t chunk = 1 << 20;
+    void *zeros = aligned_alloc(LOG_BLOCK_BYTES, chunk);
+    if (zeros == NULL)
+        return -ENOMEM;
+    memset(zeros, 0, chunk);
+    int err = 0;
+    for (uint64_t at = 0; at < bytes && err == 0;) {
+        size_t part = bytes - at < chunk ? (size_t)(bytes - at) : chunk;
+        ssize_t n = pwrite(fd, zeros, part, (off_t)at);
+        if (n < 0 && errno != EINTR)
+            err = -errno;
+        else if (n > 0)
+            at += (uint64_t)n;
+    }
+    free(zeros);
+    return err == 0 && fsync(fd) != 0 ? -errno : err;
+}
+
+static int create_file(const char *path, uint64_t bytes)
+{
+    int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    int err = write_zeros(fd, bytes);
+    if (close(fd) != 0 && err == 0)
+        err = -errno;
+    if (err != 0)
+        unlink(path);
+    return err;
+}
+
+static void remove_files(const char *dir, uint32_t slots)
+{
+    char path[4096];
+    for (uint32_t i = 0; i < slots; i++) {
+        slot_path(path, sizeof path, dir, i);
+        unlink(path);
+    }
+    snprintf(path, sizeof path, "%s/super", dir);
+    unlink(path);
+}
+
+int disk_uring_create(const struct disk_uring_conf *conf, char *why, size_t why_size)
+{
+    char path[4096];
+    if (conf->shape.slots < 2 || conf->shape.slots > SLOTS_MAX ||
+        conf->shape.segment_bytes % LOG_BLOCK_BYTES != 0)
+        return refuse(why, why_size, -EINVAL, "%s: a log has 2 to %d segments of whole blocks",
+                      conf->dir, SLOTS_MAX);
+    if (mkdir(conf->dir, 0700) != 0 && errno != EEXIST)
+        return refuse(why, why_size, -errno, "%s: cannot be made: %s", conf->dir, strerror(errno));
+    int err = 0;
+    uint32_t made = 0;
+    snprintf(path, sizeof path, "%s/super", conf->dir);
+    err = create_file(path, 2 * LOG_BLOCK_BYTES);
+    if (err != 0)
+        return refuse(why, why_size, err, "%s: %s", path,
+                      err == -EEXIST ? "there is a log already" : strerror(-err));
+    for (; made < conf->shape.slots && err == 0; made++) {
+        slot_path(path, sizeof path, conf->dir, made);
+        err = create_file(path, conf->shape.segment_bytes);
+    }
+    int dir = open(conf->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (err == 0 && (dir < 0 || fsync(dir) != 0))
+        err = -errno;
+    if (dir >= 0)
+        close(dir);
+    if (err != 0) {
+        remove_files(conf->dir, made);
+        return refuse(why, why_size, err, "%s: cannot be written: %s", path, strerror(-err));
+    }
+    return 0;
+}
+
+/* ---- the operations -------------------------------------------------------------------------- */
+
+static void uring_write(struct disk *d, uint32_t slot, uint64_t offset, uint32_t buffer,
+                        uint32_t from, uint32_t bytes)
+{
+    struct disk_uring *u = (struct disk_uring *)d;
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring); /* one a buffer: there always is one */
+    io_uring_prep_write_fixed(sqe, (int)slot, d->buffers + (size_t)buffer * d->buffer_bytes + from,
+                              bytes, offset, 0);
+    sqe->flags |= IOSQE_FIXED_FILE;
+    io_uring_sqe_set_data64(sqe, buffer);
+}
+
+static void uring_submit(struct disk *d)
+{
+    io_uring_submit(&((struct disk_uring *)d)->ring);
+}
+
+static uint32_t uring_reap(struct disk *d, struct disk_done *done, uint32_t n)
+{
+    struct disk_uring *u = (struct disk_uring *)d;
+    struct io_uring_cqe *cqe[64];
+    unsigned got = io_uring_peek_batch_cqe(&u->ring, cqe, n < 64 ? n : 64);
+    for (unsigned i = 0; i < got; i++)
+        done[i] = (struct disk_done){(uint32_t)cqe[i]->user_data, cqe[i]->res};
+    io_uring_cq_advance(&u->ring, got);
+    return got;
+}
+
+static int64_t read_all(int fd, void *to, uint32_t bytes, uint64_t offset)
+{
+    uint32_t at = 0;
+    while (at < bytes) {
+        ssize_t n = pread(fd, (uint8_t *)to + at, bytes - at, (off_t)(offset + at));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            break;
+        at += (uint32_t)n;
+    }
+    return at;
+}
+
+static int64_t uring_read(struct disk *d, uint32_t slot, uint64_t offset, void *to, uint32_t bytes)
+{
+    return read_all(((struct disk_uring *)d)->fd[slot], to, bytes, offset);
+}
+
+static int uring_write_super(struct disk *d, const void *block)
+{
+    struct disk_uring *u = (struct disk_uring *)d;
+    for (int copy = 0; copy < 2; copy++) {
+        ssize_t n = pwrite(u->super, block, LOG_BLOCK_BYTES, copy * LOG_BLOCK_BYTES);
+        if (n != LOG_BLOCK_BYTES)
+            return n < 0 ? -errno : -EIO;
+    }
+    return 0;
+}
+
+static int uring_read_super(struct disk *d, int copy, void *block)
+{
+    struct disk_uring *u = (struct disk_uring *)d;
+    int64_t n = read_all(u->super, block, LOG_BLOCK_BYTES, (uint64_t)copy * LOG_BLOCK_BYTES);
+    return n == LOG_BLOCK_BYTES ? 0 : n < 0 ? (int)n : -EIO;
+}
+
+static void uring_close(struct disk *d)
+{
+    struct disk_uring *u = (struct disk_uring *)d;
+    if (u->ring_up)
+        io_uring_queue_exit(&u->ring); /* waits for what is under way */
+    for (uint32_t i = 0; i < u->slots; i++)
+        if (u->fd[i] >= 0)
+            close(u->fd[i]);
+    if (u->super >= 0)
+        close(u->super);
+    free(d->buffers);
+    free(u);
+}
+
+static const struct disk_ops uring_ops = {
+    .write = uring_write,
+    .submit = uring_submit,
+    .reap = uring_reap,
+    .read = uring_read,
+    .write_super = uring_write_super,
+    .read_super = uring_read_super,
+    .close = uring_close,
+};
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+int disk_uring_shape(const char *dir, struct log_shape *shape, char *why, size_t why_size)
+{
+    char path[4096];
+    struct stat st;
+    *shape = (struct log_shape){0, 0};
+    for (;; shape->slots++) {
+        slot_path(path, sizeof path, dir, shape->slots);
+        if (stat(path, &st) != 0)
+            break;
+        if (shape->slots == 0)
+            shape->segment_bytes = (uint32_t)st.st_size;
+        else if ((uint32_t)st.st_size != shape->segment_bytes)
+            return refuse(why, why_size, -EILSEQ, "%s: of another size than its neighbours", path);
+    }
+    if (shape->slots == 0)
+        return refuse(why, why_size, -ENOENT, "%s: holds no log: %s", dir, strerror(errno));
+    return 0;
+}
+
+/* O_DIRECT that some file systems accept and ignore: then a misaligned read would work. */
+static bool is_direct(int fd)
+{
+    uint8_t *buffer = aligned_alloc(LOG_BLOCK_BYTES, 2 * LOG_BLOCK_BYTES);
+    bool direct = buffer != NULL && pread(fd, buffer + 1, 100, 1) < 0 && errno == EINVAL;
+    free(buffer);
+    return direct;
+}
+
+static int open_file(const char *path, bool read_only)
+{
+    int fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_DIRECT | O_DSYNC | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+static int open_files(struct disk_uring *u, const struct disk_uring_conf *conf, bool read_only,
+                      char *why, size_t why_size)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/super", conf->dir);
+    u->super = open_file(path, read_only);
+    if (u->super < 0)
+        return refuse(why, why_size, u->super, "%s: %s", path,
+                      u->super == -EINVAL ? "its file system has no direct I/O; choose another"
+                                          : strerror(-u->super));
+    if (flock(u->super, (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0)
+        return refuse(why, why_size, -EBUSY, "%s: another process has this log open", conf->dir);
+    if (!is_direct(u->super))
+        return refuse(why, why_size, -ENOTSUP,
+                      "%s: its file system only pretends to do direct I/O; choose another",
+                      conf->dir);
+    for (uint32_t i = 0; i < u->slots; i++) {
+        slot_path(path, sizeof path, conf->dir, i);
+        u->fd[i] = open_file(path, read_only);
+        if (u->fd[i] < 0)
+            return refuse(why, why_size, u->fd[i], "%s: %s", path, strerror(-u->fd[i]));
+    }
+    return 0;
+}
+
+static int start_ring(struct disk_uring *u, const struct disk_uring_conf *conf, char *why,
+                      size_t why_size)
+{
+    struct io_uring_params params = {.flags = conf->sqpoll ? IORING_SETUP_SQPOLL : 0,
+                                     .sq_thread_idle = 1000};
+    int err = io_uring_queue_init_params(2 * conf->buffers, &u->ring, &params);
+    if (err != 0)
+        return refuse(why, why_size, err, "io_uring: %s; see kernel.io_uring_disabled",
+                      strerror(-err));
+    u->ring_up = true;
+    size_t bytes = (size_t)conf->buffers * conf->buffer_bytes;
+    u->disk.buffers = aligned_alloc(LOG_BLOCK_BYTES, bytes);
+    if (u->disk.buffers == NULL)
+        return refuse(why, why_size, -ENOMEM, "no memory for %u log buffers", conf->buffers);
+    memset(u->disk.buffers, 0, bytes);
+    /* One registration: buffer 0 of the ring is the whole area. */
+    struct iovec iov = {u->disk.buffers, bytes};
+    err = io_uring_register_buffers(&u->ring, &iov, 1);
+    if (err == 0)
+        err = io_uring_register_files(&u->ring, u->fd, u->slots);
+    if (err != 0)
+        return refuse(why, why_size, err,
+                      "io_uring: cannot register %zu bytes: %s; raise memlock "
+                      "(ulimit -l)",
+                      bytes, strerror(-err));
+    return 0;
+}
+
+int disk_uring_open(struct disk **d, const struct disk_uring_conf *conf, bool read_only, char *why,
+                    size_t why_size)
+{
+    *d = NULL;
+    if (conf->buffers < 2 || conf->buffers > 64 || conf->buffer_bytes % LOG_BLOCK_BYTES != 0 ||
+        conf->buffer_bytes < 2 * LOG_BLOCK_BYTES)
+        return refuse(why, why_size, -EINVAL, "a log has 2 to 64 buffers of two blocks or more");
+    struct disk_uring *u = calloc(1, sizeof *u + conf->shape.slots * sizeof u->fd[0]);
+    if (u == NULL)
+        return -ENOMEM;
+    u->disk = (struct disk){&uring_ops, NULL, conf->buffers, conf->buffer_bytes};
+    u->slots = conf->shape.slots;
+    u->super = -1;
+    for (uint32_t i = 0; i < u->slots; i++)
+        u->fd[i] = -1;
+    int err = open_files(u, conf, read_only, why, why_size);
+    if (err == 0)
+        err = start_ring(u, conf, why, why_size);
+    if (err != 0) {
+        uring_close(&u->disk);
+        return err;
+    }
+    *d = &u->disk;
+    return 0;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A disk of real files: O_DIRECT, O_DSYNC, io_uring with registered files and buffers. */
+#ifndef UPON_DISK_URING_H
+#define UPON_DISK_URING_H
+
+#include "disk.h"
+#include "log.h"
+
+struct disk_uring_conf {
+    const char *dir; /* of one log: super, seg-0000 … */
+    struct log_shape shape;
+    uint32_t buffers;      /* writes under way, plus one to stage into; 2 to 64 */
+    uint32_t buffer_bytes; /* the largest batch; a multiple of a block */
+    bool sqpoll;           /* let a kernel thread submit: costs a core, saves the system call */
+};
+
+/*
+ * Make the folder with zero-filled segments and an empty super file. Takes as long as writing all
+ * of it does. 0, or −errno with a sentence in `why`; what it began it removes.
+ */
+int disk_uring_create(const struct disk_uring_conf *conf, char *why, size_t why_size);
+
+/*
+ * Open it, for this process alone: a second opener is refused. 0 or −errno with a sentence. The
+ * shape must be what it was created with; log_shape_of() reads it from there.
+ */
+int disk_uring_open(struct disk **d, const struct disk_uring_conf *conf, bool read_only, char *why,
+                    size_t why_size);
+
+/* The shape of the log in a folder, from its files. 0 or −errno with a sentence. */
+int disk_uring_shape(const char *dir, struct log_shape *shape, char *why, size_t why_size);
+
+#endif

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Reading a log back.
+ *
+ * Batches are followed from the oldest live segment on, each naming the one before it. Where the
+ * next one is not good, that place is looked at (`here`), and everything behind it (`later`); the
+ * table below then says, for each combination, what is done. It cuts only what no batch and no
+ * super block shows to have been acknowledged, and it refuses on any sector that no torn write could
+ * have left behind.
+ */
+#include "log_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pkt.h"
+
+enum log_outcome log_judge(enum log_here here, enum log_later later)
+{
+    static const enum log_outcome table[HERES][LATERS] = {
+        /*                LATER_NONE      LATER_UNACKED      LATER_ACKED   LATER_BAD */
+        [HERE_ABSENT] = {LOG_CLEAN, LOG_CUT_UNORDERED, LOG_LOST, LOG_DAMAGED},
+        [HERE_TORN] = {LOG_CUT_TORN, LOG_CUT_TORN, LOG_LOST, LOG_DAMAGED},
+        [HERE_BAD] = {LOG_DAMAGED, LOG_DAMAGED, LOG_DAMAGED, LOG_DAMAGED},
+    };
+    return table[here][later];
+}
+
+struct scan {
+    struct log *log;
+    struct log_report *report;
+    uint8_t *data;    /* of one segment */
+    uint64_t segment; /* whose data it is; UINT64_MAX: none */
+    uint8_t *record;  /* a record put together from its sectors */
+    uint64_t highest; /* batch number seen anywhere */
+};
+
+static int refuse(struct log_report *r, enum log_outcome outcome)
+{
+    r->outcome = outcome;
+    return -EILSEQ;
+}
+
+/* ---- the super block ------------------------------------------------------------------------- */
+
+/* Read a copy. True when it is valid; then its fields are in *w. */
+static bool read_super(struct log *log, int copy, uint8_t *block, struct log_super_wire *w)
+{
+    if (log->disk->ops->read_super(log->disk, copy, block) != 0)
+        return false;
+    memcpy(w, block, sizeof *w);
+    uint64_t found, generation = le64_get(w->generation);
+    return log_sector_state(block, (struct log_id){0, 0}, LOG_SLOT_SUPER, 0, generation, &found) ==
+               SECTOR_GOOD &&
+           le32_get(w->magic) == LOG_MAGIC_SUPER;
+}
+
+static int recover_super(struct log *log, struct log_report *r)
+{
+    struct log_super_wire w[2];
+    uint8_t *block = aligned_alloc(LOG_BLOCK_BYTES, LOG_BLOCK_BYTES);
+    if (block == NULL)
+        return -ENOMEM;
+    bool good[2];
+    for (int copy = 0; copy < 2; copy++)
+        good[copy] = read_super(log, copy, block, &w[copy]);
+    free(block);
+    if (!good[0] && !good[1]) {
+        snprintf(r->why, sizeof r->why,
+                 "super: neither copy is a valid super block; is this the "
+                 "folder of a log? If so, restore it from a backup");
+        return refuse(r, LOG_NO_SUPER);
+    }
+    int take = !good[0] || (good[1] && le64_get(w[1].generation) > le64_get(w[0].generation));
+    r->super_repaired = (uint32_t)(!good[0] + !good[1]);
+    const struct log_super_wire *s = &w[take];
+    struct log_id id = {le32_get(s->cluster), le32_get(s->process)};
+    if (le32_get(s->version) != LOG_VERSION || id.cluster != log->id.cluster ||
+        id.process != log->id.process) {
+        snprintf(r->why, sizeof r->why,
+                 "this is the log of process p%u of cluster %08x, version %u; asked for was p%u of "
+                 "%08x, version %u",
+                 id.process, id.cluster, le32_get(s->version), log->id.process, log->id.cluster,
+                 LOG_VERSION);
+        return refuse(r, LOG_FOREIGN);
+    }
+    log->shape = (struct log_shape){le32_get(s->slots), le32_get(s->segment_bytes)};
+    log->generation = le64_get(s->generation);
+    log->incarnation = le32_get(s->incarnation);
+    log->first_segment = le64_get(s->first_segment);
+    log->first_seq = le64_get(s->first_seq);
+    return 0;
+}
+
+/* ---- segments -------------------------------------------------------------------------------- */
+
+static int load(struct scan *s, uint64_t number)
+{
+    if (s->segment == number)
+        return 0;
+    struct log *log = s->log;
+    uint32_t slot = (uint32_t)(number % log->shape.slots);
+    int64_t got = log->disk->ops->read(log->disk, slot, 0, s->data, log->shape.segment_bytes);
+    if (got != (int64_t)log->shape.segment_bytes) {
+        snprintf(s->report->why, sizeof s->report->why, "segment file %u: %s", slot,
+                 got < 0 ? strerror((int)-got) : "shorter than the super block says");
+        s->segment = UINT64_MAX;
+        return refuse(s->report, LOG_UNREADABLE);
+    }
+    s->segment = number;
+    return 0;
+}
+
+static uint8_t *block_at(const struct scan *s, uint32_t block)
+{
+    return s->data + (size_t)block * LOG_BLOCK_BYTES;
+}
+
+static enum sector_state sector_at(const struct scan *s, uint32_t block, uint32_t sector,
+                                   uint64_t batch, uint64_t *found)
+{
+    return log_sector_state(block_at(s, block) + (size_t)sector * LOG_SECTOR_BYTES, s->log->id,
+                            (uint32_t)(s->segment % s->log->shape.slots),
+                            block * LOG_BLOCK_SECTORS + sector, batch, found);
+}
+
+/* Whether the loaded slot holds the segment that it was loaded for: its header says so. */
+static bool segment_present(const struct scan *s, enum log_here *here)
+{
+    uint64_t found;
+    enum sector_state state = sector_at(s, 0, 0, UINT64_MAX, &found);
+    const struct log_segment_wire *w = (const struct log_segment_wire *)block_at(s, 0);
+    *here = HERE_ABSENT;
+    for (uint32_t i = 0; i < LOG_BLOCK_SECTORS; i++) {
+        uint64_t other;
+        if (sector_at(s, 0, i, UINT64_MAX, &other) == SECTOR_BAD) {
+            *here = HERE_BAD;
+            return false;
+        }
+    }
+    return state == SECTOR_STALE && le32_get(w->magic) == LOG_MAGIC_SEGMENT &&
+           le64_get(w->number) == s->segment;
+}
+
+/* A block whose first sector is not of a new batch: absent, unless another of its sectors is. */
+static enum log_here headless(const struct scan *s, uint32_t block, uint64_t previous)
+{
+    enum log_here here = HERE_ABSENT;
+    for (uint32_t i = 0; i < LOG_BLOCK_SECTORS; i++) {
+        uint64_t number;
+        enum sector_state state = sector_at(s, block, i, UINT64_MAX, &number);
+        if (state == SECTOR_BAD)
+            return HERE_BAD;
+        if (state == SECTOR_STALE && number > previous)
+            here = HERE_TORN;
+    }
+    return here;
+}
+
+/* What stands at a block where the batch after `previous` would: 1 and its header, or 0 and *here. */
+static int batch_at(const struct scan *s, uint32_t block, uint64_t previous,
+                    struct log_batch_wire *w, enum log_here *here)
+{
+    uint32_t end = segment_blocks(&s->log->shape);
+    uint64_t number;
+    *here = HERE_ABSENT;
+    if (block >= end)
+        return 0;
+    enum sector_state state = sector_at(s, block, 0, UINT64_MAX, &number);
+    if (state != SECTOR_STALE || number <= previous) {
+        *here = headless(s, block, previous);
+        return 0;
+    }
+    log_stream_get(block_at(s, block), 0, w, sizeof *w);
+    uint32_t blocks = le32_get(w->blocks);
+    if (le32_get(w->magic) != LOG_MAGIC_BATCH || le64_get(w->number) != number ||
+        le64_get(w->previous) != previous || blocks == 0 || blocks > end - block)
+        return 0; /* of a later batch: `later` will see it */
+    bool torn = false;
+    for (uint32_t i = 0; i < blocks * LOG_BLOCK_SECTORS; i++) {
+        uint64_t found;
+        state = sector_at(s, block + i / LOG_BLOCK_SECTORS, i % LOG_BLOCK_SECTORS, number, &found);
+        if (state == SECTOR_BAD) {
+            *here = HERE_BAD;
+            return 0;
+        }
+        torn |= state != SECTOR_GOOD;
+    }
+    if (torn)
+        *here = HERE_TORN;
+    return !torn;
+}
+
+/* Hand over the records of a good batch. False when its insides contradict each other. */
+static bool batch_records(struct scan *s, uint32_t block, const struct log_batch_wire *w,
+                          log_found_fn *found, void *ctx)
+{
+    uint32_t bytes = le32_get(w->bytes), pos = sizeof *w;
+    uint64_t seq = le64_get(w->first_seq);
+    const uint8_t *from = block_at(s, block);
+    if (bytes > le32_get(w->blocks) * LOG_BLOCK_SECTORS * LOG_DATA_BYTES)
+        return false;
+    for (uint32_t i = 0; i < le32_get(w->records); i++, seq++) {
+        struct log_record_wire r;
+        if (bytes - pos < sizeof r)
+            return false;
+        log_stream_get(from, pos, &r, sizeof r);
+        pos += (uint32_t)sizeof r;
+        uint32_t len = le32_get(r.len);
+        if (len > bytes - pos || le64_get(r.seq) != seq)
+            return false;
+        if (seq >= s->log->first_seq) {
+            s->report->records++;
+            if (found != NULL) {
+                log_stream_get(from, pos, s->record, len);
+                found(ctx, seq, le16_get(r.type), s->record, len);
+            }
+        }
+        pos += len;
+    }
+    return pos == bytes;
+}
+
+/* ---- behind the end -------------------------------------------------------------------------- */
+
+/* Look at one loaded segment from `block` on for batches above `last`. */
+static enum log_later later_in(struct scan *s, uint32_t block, uint64_t last, uint64_t next_seq)
+{
+    enum log_later later = LATER_NONE;
+    for (; block < segment_blocks(&s->log->shape); block++)
+        for (uint32_t i = 0; i < LOG_BLOCK_SECTORS; i++) {
+            uint64_t number;
+            enum sector_state state = sector_at(s, block, i, UINT64_MAX, &number);
+            if (state == SECTOR_BAD)
+                return LATER_BAD;
+            if (state != SECTOR_STALE)
+                continue;
+            if (number > s->highest)
+                s->highest = number;
+            struct log_batch_wire w;
+            log_stream_get(block_at(s, block), 0, &w, sizeof w);
+            if (i != 0 || number <= last || le32_get(w.magic) != LOG_MAGIC_BATCH)
+                continue;
+            s->report->cut_batches++;
+            enum log_later is = le64_get(w.committed) > next_seq ? LATER_ACKED : LATER_UNACKED;
+            if (is > later)
+                later = is;
+        }
+    return later;
+}
+
+/* Everything behind the place where the log seems to end. */
+static int look_behind(struct scan *s, uint64_t segment, uint32_t block, enum log_later *later)
+{
+    struct log *log = s->log;
+    *later = LATER_NONE;
+    for (uint64_t k = segment; k < log->first_segment + log->shape.slots; k++) {
+        int err = load(s, k);
+        if (err != 0)
+            return err;
+        enum log_later is = later_in(s, k == segment ? block : 0, log->previous, log->next_seq);
+        if (is > *later)
+            *later = is;
+    }
+    return 0;
+}
+
+static void explain(struct scan *s, enum log_here here, uint64_t segment, uint32_t block)
+{
+    struct log *log = s->log;
+    struct log_report *r = s->report;
+    uint32_t slot = (uint32_t)(segment % log->shape.slots);
+    uint64_t offset = (uint64_t)block * LOG_BLOCK_BYTES;
+    switch (r->outcome) {
+    case LOG_CUT_TORN:
+    case LOG_CUT_UNORDERED:
+        snprintf(r->why, sizeof r->why,
+                 "segment file %u, offset %" PRIu64 ": a batch %s, and none that was acknowledged "
+                 "follows: cut before record %" PRIu64,
+                 slot, offset, here == HERE_TORN ? "was torn" : "is missing", log->next_seq);
+        break;
+    case LOG_LOST:
+        snprintf(r->why, sizeof r->why,
+                 "segment file %u, offset %" PRIu64 ": record %" PRIu64 " was acknowledged, and is "
+                 "%s: the disk lost a write; restore from a backup",
+                 slot, offset, log->next_seq, here == HERE_TORN ? "torn" : "missing");
+        break;
+    default:
+        snprintf(r->why, sizeof r->why,
+                 "segment file %u, at or behind offset %" PRIu64 ": damaged after record %" PRIu64
+                 " (no torn write leaves such a sector); restore from a backup",
+                 slot, offset, log->next_seq);
+    }
+}
+
+/* ---- the walk -------------------------------------------------------------------------------- */
+
+/* Follow the batches from the first live segment on. Ends where the next one is not good. */
+static int walk(struct scan *s, log_found_fn *found, void *ctx, enum log_here *here,
+                uint64_t *segment, uint32_t *block)
+{
+    struct log *log = s->log;
+    bool first = true;
+    *segment = log->first_segment;
+    *block = 1;
+    for (;;) {
+        struct log_batch_wire w;
+        enum log_here there;
+        int err = load(s, *segment);
+        if (err != 0)
+            return err;
+        if (*block == 1 && !segment_present(s, here)) {
+            *block = 0;
+            return 0;
+        }
+        if (first) { /* the chain begins with whatever this segment begins with */
+            const struct log_segment_wire *h = (const struct log_segment_wire *)block_at(s, 0);
+            struct log_batch_wire b;
+            log_stream_get(block_at(s, 1), 0, &b, sizeof b);
+            log->previous = le64_get(b.previous) < le64_get(h->first_batch)
+                                ? le64_get(b.previous)
+                                : le64_get(h->first_batch) - 1;
+            log->next_seq = le64_get(h->first_seq);
+            s->report->first_seq = log->next_seq;
+            first = false;
+        }
+        if (batch_at(s, *block, log->previous, &w, here)) {
+            if (le64_get(w.first_seq) != log->next_seq ||
+                !batch_records(s, *block, &w, found, ctx)) {
+                *here = HERE_BAD;
+                return 0;
+            }
+            log->segment_seq[*segment % log->shape.slots] =
+                *block == 1 ? log->next_seq : log->segment_seq[*segment % log->shape.slots];
+            log->segment = *segment;
+            *block += le32_get(w.blocks);
+            log->block = *block;
+            log->previous = le64_get(w.number);
+            log->next_seq += le32_get(w.records);
+            s->report->batches++;
+            continue;
+        }
+        if (*here != HERE_ABSENT || *segment + 1 == log->first_segment + log->shape.slots)
+            return 0;
+        /* Not here: the next batch may have opened the next segment. */
+        err = load(s, *segment + 1);
+        if (err != 0)
+            return err;
+        if (!segment_present(s, &there) || !batch_at(s, 1, log->previous, &w, &there)) {
+            if (there == HERE_BAD || there == HERE_TORN) {
+                *here = there;
+                *segment += 1;
+                *block = there == HERE_BAD ? 0 : 1;
+            }
+            return 0;
+        }
+        *segment += 1;
+        *block = 1;
+    }
+}
+
+int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_report *report)
+{
+    memset(report, 0, sizeof *report);
+    int err = recover_super(log, report);
+    if (err != 0)
+        return err;
+    struct scan s = {.log = log, .report = report, .segment = UINT64_MAX};
+    s.data = aligned_alloc(LOG_BLOCK_BYTES, log->shape.segment_bytes);
+    s.record = malloc(log->shape.segment_bytes);
+    log->segment_seq = calloc(log->shape.slots, sizeof log->segment_seq[0]);
+    if (s.data == NULL || s.record == NULL || log->segment_seq == NULL) {
+        err = -ENOMEM;
+        goto out;
+    }
+    log->segment = UINT64_MAX;
+    log->next_seq = log->first_seq;
+    enum log_here here = HERE_ABSENT;
+    enum log_later later = LATER_NONE;
+    uint64_t segment;
+    uint32_t block;
+    err = walk(&s, found, ctx, &here, &segment, &block);
+    if (err == 0)
+        err = look_behind(&s, segment, block, &later);
+    if (err != 0)
+        goto out;
+    if (log->previous > s.highest)
+        s.highest = log->previous;
+    log->batch = s.highest + 1; /* above every number that is on this disk */
+    report->next_seq = log->next_seq;
+    report->outcome = log_judge(here, later);
+    if (log->next_seq < log->first_seq)
+        report->outcome = LOG_LOST; /* the super block knows of more */
+    if (report->outcome != LOG_CLEAN)
+        explain(&s, here, segment, block);
+    err = report->outcome > LOG_CUT_UNORDERED ? -EILSEQ : 0;
+out:
+    free(s.data);
+    free(s.record);
+    return err;
+}

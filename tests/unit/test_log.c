@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The log over a disk under an adversary: what was acknowledged is found again, or said to be lost. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "dataplane/disk_sim.h"
+#include "dataplane/log_format.h"
+#include "dataplane/log_internal.h"
+#include "protocols/random.h"
+
+#define BUFFERS      4
+#define BUFFER_BYTES (8 * LOG_BLOCK_BYTES)
+
+static const struct log_shape shape = {4, 24 * LOG_BLOCK_BYTES};
+static const struct log_id id = {0xc1, 2};
+
+static struct disk_sim *disk;
+static struct random rnd;
+
+/* What recovery handed over. */
+static uint64_t found_first, found_next;
+static bool found_wrong;
+
+static uint32_t record_len(uint64_t seq)
+{
+    return (uint32_t)(seq * 2654435761u % 700);
+}
+
+static void fill(uint8_t *to, uint64_t seq, uint32_t len)
+{
+    for (uint32_t i = 0; i < len; i++)
+        to[i] = (uint8_t)(seq * 31 + i);
+}
+
+static void found(void *ctx, uint64_t seq, uint16_t type, const void *data, uint32_t len)
+{
+    (void)ctx;
+    uint8_t want[1024];
+    if (found_first == UINT64_MAX)
+        found_first = found_next = seq;
+    fill(want, seq, record_len(seq));
+    if (seq != found_next || type != (seq & 0xff) || len != record_len(seq) ||
+        memcmp(data, want, len) != 0)
+        found_wrong = true;
+    found_next = seq + 1;
+}
+
+static int open_log(struct log **log, struct log_report *report)
+{
+    found_first = UINT64_MAX;
+    found_next = 0;
+    found_wrong = false;
+    int err = log_open(log, &disk->disk, id, found, NULL, false, report);
+    assert_false(found_wrong);
+    return err;
+}
+
+static void append(struct log *log)
+{
+    uint8_t data[1024];
+    uint64_t seq = log_next(log);
+    uint32_t len = record_len(seq), head = len / 3;
+    fill(data, seq, len);
+    assert_true(log_append(log, (uint16_t)(seq & 0xff), data, head, data + head, len - head) ==
+                seq);
+}
+
+static bool coin(void *ctx)
+{
+    (void)ctx;
+    return random_below(&rnd, 2) == 0;
+}
+
+static void fresh(uint64_t seed)
+{
+    rnd = random_seeded(seed, 5);
+    disk = disk_sim_new(shape, BUFFERS, BUFFER_BYTES);
+    assert_non_null(disk);
+    assert_int_equal(log_format(&disk->disk, id, shape), 0);
+}
+
+static void finish_all(struct log *log)
+{
+    do {
+        while (disk->writes > 0)
+            disk_sim_finish(disk, 0, DISK_KEEPS, NULL, NULL);
+        assert_int_equal(log_pump(log), 0);
+    } while (disk->writes > 0);
+}
+
+static void test_what_was_stored_is_found_again_in_order(void **state)
+{
+    (void)state;
+    struct log *log;
+    struct log_report report;
+    fresh(1);
+    assert_int_equal(open_log(&log, &report), 0);
+    assert_int_equal(report.incarnation, 1);
+    for (int i = 0; i < 100; i++) {
+        append(log);
+        if (i % 7 == 0)
+            finish_all(log);
+    }
+    finish_all(log);
+    assert_int_equal(log_durable(log), 100);
+    log_close(log);
+    assert_int_equal(open_log(&log, &report), 0);
+    assert_int_equal(report.outcome, LOG_CLEAN);
+    assert_int_equal(report.incarnation, 2);
+    assert_int_equal(found_first, 0);
+    assert_int_equal(found_next, 100);
+    log_close(log);
+    disk_sim_free(disk);
+}
+
+/*
+ * Crash at every write boundary, again and again, each time with another legal state of what was
+ * under way. Promise: every record below the durable mark is found; what is found is a prefix of
+ * what was stored; incarnations never repeat.
+ */
+static void test_crash_sweep_nothing_acknowledged_is_lost(void **state)
+{
+    (void)state;
+    uint32_t crashes = 0;
+    for (uint64_t seed = 1; seed <= 150; seed++) {
+        uint64_t durable = 0, checkpoint = 0;
+        uint32_t incarnation = 0;
+        fresh(seed);
+        for (int life = 0; life < 12; life++) {
+            struct log *log;
+            struct log_report report;
+            if (open_log(&log, &report) != 0)
+                fail_msg("seed %u life %d: %s", (unsigned)seed, life, report.why);
+            assert_true(report.incarnation > incarnation);
+            incarnation = report.incarnation;
+            assert_true(report.next_seq >= durable);
+            assert_true(found_first == UINT64_MAX || found_first >= checkpoint);
+            uint32_t steps = random_below(&rnd, 60);
+            for (uint32_t i = 0; i < steps; i++) {
+                uint32_t what = random_below(&rnd, 10);
+                if (what < 6 && log_room(log, record_len(log_next(log))))
+                    append(log);
+                else if (what < 8 && disk->writes > 0)
+                    disk_sim_finish(disk, random_below(&rnd, disk->writes), DISK_KEEPS, NULL, NULL);
+                else
+                    assert_int_equal(log_pump(log), 0);
+                if (log_fill(log) > 0.6) {
+                    uint64_t mark = log_durable(log);
+                    disk->super_crash =
+                        random_below(&rnd, 4) == 0 ? (int)random_below(&rnd, 2) : -1;
+                    if (log_checkpoint(log, mark) != 0)
+                        break;
+                    checkpoint = mark;
+                }
+                if (log_durable(log) > durable)
+                    durable = log_durable(log);
+            }
+            log_close(log);
+            disk_sim_crash(disk, coin, NULL);
+            crashes++;
+        }
+        disk_sim_free(disk);
+    }
+    assert_int_equal(crashes, 1800);
+}
+
+/* Every bit of an acknowledged batch: flipped, it is refused, never cut and never handed over. */
+static void test_damage_in_the_middle_is_refused(void **state)
+{
+    (void)state;
+    struct log *log;
+    struct log_report report;
+    fresh(3);
+    assert_int_equal(open_log(&log, &report), 0);
+    for (int i = 0; i < 12; i++) {
+        append(log);
+        finish_all(log);
+    }
+    log_close(log);
+    for (uint64_t byte = 0; byte < 13ull * LOG_BLOCK_BYTES; byte += 37) {
+        disk_sim_flip(disk, 0, byte, byte % 8);
+        struct log *none;
+        int err = log_open(&none, &disk->disk, id, NULL, NULL, true, &report);
+        if (err != -EILSEQ || report.outcome != LOG_DAMAGED)
+            fail_msg("byte %u: outcome %d: %s", (unsigned)byte, report.outcome, report.why);
+        disk_sim_flip(disk, 0, byte, byte % 8);
+    }
+    disk_sim_free(disk);
+}
+
+static void test_a_lost_write_is_found_by_the_next_batch(void **state)
+{
+    (void)state;
+    struct log *log;
+    struct log_report report;
+    fresh(4);
+    assert_int_equal(open_log(&log, &report), 0);
+    for (int i = 0; i < 6; i++) {
+        append(log);
+        assert_int_equal(log_pump(log), 0);
+        disk_sim_finish(disk, 0, i == 3 ? DISK_LOSES : DISK_KEEPS, NULL, NULL);
+        assert_int_equal(log_pump(log), 0);
+    }
+    log_close(log);
+    assert_int_equal(open_log(&log, &report), -EILSEQ);
+    assert_int_equal(report.outcome, LOG_LOST);
+    assert_non_null(strstr(report.why, "record 3 was acknowledged"));
+    disk_sim_free(disk);
+}
+
+static void test_a_misdirected_write_is_refused(void **state)
+{
+    (void)state;
+    struct log *log;
+    struct log_report report;
+    fresh(5);
+    assert_int_equal(open_log(&log, &report), 0);
+    for (int i = 0; i < 6; i++) {
+        append(log);
+        assert_int_equal(log_pump(log), 0);
+        disk_sim_finish(disk, 0, i == 3 ? DISK_MISDIRECTS : DISK_KEEPS, NULL, NULL);
+        assert_int_equal(log_pump(log), 0);
+    }
+    log_close(log);
+    assert_int_equal(open_log(&log, &report), -EILSEQ);
+    assert_int_equal(report.outcome, LOG_DAMAGED);
+    disk_sim_free(disk);
+}
+
+static void test_an_error_is_a_crash_and_acknowledges_nothing(void **state)
+{
+    (void)state;
+    const enum disk_sim_fate fates[] = {DISK_FAILS, DISK_SHORT};
+    for (int f = 0; f < 2; f++) {
+        struct log *log;
+        struct log_report report;
+        fresh(6);
+        assert_int_equal(open_log(&log, &report), 0);
+        for (int i = 0; i < 20; i++)
+            append(log);
+        assert_int_equal(log_pump(log), 0);
+        disk_sim_finish(disk, 0, fates[f], coin, NULL);
+        assert_int_equal(log_pump(log), -EIO);
+        assert_int_equal(log_durable(log), 0);
+        assert_false(log_room(log, 1));
+        assert_int_equal(log_pump(log), -EIO);
+        log_close(log);
+        disk_sim_free(disk);
+    }
+}
+
+static void test_the_log_of_another_is_refused(void **state)
+{
+    (void)state;
+    struct log *log;
+    struct log_report report;
+    fresh(7);
+    assert_int_equal(log_open(&log, &disk->disk, (struct log_id){0xc1, 1}, NULL, NULL, false,
+                              &report),
+                     -EILSEQ);
+    assert_int_equal(report.outcome, LOG_FOREIGN);
+    assert_int_equal(log_open(&log, &disk->disk, (struct log_id){0xc2, 2}, NULL, NULL, false,
+                              &report),
+                     -EILSEQ);
+    assert_int_equal(report.outcome, LOG_FOREIGN);
+    disk->super[3] ^= 1; /* one copy damaged: the other serves, and the first is rewritten */
+    assert_int_equal(open_log(&log, &report), 0);
+    assert_int_equal(report.super_repaired, 1);
+    log_close(log);
+    assert_int_equal(open_log(&log, &report), 0);
+    assert_int_equal(report.super_repaired, 0);
+    log_close(log);
+    disk->super[3] ^= 1;
+    disk->super[LOG_BLOCK_BYTES + 3] ^= 1;
+    assert_int_equal(open_log(&log, &report), -EILSEQ);
+    assert_int_equal(report.outcome, LOG_NO_SUPER);
+    disk_sim_free(disk);
+}
+
+static void test_a_full_log_waits_for_a_checkpoint(void **state)
+{
+    (void)state;
+    struct log *log;
+    struct log_report report;
+    fresh(8);
+    assert_int_equal(open_log(&log, &report), 0);
+    uint64_t stored = 0;
+    for (int round = 0; round < 200; round++) {
+        while (log_room(log, record_len(log_next(log)))) {
+            append(log);
+            stored++;
+            if (random_below(&rnd, 3) == 0)
+                finish_all(log);
+        }
+        finish_all(log);
+        if (log_fill(log) > 0.9)
+            assert_int_equal(log_checkpoint(log, log_durable(log)), 0);
+    }
+    assert_true(stored > 5000); /* many times round the segments */
+    uint64_t last = log_durable(log);
+    log_close(log);
+    assert_int_equal(open_log(&log, &report), 0);
+    assert_int_equal(report.next_seq, last);
+    log_close(log);
+    disk_sim_free(disk);
+}
+
+/* Each combination of what can be found has one row; those that cut are these three and no others. */
+static void test_recovery_table(void **state)
+{
+    (void)state;
+    for (int here = 0; here < HERES; here++)
+        for (int later = 0; later < LATERS; later++) {
+            enum log_outcome o = log_judge((enum log_here)here, (enum log_later)later);
+            bool bad = here == HERE_BAD || later == LATER_BAD;
+            bool acked = !bad && later == LATER_ACKED;
+            bool clean = !bad && here == HERE_ABSENT && later == LATER_NONE;
+            bool torn = !bad && !acked && here == HERE_TORN;
+            bool unordered = !bad && here == HERE_ABSENT && later == LATER_UNACKED;
+            assert_int_equal(bad + acked + clean + torn + unordered, 1);
+            assert_int_equal(o, bad     ? LOG_DAMAGED
+                                : acked ? LOG_LOST
+                                : clean ? LOG_CLEAN
+                                : torn  ? LOG_CUT_TORN
+                                        : LOG_CUT_UNORDERED);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_was_stored_is_found_again_in_order),
+        cmocka_unit_test(test_crash_sweep_nothing_acknowledged_is_lost),
+        cmocka_unit_test(test_damage_in_the_middle_is_refused),
+        cmocka_unit_test(test_a_lost_write_is_found_by_the_next_batch),
+        cmocka_unit_test(test_a_misdirected_write_is_refused),
+        cmocka_unit_test(test_an_error_is_a_crash_and_acknowledges_nothing),
+        cmocka_unit_test(test_the_log_of_another_is_refused),
+        cmocka_unit_test(test_a_full_log_waits_for_a_checkpoint),
+        cmocka_unit_test(test_recovery_table),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
