@@ -27,7 +27,7 @@ int frame_decode(const uint8_t *data, uint32_t len, uint32_t bytes, const struct
     f->records = le16_get(w->records);
     if (unlikely(f->bytes > bytes || f->bytes < FRAME_BYTES || f->records > FRAME_RECORDS_MAX ||
                  f->bytes - FRAME_BYTES < (uint32_t)f->records * RECORD_BYTES ||
-                 le32_get(w->reserved) != 0))
+                 (f->records == 0 && f->bytes != FRAME_BYTES) || le32_get(w->reserved) != 0))
         return COUNT_drop_length;
     f->incarnation = le32_get(w->incarnation);
     if (unlikely(f->incarnation == 0))
