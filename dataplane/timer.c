@@ -118,20 +118,40 @@ static uint64_t next_bound(const struct timer_wheel *w)
     return (w->tick + ticks) << TIMER_TICK_SHIFT;
 }
 
+/* The earliest time at which a timer of one slot is due. */
+static uint64_t slot_next_ns(const struct timer_wheel *w, const struct timer *head)
+{
+    uint64_t next = UINT64_MAX;
+    for (const struct timer *t = head->next; t != head; t = t->next) {
+        uint64_t due = tick_of(t->when_ns) << TIMER_TICK_SHIFT;
+        if (due <= w->tick << TIMER_TICK_SHIFT)
+            due = (w->tick + 1) << TIMER_TICK_SHIFT;
+        if (due < next)
+            next = due;
+    }
+    return next;
+}
+
 uint64_t timer_next_ns(const struct timer_wheel *w)
 {
     uint64_t next = UINT64_MAX;
     if (w->armed == 0)
         return next;
-    for (int l = 0; l < TIMER_LEVELS; l++)
-        for (int s = 0; s < TIMER_SLOTS; s++)
-            for (const struct timer *t = w->slot[l][s].next; t != &w->slot[l][s]; t = t->next) {
-                uint64_t due = tick_of(t->when_ns) << TIMER_TICK_SHIFT;
-                if (due <= w->tick << TIMER_TICK_SHIFT)
-                    due = (w->tick + 1) << TIMER_TICK_SHIFT;
-                if (due < next)
-                    next = due;
-            }
+    /* The first slot of a level, from where the hand stands on, holds the earliest of the level. */
+    for (int l = 0; l < TIMER_LEVELS; l++) {
+        unsigned from = ((w->tick >> (SLOT_BITS * l)) + 1) & SLOT_MASK;
+        uint64_t mask = w->mask[l];
+        if (from != 0)
+            mask = mask >> from | mask << (TIMER_SLOTS - from);
+        for (; mask != 0; mask &= mask - 1) {
+            unsigned slot = (from + (unsigned)__builtin_ctzll(mask)) & SLOT_MASK;
+            uint64_t first = slot_next_ns(w, &w->slot[l][slot]);
+            if (first < next)
+                next = first;
+            if (first != UINT64_MAX) /* the slot was not emptied by a cancel */
+                break;
+        }
+    }
     return next;
 }
 

@@ -53,7 +53,8 @@ void timer_cancel(struct timer_wheel *w, struct timer *t);
 /* Fire everything due at `now_ns`. A callback may arm and cancel any timer. */
 void timer_advance(struct timer_wheel *w, uint64_t now_ns, timer_fire_fn *fire, void *ctx);
 
-/* The earliest time at which a timer is due; UINT64_MAX when none is armed. O(slots). */
+/* The earliest time at which a timer is due; UINT64_MAX when none is armed. O(levels),
+ * and the timers of one slot in each. */
 uint64_t timer_next_ns(const struct timer_wheel *w);
 
 #endif
