@@ -126,6 +126,7 @@ struct co_class {
     uint8_t header_bytes;      /* that it pushes in front of a message of its user */
     uint8_t frame_kind;        /* enum frame_kind: the frames that it receives; 0: it is no link */
     uint16_t procs_max;        /* 0: PROCS_MAX */
+    bool majority;             /* its properties need a majority of correct processes */
     /* Bytes of the state, struct co and all tables included, for this configuration. */
     size_t (*bytes)(const struct stack_conf *conf);
     void (*init)(struct co *self); /* ⟨co, Init⟩; its state is zeroed; may trigger and arm timers */

@@ -1,0 +1,869 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sim_world.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "protocols/view.h"
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define MS 1000000ull
+
+/* ---- what a stack is, for the simulator ------------------------------------------------------ */
+
+void sim_conf_default(struct stack_conf *c)
+{
+#define DEFAULT(field, value) \
+    if (c->field == 0)        \
+    c->field = (value)
+    DEFAULT(flight_msgs, 16);
+    DEFAULT(ring_msgs, 64);
+    DEFAULT(instances, 16);
+    DEFAULT(store_msgs, 64);
+    DEFAULT(inbox_events, 4096);
+    DEFAULT(frame_records, 4);
+    DEFAULT(rto_min_ns, 1 * MS);
+    DEFAULT(rto_max_ns, 8 * MS);
+    DEFAULT(ack_delay_ns, MS / 10);
+    DEFAULT(give_up_ns, UINT64_MAX);
+    DEFAULT(heartbeat_ns, 2 * MS);
+    DEFAULT(detect_ns, 10 * MS);
+#undef DEFAULT
+    stack_conf_default(c);
+}
+
+static bool is_link(uint8_t abstraction)
+{
+    return abstraction == ABS_FLL || abstraction == ABS_SL || abstraction == ABS_PL ||
+           abstraction == ABS_FPL;
+}
+
+struct sim_needs sim_needs(const struct stack_def *def)
+{
+    struct sim_needs needs = {0};
+    for (const struct stack_layer *l = def->layers; l->name != NULL; l++) {
+        uint8_t a = l->cls->implements;
+        needs.synchronous |= a == ABS_P;
+        needs.detector |= a == ABS_P || a == ABS_EPFD || a == ABS_OMEGA;
+        needs.majority |= l->cls->majority;
+        if (strcmp(l->name, def->top) == 0)
+            needs.lossy = a == ABS_FLL;
+    }
+    return needs;
+}
+
+static const struct stack_layer *top_layer(const struct stack_def *def)
+{
+    for (const struct stack_layer *l = def->layers; l->name != NULL; l++)
+        if (strcmp(l->name, def->top) == 0)
+            return l;
+    return NULL;
+}
+
+struct sim_app sim_app_of(const struct stack_def *def)
+{
+    struct sim_app app = {0};
+    const struct stack_layer *top = top_layer(def);
+    for (uint16_t t = 1; top != NULL && t < EV_TYPES && app.type == 0; t++) {
+        const struct ev_info *info = &ev_infos[t];
+        if (info->abstraction != top->cls->implements || info->way != EV_WAY_REQUEST ||
+            strchr(info->fields, 'm') == NULL)
+            continue;
+        app.type = t;
+        app.to_process = strchr(info->fields, 'p') != NULL;
+        app.instance = strchr(info->fields, 'i') != NULL;
+        snprintf(app.verb, sizeof app.verb, "%s", info->name);
+        for (char *c = app.verb; *c != '\0'; c++)
+            *c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
+    }
+    return app;
+}
+
+/* The application hears every indication and keeps nothing: the checkers and observers do. */
+static void upon_anything(struct co *self, const struct ev *ev, uint32_t n)
+{
+    (void)self, (void)ev, (void)n;
+}
+
+static size_t app_sim_bytes(const struct stack_conf *conf)
+{
+    (void)conf;
+    return sizeof(struct co);
+}
+
+static struct co_upon app_upon[EV_TYPES + 1];
+
+static const struct co_class app_sim_class = {.name = "app_sim",
+                                              .title = "the simulator's application",
+                                              .implements = ABS_APP,
+                                              .bytes = app_sim_bytes,
+                                              .upon = app_upon};
+
+static void app_sim_prepare(void)
+{
+    uint32_t u = 0;
+    for (uint16_t t = 1; t < EV_TYPES; t++)
+        if (ev_infos[t].way == EV_WAY_INDICATION)
+            app_upon[u++] = (struct co_upon){t, upon_anything};
+}
+
+/* ---- observing ------------------------------------------------------------------------------- */
+
+/* What the trace hash takes of an event: no pointers, the same bytes everywhere. */
+struct hashed {
+    uint8_t at[2], to[2], type[2], proc[2];
+    uint8_t inst[8], attr[8], len[4], zero[4];
+};
+
+static void hash_event(struct sim_world *w, uint16_t at, const struct co *to, const struct ev *e)
+{
+    struct hashed h = {0};
+    le16_put(h.at, at);
+    le16_put(h.to, to->index);
+    le16_put(h.type, e->type);
+    le16_put(h.proc, e->proc);
+    le64_put(h.inst, e->inst);
+    if (e->type == EV_NET_FRAME) { /* its attribute is a pointer, its message the whole frame */
+        w->trace_hash = XXH3_64bits_withSeed(&h, sizeof h, w->trace_hash);
+        for (const struct rte_mbuf *s = e->seg; s != NULL; s = s->next)
+            w->trace_hash = XXH3_64bits_withSeed(rte_pktmbuf_mtod(s, const void *), s->data_len,
+                                                 w->trace_hash);
+        return;
+    }
+    le64_put(h.attr, e->attr);
+    le32_put(h.len, e->seg != NULL ? e->len : UINT32_MAX);
+    w->trace_hash = XXH3_64bits_withSeed(&h, sizeof h, w->trace_hash);
+    if (e->seg != NULL)
+        w->trace_hash = XXH3_64bits_withSeed(msg_data(ev_msg(e)), e->len, w->trace_hash);
+}
+
+static void check_border(struct sim_world *w, const struct sim_proc *x, const struct co *to,
+                         const struct ev *e, uint32_t layer)
+{
+    struct check *c = w->check[layer];
+    if (layer == x->st->app->use[0]->index) {
+        w->top_ns = x->st->now;
+        w->crossed++;
+    }
+    if (c == NULL)
+        return;
+    bool request = ev_infos[e->type].way == EV_WAY_REQUEST;
+    struct check_event ce = {.step = w->steps,
+                             .time_ns = x->st->now,
+                             .at = x->self,
+                             .type = e->type,
+                             .proc = e->proc,
+                             .port = request ? (uint16_t)e->inst : to->port,
+                             .inst = e->inst,
+                             .attr = e->attr,
+                             .msg = e->seg != NULL ? msg_data(ev_msg(e)) : NULL,
+                             .len = e->seg != NULL ? e->len : 0};
+    c->cls->event(c, &ce);
+}
+
+static bool handled(struct trace *t, struct stack *st, struct co *to, const struct ev *ev,
+                    uint32_t n)
+{
+    struct sim_proc *x = (struct sim_proc *)t;
+    struct sim_world *w = x->world;
+    if (unlikely(x->events_left < n))
+        return false;
+    x->events_left -= n;
+    w->events += n;
+    uint32_t layer = w->border[to->index][ev->type];
+    for (uint32_t i = 0; i < n; i++) {
+        hash_event(w, x->self, to, &ev[i]);
+        if (layer != 0)
+            check_border(w, x, to, &ev[i], layer - 1);
+        if (unlikely(w->observer.event != NULL))
+            w->observer.event(w->observer.ctx, w, st, to, &ev[i]);
+    }
+    return true;
+}
+
+/* A frame leaves a process. False: it never arrives. */
+static bool sending(void *ctx, struct sim_frame *f)
+{
+    struct sim_world *w = ctx;
+    struct sim_proc *x = &w->proc[f->from];
+    bool lost = w->proc[f->to].state == SIM_CRASHED;
+    if (unlikely(x->sends_left == 0)) {
+        f->to = f->from; /* it never left: nobody is told */
+        return false;
+    }
+    x->sends_left--;
+    f->tag = w->tag;
+    f->due_ns = f->sent_ns;
+    if (unlikely(w->faults.armed != 0) && !lost) {
+        struct fault_fate fate = fault_frame(&w->faults, f->from, f->to, f->ordinal, f->sent_ns);
+        f->due_ns += fate.delay_ns;
+        f->copies = fate.copies;
+        if (fate.lost || fate.corrupt != 0) /* a flipped bit is caught by the checksum: a loss */
+            w->sim.env[f->to].counters[fate.lost ? COUNT_drop_fault : COUNT_drop_udp_checksum]++;
+        lost = fate.lost || fate.corrupt != 0;
+    }
+    if (unlikely(w->observer.sent != NULL))
+        w->observer.sent(w->observer.ctx, w, f, lost);
+    return !lost;
+}
+
+/* ---- life of a world ------------------------------------------------------------------------- */
+
+struct sim_world *sim_world_new(struct rte_mempool *pool)
+{
+    struct sim_world *w = calloc(1, sizeof *w);
+    if (w == NULL)
+        return NULL;
+    app_sim_prepare();
+    w->pool = pool;
+    w->recording = true;
+    return w;
+}
+
+static void give_back(struct sim_world *w)
+{
+    for (uint16_t p = 0; p < w->n; p++)
+        if (w->proc[p].st != NULL) {
+            if (w->proc[p].state != SIM_CRASHED)
+                stack_fini(w->proc[p].st);
+            w->proc[p].st = NULL;
+        }
+    if (w->n_max > 0)
+        sim_reset(&w->sim);
+}
+
+static void close_checks(struct sim_world *w)
+{
+    for (int i = 0; i < CO_STACK_MAX; i++) {
+        if (w->check[i] != NULL)
+            w->check[i]->cls->close(w->check[i]);
+        w->check[i] = NULL;
+    }
+    w->check_def = NULL;
+}
+
+static void free_procs(struct sim_world *w)
+{
+    for (uint16_t p = 0; p < w->n_max; p++)
+        free(w->proc[p].mem);
+    free(w->proc);
+    if (w->n_max > 0)
+        sim_fini(&w->sim);
+    w->n_max = 0;
+}
+
+void sim_world_free(struct sim_world *w)
+{
+    give_back(w);
+    close_checks(w);
+    free_procs(w);
+    free(w->record);
+    free(w);
+}
+
+static int make_procs(struct sim_world *w, uint16_t n, char *why, size_t size)
+{
+    if (n > w->n_max) {
+        free_procs(w);
+        uint16_t room = n < 8 ? 8 : n;
+        w->proc = calloc(room, sizeof w->proc[0]);
+        if (w->proc == NULL || sim_init(&w->sim, room, w->pool) != 0) {
+            snprintf(why, size, "out of memory for %u simulated processes", n);
+            return -ENOMEM;
+        }
+        w->n_max = room;
+        w->sim.sending = sending;
+        w->sim.ctx = w;
+    }
+    if (w->sim.n != n)
+        sim_resize(&w->sim, n);
+    w->n = n;
+    return 0;
+}
+
+static void open_checks(struct sim_world *w)
+{
+    if (w->check_def == w->job.def && w->check_n == w->n) {
+        for (int i = 0; i < CO_STACK_MAX; i++)
+            if (w->check[i] != NULL)
+                w->check[i]->cls->reset(w->check[i]);
+        return;
+    }
+    close_checks(w);
+    uint32_t i = 0;
+    for (const struct stack_layer *l = w->job.def->layers; l->name != NULL; l++, i++) {
+        const struct check_class *cls = check_find(l->cls->implements);
+        if (cls != NULL)
+            w->check[i] = cls->open(w->n);
+    }
+    w->check_def = w->job.def;
+    w->check_n = w->n;
+}
+
+/* Which layer's border each event crosses, by the component that handles it and its type. */
+static void map_borders(struct sim_world *w)
+{
+    struct stack *st = w->proc[0].st;
+    memset(w->border, 0, sizeof w->border);
+    for (uint16_t c = 0; c < st->components; c++)
+        for (uint16_t t = 1; t < EV_TYPES; t++) {
+            struct ev e = {.type = t};
+            if (ev_infos[t].way == EV_WAY_REQUEST &&
+                ev_infos[t].abstraction != st->co[c]->cls->implements)
+                continue;
+            const struct co *border = ev_border(st->co[c], &e);
+            if (border != NULL)
+                w->border[c][t] = (uint8_t)(border->index + 1);
+        }
+}
+
+static int wire(struct sim_world *w, uint16_t p, char *why, size_t size)
+{
+    struct sim_proc *x = &w->proc[p];
+    struct stack_conf conf = w->job.conf;
+    conf.n = w->n;
+    conf.self = p;
+    conf.seed = w->job.seed;
+    conf.incarnation = x->incarnation;
+    size_t bytes = co_wire_bytes(w->job.def, &app_sim_class, &conf);
+    if (bytes > x->mem_bytes) {
+        free(x->mem);
+        x->mem = aligned_alloc(64, bytes);
+        x->mem_bytes = x->mem != NULL ? bytes : 0;
+        if (x->mem == NULL) {
+            snprintf(why, size, "out of memory for the stack of p%u: %zu bytes", p, bytes);
+            return -ENOMEM;
+        }
+    }
+    x->st = co_wire(x->mem, w->job.def, &app_sim_class, &conf, &w->sim.env[p].env);
+    x->st->trace = &x->trace;
+    x->timer_ns = timer_next_ns(&x->st->wheel);
+    return 0;
+}
+
+int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, size_t size)
+{
+    give_back(w);
+    if (job != &w->job)
+        w->job = *job;
+    sim_conf_default(&w->job.conf);
+    struct stack_conf conf = w->job.conf;
+    conf.n = w->job.n;
+    int err = co_check_wiring(w->job.def, &app_sim_class, &conf, why, size);
+    if (err != 0 || (err = make_procs(w, w->job.n, why, size)) != 0)
+        return err;
+    fault_init(&w->faults, w->job.seed, w->job.fault, w->job.faults);
+    w->alive = w->n;
+    w->steps = w->breaths = w->events = w->trace_hash = w->top_ns = w->crossed = w->lies = 0;
+    w->tag = 0;
+    w->records = 0;
+    for (uint16_t p = 0; p < w->n; p++) {
+        struct sim_proc *x = &w->proc[p];
+        *x = (struct sim_proc){.trace = {handled},
+                               .world = w,
+                               .mem = x->mem,
+                               .mem_bytes = x->mem_bytes,
+                               .self = p,
+                               .incarnation = 1,
+                               .events_left = UINT64_MAX,
+                               .sends_left = UINT64_MAX};
+        err = wire(w, p, why, size);
+        if (err != 0)
+            return err;
+    }
+    bool same = w->check_def == w->job.def && w->check_n == w->n;
+    if (!same || w->job.unchecked) {
+        w->app = sim_app_of(w->job.def);
+        w->needs = sim_needs(w->job.def);
+        map_borders(w);
+    }
+    if (w->job.unchecked)
+        close_checks(w);
+    else
+        open_checks(w);
+    return 0;
+}
+
+void sim_world_end(struct sim_world *w, bool fair)
+{
+    for (int i = 0; i < CO_STACK_MAX; i++)
+        if (w->check[i] != NULL && !(w->lies >> w->check[i]->cls->abstraction & 1))
+            w->check[i]->cls->end(w->check[i], fair, w->steps);
+}
+
+const struct check_result *sim_world_violation(const struct sim_world *w, uint16_t *layer)
+{
+    const struct check_result *first = NULL;
+    for (uint16_t i = 0; i < CO_STACK_MAX; i++) {
+        const struct check *c = w->check[i];
+        if (c == NULL || c->violations == 0 || (w->lies >> c->cls->abstraction & 1))
+            continue;
+        for (uint16_t r = 0; r < c->results; r++)
+            if (c->result[r].state == CHECK_VIOLATED &&
+                (first == NULL || c->result[r].step < first->step)) {
+                first = &c->result[r];
+                *layer = i;
+            }
+    }
+    return first;
+}
+
+/* ---- applying choices ------------------------------------------------------------------------ */
+
+static bool flying(const struct sim *s, uint32_t k, const struct choice *c)
+{
+    const struct sim_frame *f = &s->flight[k];
+    return f->from == c->p && f->to == c->q && f->ordinal == c->k;
+}
+
+/* The index of the frame that a choice names; UINT32_MAX: it is not in flight. */
+static uint32_t find_frame(const struct sim *s, const struct choice *c)
+{
+    if (c->hint < s->flights && flying(s, c->hint, c))
+        return c->hint;
+    for (uint32_t k = 0; k < s->flights; k++)
+        if (flying(s, k, c))
+            return k;
+    return UINT32_MAX;
+}
+
+static void crash(struct sim_world *w, struct sim_proc *x)
+{
+    x->state = SIM_CRASHED;
+    x->timer_ns = UINT64_MAX;
+    w->alive--;
+    stack_fini(x->st);
+    struct sim *s = &w->sim;
+    struct env_sim *e = &s->env[x->self];
+    for (uint32_t k = 0; k < e->ins; k++)
+        rte_pktmbuf_free(e->in[k]);
+    e->ins = 0;
+    for (uint32_t k = s->flights; k-- > 0;)
+        if (s->flight[k].to == x->self)
+            sim_drop(s, k);
+    for (int i = 0; i < CO_STACK_MAX; i++)
+        if (w->check[i] != NULL)
+            w->check[i]->cls->crash(w->check[i], x->self, w->steps);
+}
+
+static void step(struct sim_world *w, struct sim_proc *x)
+{
+    if (x->state != SIM_RUNNING)
+        return;
+    w->breaths++;
+    co_breath(x->st);
+    if (unlikely(x->st->halted))
+        return;
+    stack_check(x->st);
+    x->timer_ns = timer_next_ns(&x->st->wheel);
+}
+
+static void crash_in_step(struct sim_world *w, struct sim_proc *x, uint64_t events, uint64_t sends)
+{
+    x->state = SIM_RUNNING;
+    x->events_left = events;
+    x->sends_left = sends;
+    step(w, x);
+    x->events_left = x->sends_left = UINT64_MAX;
+    crash(w, x);
+}
+
+static bool on_frame(struct sim_world *w, const struct choice *c)
+{
+    uint32_t k = find_frame(&w->sim, c);
+    if (k == UINT32_MAX)
+        return false;
+    struct sim_proc *x = &w->proc[c->q];
+    switch (c->kind) {
+    case CHOICE_DELIVER:
+        sim_deliver(&w->sim, k);
+        step(w, x);
+        return true;
+    case CHOICE_ARRIVE:
+        sim_deliver(&w->sim, k);
+        return true;
+    case CHOICE_DUPLICATE:
+        sim_duplicate(&w->sim, k);
+        step(w, x);
+        return true;
+    case CHOICE_CORRUPT:
+        sim_corrupt(&w->sim, k, (uint32_t)c->a);
+        return true;
+    default:
+        sim_drop(&w->sim, k);
+        return true;
+    }
+}
+
+static bool on_request(struct sim_world *w, struct sim_proc *x, const struct choice *c)
+{
+    struct stack *st = x->st;
+    struct co *top = st->app->use[0];
+    if (w->app.type == EV_NONE || c->q >= w->n || co_room(top) == 0)
+        return false;
+    uint32_t bytes = w->job.msg_bytes < 8 ? 8 : w->job.msg_bytes;
+    struct msg m = msg_new(st, bytes);
+    memset(msg_data(m), (int)c->a, bytes);
+    le64_put(msg_data(m), c->a);
+    bool link = is_link(top->cls->implements);
+    uint64_t inst = link ? st->app->port : c->b;
+    trigger(top, ev_make(w->app.type, w->app.to_process ? c->q : 0, inst, 0, m));
+    x->ops++;
+    step(w, x);
+    return true;
+}
+
+/* A detector of p says what is not so, or what nobody knows yet. Its checker is not asked then. */
+static bool on_lie(struct sim_world *w, struct sim_proc *x, uint16_t q)
+{
+    bool told = false;
+    for (uint16_t i = 0; i < x->st->components; i++) {
+        struct co *c = x->st->co[i];
+        uint8_t a = c->cls->implements;
+        uint16_t type = a == ABS_P ? EV_P_CRASH : a == ABS_OMEGA ? EV_OMEGA_TRUST : EV_NONE;
+        if (type == EV_NONE || q >= w->n)
+            continue;
+        w->lies |= 1ull << a;
+        indicate(c, ev_make(type, q, 0, 0, MSG_NONE));
+        told = true;
+    }
+    step(w, x);
+    return told;
+}
+
+static bool recover(struct sim_world *w, struct sim_proc *x)
+{
+    char why[128];
+    if (x->state != SIM_CRASHED)
+        return false;
+    x->incarnation++;
+    x->state = SIM_RUNNING;
+    w->alive++;
+    if (wire(w, x->self, why, sizeof why) != 0)
+        rte_panic("simulator: %s\n", why);
+    return true;
+}
+
+static bool on_process(struct sim_world *w, const struct choice *c)
+{
+    struct sim_proc *x = &w->proc[c->p];
+    if (c->kind == CHOICE_RECOVER)
+        return recover(w, x);
+    if (x->state == SIM_CRASHED)
+        return false;
+    bool running = x->state == SIM_RUNNING;
+    switch (c->kind) {
+    case CHOICE_STEP:
+        step(w, x);
+        return running;
+    case CHOICE_TIMER:
+        if (!running || x->timer_ns == UINT64_MAX)
+            return false;
+        if (x->timer_ns > w->sim.env[c->p].now_ns)
+            w->sim.env[c->p].now_ns = x->timer_ns;
+        step(w, x);
+        return true;
+    case CHOICE_REQUEST:
+        return running && on_request(w, x, c);
+    case CHOICE_CRASH:
+        crash(w, x);
+        return true;
+    case CHOICE_CRASH_AT:
+        crash_in_step(w, x, c->k, UINT64_MAX);
+        return true;
+    case CHOICE_CRASH_SENT:
+        crash_in_step(w, x, UINT64_MAX, c->k);
+        return true;
+    case CHOICE_PAUSE:
+        x->state = SIM_PAUSED;
+        return running;
+    case CHOICE_RESUME:
+        x->state = SIM_RUNNING;
+        return !running;
+    case CHOICE_LIE:
+        return running && on_lie(w, x, c->q);
+    default:
+        return false;
+    }
+}
+
+static bool on_world(struct sim_world *w, const struct choice *c)
+{
+    switch (c->kind) {
+    case CHOICE_ADVANCE: {
+        uint64_t now = sim_world_now(w);
+        w->sim.now_ns = now + c->a;
+        return true;
+    }
+    case CHOICE_ARM:
+    case CHOICE_DISARM:
+        if (c->k >= w->faults.rules)
+            return false;
+        fault_arm(&w->faults, c->k, c->kind == CHOICE_ARM);
+        return true;
+    case CHOICE_HEAL:
+        w->faults.armed = 0;
+        for (uint16_t p = 0; p < w->n; p++)
+            if (w->proc[p].state == SIM_PAUSED)
+                w->proc[p].state = SIM_RUNNING;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void record(struct sim_world *w, const struct choice *c)
+{
+    if (w->records == w->record_max) {
+        w->record_max = w->record_max == 0 ? 1024 : 2 * w->record_max;
+        w->record = realloc(w->record, w->record_max * sizeof w->record[0]);
+        if (w->record == NULL)
+            rte_panic("simulator: out of memory for %" PRIu64 " choices\n", w->record_max);
+    }
+    w->record[w->records++] = *c;
+}
+
+bool sim_world_apply(struct sim_world *w, const struct choice *c)
+{
+    if (unlikely(w->observer.choice != NULL))
+        w->observer.choice(w->observer.ctx, w, c);
+    bool done = false;
+    w->steps++;
+    if (c->kind == CHOICE_NONE || c->kind >= CHOICES || c->p >= w->n)
+        done = false;
+    else if (c->kind == CHOICE_ADVANCE || c->kind >= CHOICE_ARM)
+        done = on_world(w, c);
+    else if (c->kind >= CHOICE_DELIVER && c->kind <= CHOICE_CORRUPT)
+        done = on_frame(w, c);
+    else
+        done = on_process(w, c);
+    if (!done)
+        w->steps--;
+    else if (w->recording)
+        record(w, c);
+    return done;
+}
+
+/* ---- what is possible ------------------------------------------------------------------------ */
+
+bool sim_world_request(const struct sim_world *w, uint16_t p, struct choice *c)
+{
+    const struct sim_proc *x = &w->proc[p];
+    if (w->app.type == EV_NONE || x->state != SIM_RUNNING || x->ops >= w->job.ops ||
+        co_room(x->st->app->use[0]) == 0)
+        return false;
+    *c = (struct choice){.kind = CHOICE_REQUEST,
+                         .p = p,
+                         .q = (uint16_t)((p + 1 + x->ops) % w->n),
+                         .a = (uint64_t)p << 32 | (x->ops + 1),
+                         .b = x->ops};
+    return true;
+}
+
+bool sim_world_busy(const struct sim_world *w, uint16_t p)
+{
+    const struct sim_proc *x = &w->proc[p];
+    return x->state == SIM_RUNNING &&
+           (w->sim.env[p].ins > 0 || x->st->ready != 0 || x->st->dirty != 0 ||
+            x->timer_ns <= w->sim.now_ns);
+}
+
+uint32_t sim_world_choices(const struct sim_world *w, struct choice *out, uint32_t max)
+{
+    uint32_t n = 0;
+#define PUT(...)                                  \
+    do {                                          \
+        if (n < max)                              \
+            out[n] = (struct choice){__VA_ARGS__}; \
+        n++;                                      \
+    } while (0)
+    for (uint32_t k = 0; k < w->sim.flights; k++, n++)
+        if (n < max)
+            out[n] = choice_frame(CHOICE_DELIVER, &w->sim, k);
+    for (uint16_t p = 0; p < w->n; p++) {
+        struct choice c;
+        if (sim_world_busy(w, p))
+            PUT(.kind = CHOICE_STEP, .p = p);
+        if (w->proc[p].state == SIM_RUNNING && w->proc[p].timer_ns != UINT64_MAX)
+            PUT(.kind = CHOICE_TIMER, .p = p);
+        if (sim_world_request(w, p, &c)) {
+            if (n < max)
+                out[n] = c;
+            n++;
+        }
+    }
+#undef PUT
+    return n;
+}
+
+uint64_t sim_world_now(const struct sim_world *w)
+{
+    uint64_t now = w->sim.now_ns;
+    for (uint16_t p = 0; p < w->n; p++)
+        if (w->proc[p].state != SIM_CRASHED && w->sim.env[p].now_ns > now)
+            now = w->sim.env[p].now_ns;
+    return now;
+}
+
+/* The frame due first, the oldest of equals; frames to a paused process wait. */
+static uint32_t first_due(const struct sim_world *w)
+{
+    uint32_t first = UINT32_MAX;
+    for (uint32_t k = 0; k < w->sim.flights; k++)
+        if ((first == UINT32_MAX || w->sim.flight[k].due_ns < w->sim.flight[first].due_ns) &&
+            w->proc[w->sim.flight[k].to].state == SIM_RUNNING)
+            first = k;
+    return first;
+}
+
+bool sim_world_timed(const struct sim_world *w, struct choice *c)
+{
+    uint64_t now = sim_world_now(w), next = UINT64_MAX;
+    uint32_t k = first_due(w);
+    if (k != UINT32_MAX && w->sim.flight[k].due_ns <= now) {
+        *c = choice_frame(CHOICE_DELIVER, &w->sim, k);
+        return true;
+    }
+    if (k != UINT32_MAX)
+        next = w->sim.flight[k].due_ns;
+    for (uint16_t p = 0; p < w->n; p++) {
+        const struct sim_proc *x = &w->proc[p];
+        if (x->state != SIM_RUNNING)
+            continue;
+        if (x->timer_ns <= now || w->sim.env[p].ins > 0 || x->st->ready != 0 ||
+            x->st->dirty != 0) {
+            *c = (struct choice){.kind = CHOICE_STEP, .p = p};
+            if (w->sim.now_ns < now) /* first bring everybody to the clock furthest ahead */
+                *c = (struct choice){.kind = CHOICE_ADVANCE};
+            return true;
+        }
+        if (x->timer_ns < next)
+            next = x->timer_ns;
+    }
+    *c = (struct choice){.kind = CHOICE_ADVANCE, .a = next - now};
+    return next != UINT64_MAX;
+}
+
+/* ---- the configuration ----------------------------------------------------------------------- */
+
+static uint64_t pkt_hash(const struct rte_mbuf *pkt, uint64_t seed)
+{
+    for (; pkt != NULL; pkt = pkt->next)
+        seed = XXH3_64bits_withSeed(rte_pktmbuf_mtod(pkt, const void *), pkt->data_len, seed);
+    return seed;
+}
+
+uint64_t sim_world_hash(struct sim_world *w)
+{
+    uint64_t hash = w->n;
+    for (uint16_t p = 0; p < w->n; p++) {
+        struct sim_proc *x = &w->proc[p];
+        uint64_t h[2] = {x->state, 0};
+        if (x->state != SIM_CRASHED)
+            h[1] = stack_hash(x->st);
+        for (uint32_t k = 0; k < w->sim.env[p].ins; k++)
+            h[1] = pkt_hash(w->sim.env[p].in[k], h[1]);
+        hash = XXH3_64bits_withSeed(h, sizeof h, hash);
+    }
+    uint64_t flight = 0; /* a multiset: a sum does not know the order */
+    for (uint32_t k = 0; k < w->sim.flights; k++) {
+        const struct sim_frame *f = &w->sim.flight[k];
+        flight += pkt_hash(f->pkt, (uint64_t)f->from << 16 | f->to);
+    }
+    return XXH3_64bits_withSeed(&flight, sizeof flight, hash);
+}
+
+static void dump_pkt(const char *where, const struct rte_mbuf *pkt, uint16_t from, uint16_t to,
+                     uint32_t ordinal, void (*put)(void *, const char *), void *ctx)
+{
+    char line[160];
+    snprintf(line, sizeof line, "%s %u->%u #%u %u bytes #%016" PRIx64, where, from, to, ordinal,
+             pkt->pkt_len, pkt_hash(pkt, 0));
+    put(ctx, line);
+}
+
+void sim_world_dump(struct sim_world *w, void (*put)(void *ctx, const char *line), void *ctx)
+{
+    char line[160];
+    static const char *const states[] = {"running", "paused", "crashed"};
+    for (uint16_t p = 0; p < w->n; p++) {
+        struct sim_proc *x = &w->proc[p];
+        snprintf(line, sizeof line, "p%u %s at %" PRIu64 " ns", p, states[x->state],
+                 w->sim.env[p].env.ops->now(&w->sim.env[p].env));
+        put(ctx, line);
+        if (x->state == SIM_CRASHED)
+            continue;
+        stack_dump(x->st, put, ctx);
+        for (uint32_t k = 0; k < w->sim.env[p].ins; k++)
+            dump_pkt("InBuf", w->sim.env[p].in[k], UINT16_MAX, p, k, put, ctx);
+    }
+    for (uint32_t k = 0; k < w->sim.flights; k++) {
+        const struct sim_frame *f = &w->sim.flight[k];
+        dump_pkt("flight", f->pkt, f->from, f->to, f->ordinal, put, ctx);
+    }
+}
+
+/* ---- choices as text ------------------------------------------------------------------------- */
+
+const char *const choice_names[CHOICES] = {
+    [CHOICE_STEP] = "step",
+    [CHOICE_DELIVER] = "deliver",
+    [CHOICE_ARRIVE] = "arrive",
+    [CHOICE_DUPLICATE] = "duplicate",
+    [CHOICE_DROP] = "drop",
+    [CHOICE_CORRUPT] = "corrupt",
+    [CHOICE_TIMER] = "timer",
+    [CHOICE_ADVANCE] = "advance",
+    [CHOICE_REQUEST] = "request",
+    [CHOICE_CRASH] = "crash",
+    [CHOICE_CRASH_AT] = "crash-at",
+    [CHOICE_CRASH_SENT] = "crash-sent",
+    [CHOICE_RECOVER] = "recover",
+    [CHOICE_PAUSE] = "pause",
+    [CHOICE_RESUME] = "resume",
+    [CHOICE_LIE] = "lie",
+    [CHOICE_ARM] = "arm",
+    [CHOICE_DISARM] = "disarm",
+    [CHOICE_HEAL] = "heal",
+};
+
+int choice_text(const struct choice *c, const struct sim_app *app, char *text, size_t size)
+{
+    const char *name = choice_names[c->kind];
+    switch (c->kind) {
+    case CHOICE_DELIVER:
+    case CHOICE_ARRIVE:
+    case CHOICE_DUPLICATE:
+    case CHOICE_DROP:
+        return snprintf(text, size, "%s %u->%u #%u", name, c->p, c->q, c->k);
+    case CHOICE_CORRUPT:
+        return snprintf(text, size, "%s %u->%u #%u bit %" PRIu64, name, c->p, c->q, c->k, c->a);
+    case CHOICE_ADVANCE:
+        return snprintf(text, size, "%s %" PRIu64 "ns", name, c->a);
+    case CHOICE_REQUEST: {
+        int at = snprintf(text, size, "%s p%u %s", name, c->p, app->verb);
+        if (app->to_process)
+            at += snprintf(text + at, size - (size_t)at, " p%u", c->q);
+        at += snprintf(text + at, size - (size_t)at, " %" PRIu64, c->a);
+        if (app->instance)
+            at += snprintf(text + at, size - (size_t)at, " @%" PRIu64, c->b);
+        return at;
+    }
+    case CHOICE_CRASH_AT:
+    case CHOICE_CRASH_SENT:
+        return snprintf(text, size, "%s p%u %u", name, c->p, c->k);
+    case CHOICE_LIE:
+        return snprintf(text, size, "%s p%u p%u", name, c->p, c->q);
+    case CHOICE_ARM:
+    case CHOICE_DISARM:
+        return snprintf(text, size, "%s %u", name, c->k);
+    case CHOICE_HEAL:
+        return snprintf(text, size, "%s", name);
+    default:
+        return snprintf(text, size, "%s p%u", name, c->p);
+    }
+}

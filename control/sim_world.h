@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A simulated world: n processes of one stack, the frames between them, their clocks, the checkers
+ * at every border. It takes no decision. Everything that can happen is a choice; whoever holds the
+ * world (a strategy, a script, a recorded list, an exhaustive search) applies one after the other:
+ *
+ *     sim_world_start(w, &job, why, sizeof why);
+ *     while (...) { struct choice c = …; sim_world_apply(w, &c); }
+ *     sim_world_end(w, fair);
+ *
+ * The state of a world is a function of the job and of the choices applied, byte for byte, in every
+ * build. sim_world_start() takes the memory of the run before again: nothing is allocated for a
+ * schedule of a shape seen before. One thread.
+ */
+#ifndef UPON_SIM_WORLD_H
+#define UPON_SIM_WORLD_H
+
+#include "dataplane/env_sim.h"
+#include "dataplane/fault.h"
+#include "protocols/checks/check.h"
+#include "protocols/co.h"
+
+#define SIM_OPS_MAX    (1u << 20) /* requests of one process */
+#define SIM_FRAMES_MAX 4096       /* in flight, when the adversary floods no further */
+
+/* ---- what is simulated ----------------------------------------------------------------------- */
+
+struct sim_job {
+    const struct stack_def *def;
+    uint16_t n;
+    uint64_t seed;          /* of the processes' random streams and of the fault engine */
+    struct stack_conf conf; /* what is 0: small tables, virtual times (sim_conf_default) */
+    uint32_t ops;           /* requests of each process's application */
+    uint32_t msg_bytes;     /* of a request's payload, ≥ 8: its number, then bytes that follow */
+    bool unchecked;         /* open no checkers */
+    uint16_t faults;
+    struct fault_rule fault[FAULT_RULES_MAX];
+};
+
+/* Fill what is 0 for a simulation: tables that wrap soon, times in virtual milliseconds. */
+void sim_conf_default(struct stack_conf *conf);
+
+/* What a stack asks of its environment and adversary, derived from its layers. */
+struct sim_needs {
+    bool synchronous; /* P is accurate only while delays and steps stay within its bound */
+    bool majority;    /* correct only while a majority is */
+    bool detector;    /* its timers never rest: it has a detector */
+    bool lossy;       /* it delivers over fair-loss links: losses are seen by its top */
+};
+struct sim_needs sim_needs(const struct stack_def *def);
+
+/* How the application uses the top of a stack; type EV_NONE: it only listens. */
+struct sim_app {
+    uint16_t type;   /* enum ev_type of the request */
+    bool to_process; /* it names a process: a link's Send */
+    bool instance;   /* it names an instance: consensus */
+    char verb[16];   /* "broadcast" */
+};
+struct sim_app sim_app_of(const struct stack_def *def);
+
+/* ---- choices --------------------------------------------------------------------------------- */
+
+enum choice_kind {
+    CHOICE_NONE,
+    CHOICE_STEP,      /* Exec(p): one breath of p */
+    CHOICE_DELIVER,   /* Del: frame p→q #k into q's InBuf, and q steps */
+    CHOICE_ARRIVE,    /* Del: frame p→q #k into q's InBuf, which waits for its step */
+    CHOICE_DUPLICATE, /* a copy of p→q #k arrives and q steps; the frame stays in flight */
+    CHOICE_DROP,      /* frame p→q #k is lost */
+    CHOICE_CORRUPT,   /* frame p→q #k arrives with bit a flipped */
+    CHOICE_TIMER,     /* p's clock moves to its earliest timer, and p steps */
+    CHOICE_ADVANCE,   /* the common clock moves by a ns */
+    CHOICE_REQUEST,   /* p's application requests value a (destination q, instance b); p steps */
+    CHOICE_CRASH,     /* p crashes, before its next step */
+    CHOICE_CRASH_AT,  /* p steps and crashes at event k of that step, sending nothing */
+    CHOICE_CRASH_SENT, /* p steps and crashes when k of its frames have left */
+    CHOICE_RECOVER,    /* p starts again under the next incarnation, its state lost */
+    CHOICE_PAUSE,      /* p takes no steps until … */
+    CHOICE_RESUME,
+    CHOICE_LIE,   /* p's detector says: q crashed (P), is suspected (◇P), is the leader (Ω) */
+    CHOICE_ARM,   /* fault rule k of the job holds … */
+    CHOICE_DISARM, /* … no more */
+    CHOICE_HEAL,  /* all rules are disarmed, all processes resumed */
+    CHOICES
+};
+
+struct choice {
+    uint8_t kind;
+    uint16_t p;
+    uint16_t q;
+    uint32_t k;
+    uint64_t a;
+    uint64_t b;
+    uint32_t hint; /* where frame k was found in the flight; any value is right */
+};
+
+extern const char *const choice_names[CHOICES]; /* the first word of its line in a script */
+
+/* Write a choice as a line of a script, without the newline. Returns the length. */
+int choice_text(const struct choice *c, const struct sim_app *app, char *text, size_t size);
+
+/* The choice that delivers (or drops …) the frame at index `i` of the flight. */
+static inline struct choice choice_frame(enum choice_kind kind, const struct sim *s, uint32_t i)
+{
+    const struct sim_frame *f = &s->flight[i];
+    return (struct choice){
+        .kind = (uint8_t)kind, .p = f->from, .q = f->to, .k = f->ordinal, .hint = i};
+}
+
+/* ---- the world ------------------------------------------------------------------------------- */
+
+enum sim_state { SIM_RUNNING, SIM_PAUSED, SIM_CRASHED };
+
+struct sim_world;
+
+struct sim_proc {
+    struct trace trace; /* first: the stack knows us by it */
+    struct sim_world *world;
+    struct stack *st;
+    void *mem;
+    size_t mem_bytes;
+    enum sim_state state;
+    uint16_t self;
+    uint32_t incarnation;
+    uint32_t ops; /* requests made */
+    uint64_t sent_to; /* links: destinations used in turn */
+    uint64_t events_left; /* in this step, before a crash */
+    uint64_t sends_left;
+    uint64_t timer_ns; /* its earliest timer, as of its last step */
+};
+
+/* Someone who watches. Any function may be NULL. */
+struct sim_observer {
+    /* An event is about to be handled. */
+    void (*event)(void *ctx, struct sim_world *w, struct stack *st, struct co *to,
+                  const struct ev *ev);
+    /* A frame has left, and is in flight unless `lost`. */
+    void (*sent)(void *ctx, struct sim_world *w, const struct sim_frame *f, bool lost);
+    /* A choice is about to be applied. */
+    void (*choice)(void *ctx, struct sim_world *w, const struct choice *c);
+    void *ctx;
+};
+
+struct sim_world {
+    struct sim sim;
+    struct sim_job job;
+    struct sim_app app;
+    struct sim_needs needs;
+    struct fault_engine faults;
+    struct sim_proc *proc;
+    uint16_t n;
+    uint16_t n_max;
+    uint16_t alive;
+    uint64_t steps;        /* choices applied */
+    uint64_t breaths;      /* steps of processes */
+    uint64_t events;       /* handled, all processes */
+    uint64_t trace_hash;   /* of every event handled, in order */
+    uint64_t top_ns;       /* when the border of the top was last crossed, in virtual time */
+    uint64_t crossed;      /* how often */
+    uint64_t lies;         /* bit per abstraction: a detector of it was made to lie */
+    uint32_t tag;          /* given to the frames that are sent now: the scheduler's */
+    struct choice *record; /* choices applied so far */
+    uint64_t records;
+    uint64_t record_max;
+    bool recording;
+    struct check *check[CO_STACK_MAX]; /* of each layer's border; NULL: none */
+    const struct stack_def *check_def; /* for which they were opened */
+    uint16_t check_n;
+    uint8_t border[CO_STACK_MAX][EV_TYPES]; /* layer whose border it crosses, +1 */
+    struct sim_observer observer;
+    struct rte_mempool *pool;
+};
+
+/* A world whose packets come from `pool`. NULL: out of memory. */
+struct sim_world *sim_world_new(struct rte_mempool *pool);
+void sim_world_free(struct sim_world *w);
+
+/* Begin a run. 0, or −EINVAL with one sentence in `why`. The run before is dropped. */
+int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, size_t size);
+
+/*
+ * Apply a choice. False, and nothing has happened, if it is not possible now: there is no such
+ * frame, the process has crashed, the top of the stack has no room.
+ */
+bool sim_world_apply(struct sim_world *w, const struct choice *c);
+
+/*
+ * Every choice that is possible now, without faults: deliveries, steps of processes that have
+ * something to do, earliest timers, requests. Returns how many there are; writes at most `max`.
+ */
+uint32_t sim_world_choices(const struct sim_world *w, struct choice *out, uint32_t max);
+
+/* The next request of p's application; false when it has made all, or there is no room. */
+bool sim_world_request(const struct sim_world *w, uint16_t p, struct choice *c);
+
+/* Whether p has something to do in a step: frames in its InBuf, events, a due timer. */
+bool sim_world_busy(const struct sim_world *w, uint16_t p);
+
+/* What comes next when time is kept: the earliest due frame or timer. False: nothing ever. */
+bool sim_world_timed(const struct sim_world *w, struct choice *c);
+
+/* The run is over: judge liveness. `fair`: it ended healed and fair. Packets are given back. */
+void sim_world_end(struct sim_world *w, bool fair);
+
+/* The first violation: the checker and which of its results; NULL when nothing is violated. */
+const struct check_result *sim_world_violation(const struct sim_world *w, uint16_t *layer);
+
+/* Hash of the configuration C_t: every process's state and InBuf, and the multiset in flight. */
+uint64_t sim_world_hash(struct sim_world *w);
+
+/* Write C_t as text, a line each, through `put`. */
+void sim_world_dump(struct sim_world *w, void (*put)(void *ctx, const char *line), void *ctx);
+
+/* The clock that observers see: that of the process furthest ahead. */
+uint64_t sim_world_now(const struct sim_world *w);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The fault engine: rules that say what happens to a frame on its way, and to whom. It sits at the
+ * environment's edge, in simulations and in live runs alike. Pure: what it decides about a frame is
+ * a function of the seed, the armed rules, the frame's edge and its number there, so that a schedule
+ * with a part left out draws the same faults for what remains. Integers only: the same in every
+ * build.
+ *
+ * With no rule armed it costs the caller one predictable branch: `if (engine->armed != 0)`.
+ */
+#ifndef UPON_FAULT_H
+#define UPON_FAULT_H
+
+#include "limits.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FAULT_RULES_MAX 16
+#define FAULT_ANY       UINT16_MAX
+#define FAULT_PPM       1000000u
+
+enum fault_kind {
+    FAULT_NONE,
+    FAULT_LOSS,         /* frames from → to are lost with probability ppm */
+    FAULT_DUPLICATE,    /* … arrive twice */
+    FAULT_CORRUPT,      /* … arrive with a bit flipped */
+    FAULT_REORDER,      /* … are held back by the delay law, others overtake them */
+    FAULT_DELAY,        /* every frame from → to takes this long */
+    FAULT_PARTITION,    /* no frame crosses between the sides */
+    FAULT_ONEWAY,       /* no frame goes from the set `side` to the others */
+    FAULT_SEND_OMIT,    /* `from` omits to send, with probability ppm */
+    FAULT_RECEIVE_OMIT, /* `to` omits to receive */
+    FAULT_KINDS
+};
+
+enum fault_law {
+    LAW_CONSTANT,    /* a */
+    LAW_UNIFORM,     /* a … b */
+    LAW_EXPONENTIAL, /* mean a, at most b if b > 0 */
+    LAW_PARETO,      /* at least a, tail exponent 1.5, at most b if b > 0 */
+    LAWS
+};
+
+struct fault_rule {
+    uint8_t kind; /* enum fault_kind */
+    uint8_t law;  /* enum fault_law, of a delay */
+    uint16_t from;
+    uint16_t to;
+    uint32_t ppm;
+    uint64_t a_ns;
+    uint64_t b_ns;
+    uint64_t since_ns; /* it holds in [since, until); 0, 0: while it is armed */
+    uint64_t until_ns;
+    uint64_t side; /* PARTITION, ONEWAY: bit p mod 64: on which side p is */
+    bool off;      /* not armed when the run begins: a choice arms it */
+};
+
+/* What happens to one frame. */
+struct fault_fate {
+    uint64_t delay_ns; /* 0: no rule says so */
+    uint32_t corrupt;  /* 1 + the bit to flip; 0: none */
+    uint8_t copies;    /* additional ones */
+    bool lost;
+};
+
+struct fault_engine {
+    uint32_t armed; /* bit i: rule i holds */
+    uint16_t rules;
+    uint64_t seed;
+    struct fault_rule rule[FAULT_RULES_MAX];
+};
+
+void fault_init(struct fault_engine *e, uint64_t seed, const struct fault_rule *rule,
+                uint16_t rules);
+
+static inline void fault_arm(struct fault_engine *e, uint32_t rule, bool on)
+{
+    e->armed = on ? e->armed | 1u << rule : e->armed & ~(1u << rule);
+}
+
+/* The fate of the ordinal-th frame from → to, sent at `now_ns`. */
+struct fault_fate fault_frame(const struct fault_engine *e, uint16_t from, uint16_t to,
+                              uint64_t ordinal, uint64_t now_ns);
+
+/* A draw of a delay law from 64 random bits. */
+uint64_t fault_delay(enum fault_law law, uint64_t a_ns, uint64_t b_ns, uint64_t bits);
+
+/*
+ * Read one rule: KIND [PROBABILITY] [LAW TIME [TIME]] [EDGE | SIDES] [@SINCE..UNTIL], as in
+ *   loss 10% 0->1            duplicate 5%            corrupt 1% *->2
+ *   delay exponential 1ms    delay uniform 10us 2ms  reorder 5% pareto 1ms 50ms
+ *   partition 0,1|2          oneway 0,1>2            isolate 2 @10ms..50ms
+ *   send-omit 20% 1          receive-omit 20% 1
+ * 0, or −EINVAL with one sentence that names the word.
+ */
+int fault_parse(const char *text, struct fault_rule *rule, char *why, size_t size);
+
+/* Write a rule so that fault_parse() reads it. Returns the length. */
+int fault_text(const struct fault_rule *rule, char *text, size_t size);
+
+/* Read a time with its unit (ns, us, ms, s). False: it is none. */
+bool fault_parse_time(const char *text, uint64_t *ns);
+
+#endif
