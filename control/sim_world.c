@@ -13,6 +13,9 @@
 
 #define MS 1000000ull
 
+/* A program may be linked without checkers. */
+#pragma weak check_find
+
 /* ---- what a stack is, for the simulator ------------------------------------------------------ */
 
 void sim_conf_default(struct stack_conf *c)
@@ -130,8 +133,8 @@ static void hash_event(struct sim_world *w, uint16_t at, const struct co *to, co
     if (e->type == EV_NET_FRAME) { /* its attribute is a pointer, its message the whole frame */
         w->trace_hash = XXH3_64bits_withSeed(&h, sizeof h, w->trace_hash);
         for (const struct rte_mbuf *s = e->seg; s != NULL; s = s->next)
-            w->trace_hash = XXH3_64bits_withSeed(rte_pktmbuf_mtod(s, const void *), s->data_len,
-                                                 w->trace_hash);
+            w->trace_hash =
+                XXH3_64bits_withSeed(rte_pktmbuf_mtod(s, const void *), s->data_len, w->trace_hash);
         return;
     }
     le64_put(h.attr, e->attr);
@@ -191,10 +194,8 @@ static bool sending(void *ctx, struct sim_frame *f)
     struct sim_world *w = ctx;
     struct sim_proc *x = &w->proc[f->from];
     bool lost = w->proc[f->to].state == SIM_CRASHED;
-    if (unlikely(x->sends_left == 0)) {
-        f->to = f->from; /* it never left: nobody is told */
-        return false;
-    }
+    if (unlikely(x->sends_left == 0))
+        return false; /* it crashed before: nobody is told */
     x->sends_left--;
     f->tag = w->tag;
     f->due_ns = f->sent_ns;
@@ -296,7 +297,9 @@ static void open_checks(struct sim_world *w)
     close_checks(w);
     uint32_t i = 0;
     for (const struct stack_layer *l = w->job.def->layers; l->name != NULL; l++, i++) {
-        const struct check_class *cls = check_find(l->cls->implements);
+        const struct check_class *cls = NULL;
+        if (check_find != NULL)
+            cls = check_find(l->cls->implements);
         if (cls != NULL)
             w->check[i] = cls->open(w->n);
     }
@@ -667,19 +670,18 @@ bool sim_world_request(const struct sim_world *w, uint16_t p, struct choice *c)
 bool sim_world_busy(const struct sim_world *w, uint16_t p)
 {
     const struct sim_proc *x = &w->proc[p];
-    return x->state == SIM_RUNNING &&
-           (w->sim.env[p].ins > 0 || x->st->ready != 0 || x->st->dirty != 0 ||
-            x->timer_ns <= w->sim.now_ns);
+    return x->state == SIM_RUNNING && (w->sim.env[p].ins > 0 || x->st->ready != 0 ||
+                                       x->st->dirty != 0 || x->timer_ns <= w->sim.now_ns);
 }
 
 uint32_t sim_world_choices(const struct sim_world *w, struct choice *out, uint32_t max)
 {
     uint32_t n = 0;
-#define PUT(...)                                  \
-    do {                                          \
-        if (n < max)                              \
+#define PUT(...)                                   \
+    do {                                           \
+        if (n < max)                               \
             out[n] = (struct choice){__VA_ARGS__}; \
-        n++;                                      \
+        n++;                                       \
     } while (0)
     for (uint32_t k = 0; k < w->sim.flights; k++, n++)
         if (n < max)
@@ -734,8 +736,7 @@ bool sim_world_timed(const struct sim_world *w, struct choice *c)
         const struct sim_proc *x = &w->proc[p];
         if (x->state != SIM_RUNNING)
             continue;
-        if (x->timer_ns <= now || w->sim.env[p].ins > 0 || x->st->ready != 0 ||
-            x->st->dirty != 0) {
+        if (x->timer_ns <= now || w->sim.env[p].ins > 0 || x->st->ready != 0 || x->st->dirty != 0) {
             *c = (struct choice){.kind = CHOICE_STEP, .p = p};
             if (w->sim.now_ns < now) /* first bring everybody to the clock furthest ahead */
                 *c = (struct choice){.kind = CHOICE_ADVANCE};
@@ -810,24 +811,15 @@ void sim_world_dump(struct sim_world *w, void (*put)(void *ctx, const char *line
 /* ---- choices as text ------------------------------------------------------------------------- */
 
 const char *const choice_names[CHOICES] = {
-    [CHOICE_STEP] = "step",
-    [CHOICE_DELIVER] = "deliver",
-    [CHOICE_ARRIVE] = "arrive",
-    [CHOICE_DUPLICATE] = "duplicate",
-    [CHOICE_DROP] = "drop",
-    [CHOICE_CORRUPT] = "corrupt",
-    [CHOICE_TIMER] = "timer",
-    [CHOICE_ADVANCE] = "advance",
-    [CHOICE_REQUEST] = "request",
-    [CHOICE_CRASH] = "crash",
-    [CHOICE_CRASH_AT] = "crash-at",
-    [CHOICE_CRASH_SENT] = "crash-sent",
-    [CHOICE_RECOVER] = "recover",
-    [CHOICE_PAUSE] = "pause",
-    [CHOICE_RESUME] = "resume",
-    [CHOICE_LIE] = "lie",
-    [CHOICE_ARM] = "arm",
-    [CHOICE_DISARM] = "disarm",
+    [CHOICE_STEP] = "step",         [CHOICE_DELIVER] = "deliver",
+    [CHOICE_ARRIVE] = "arrive",     [CHOICE_DUPLICATE] = "duplicate",
+    [CHOICE_DROP] = "drop",         [CHOICE_CORRUPT] = "corrupt",
+    [CHOICE_TIMER] = "timer",       [CHOICE_ADVANCE] = "advance",
+    [CHOICE_REQUEST] = "request",   [CHOICE_CRASH] = "crash",
+    [CHOICE_CRASH_AT] = "crash-at", [CHOICE_CRASH_SENT] = "crash-sent",
+    [CHOICE_RECOVER] = "recover",   [CHOICE_PAUSE] = "pause",
+    [CHOICE_RESUME] = "resume",     [CHOICE_LIE] = "lie",
+    [CHOICE_ARM] = "arm",           [CHOICE_DISARM] = "disarm",
     [CHOICE_HEAL] = "heal",
 };
 

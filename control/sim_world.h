@@ -62,25 +62,25 @@ struct sim_app sim_app_of(const struct stack_def *def);
 
 enum choice_kind {
     CHOICE_NONE,
-    CHOICE_STEP,      /* Exec(p): one breath of p */
-    CHOICE_DELIVER,   /* Del: frame p→q #k into q's InBuf, and q steps */
-    CHOICE_ARRIVE,    /* Del: frame p→q #k into q's InBuf, which waits for its step */
-    CHOICE_DUPLICATE, /* a copy of p→q #k arrives and q steps; the frame stays in flight */
-    CHOICE_DROP,      /* frame p→q #k is lost */
-    CHOICE_CORRUPT,   /* frame p→q #k arrives with bit a flipped */
-    CHOICE_TIMER,     /* p's clock moves to its earliest timer, and p steps */
-    CHOICE_ADVANCE,   /* the common clock moves by a ns */
-    CHOICE_REQUEST,   /* p's application requests value a (destination q, instance b); p steps */
-    CHOICE_CRASH,     /* p crashes, before its next step */
-    CHOICE_CRASH_AT,  /* p steps and crashes at event k of that step, sending nothing */
+    CHOICE_STEP,       /* Exec(p): one breath of p */
+    CHOICE_DELIVER,    /* Del: frame p→q #k into q's InBuf, and q steps */
+    CHOICE_ARRIVE,     /* Del: frame p→q #k into q's InBuf, which waits for its step */
+    CHOICE_DUPLICATE,  /* a copy of p→q #k arrives and q steps; the frame stays in flight */
+    CHOICE_DROP,       /* frame p→q #k is lost */
+    CHOICE_CORRUPT,    /* frame p→q #k arrives with bit a flipped */
+    CHOICE_TIMER,      /* p's clock moves to its earliest timer, and p steps */
+    CHOICE_ADVANCE,    /* the common clock moves by a ns */
+    CHOICE_REQUEST,    /* p's application requests value a (destination q, instance b); p steps */
+    CHOICE_CRASH,      /* p crashes, before its next step */
+    CHOICE_CRASH_AT,   /* p steps and crashes at event k of that step, sending nothing */
     CHOICE_CRASH_SENT, /* p steps and crashes when k of its frames have left */
     CHOICE_RECOVER,    /* p starts again under the next incarnation, its state lost */
     CHOICE_PAUSE,      /* p takes no steps until … */
     CHOICE_RESUME,
-    CHOICE_LIE,   /* p's detector says: q crashed (P), is suspected (◇P), is the leader (Ω) */
-    CHOICE_ARM,   /* fault rule k of the job holds … */
+    CHOICE_LIE,    /* p's detector says: q crashed (P), is suspected (◇P), is the leader (Ω) */
+    CHOICE_ARM,    /* fault rule k of the job holds … */
     CHOICE_DISARM, /* … no more */
-    CHOICE_HEAL,  /* all rules are disarmed, all processes resumed */
+    CHOICE_HEAL,   /* all rules are disarmed, all processes resumed */
     CHOICES
 };
 
@@ -103,8 +103,8 @@ int choice_text(const struct choice *c, const struct sim_app *app, char *text, s
 static inline struct choice choice_frame(enum choice_kind kind, const struct sim *s, uint32_t i)
 {
     const struct sim_frame *f = &s->flight[i];
-    return (struct choice){
-        .kind = (uint8_t)kind, .p = f->from, .q = f->to, .k = f->ordinal, .hint = i};
+    return (
+        struct choice){.kind = (uint8_t)kind, .p = f->from, .q = f->to, .k = f->ordinal, .hint = i};
 }
 
 /* ---- the world ------------------------------------------------------------------------------- */
@@ -122,8 +122,8 @@ struct sim_proc {
     enum sim_state state;
     uint16_t self;
     uint32_t incarnation;
-    uint32_t ops; /* requests made */
-    uint64_t sent_to; /* links: destinations used in turn */
+    uint32_t ops;         /* requests made */
+    uint64_t sent_to;     /* links: destinations used in turn */
     uint64_t events_left; /* in this step, before a crash */
     uint64_t sends_left;
     uint64_t timer_ns; /* its earliest timer, as of its last step */

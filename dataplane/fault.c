@@ -26,7 +26,8 @@ void fault_init(struct fault_engine *e, uint64_t seed, const struct fault_rule *
 static uint64_t bits_of(const struct fault_engine *e, uint16_t from, uint16_t to, uint64_t ordinal,
                         uint32_t use)
 {
-    uint64_t z = e->seed + 0x9e3779b97f4a7c15u * (((uint64_t)from << 48 | (uint64_t)to << 32) + use);
+    uint64_t z =
+        e->seed + 0x9e3779b97f4a7c15u * (((uint64_t)from << 48 | (uint64_t)to << 32) + use);
     for (int round = 0; round < 2; round++) {
         z += ordinal;
         z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
@@ -56,10 +57,10 @@ static uint64_t minus_log2_q16(uint32_t r)
 static uint64_t times_exp2(uint64_t a, uint64_t e_q16)
 {
     /* 2^(1/2), 2^(1/4) …, 31 bits behind the point */
-    static const uint32_t root[16] = {
-        0xb504f333u, 0x9837f051u, 0x8b95c1e3u, 0x85aac367u, 0x82cd8698u, 0x8164d1f3u,
-        0x80b1ed4fu, 0x8058d7d2u, 0x802c6436u, 0x8016302fu, 0x800b179cu, 0x80058bafu,
-        0x8002c5d0u, 0x800162e6u, 0x8000b172u, 0x800058b9u};
+    static const uint32_t root[16] = {0xb504f333u, 0x9837f051u, 0x8b95c1e3u, 0x85aac367u,
+                                      0x82cd8698u, 0x8164d1f3u, 0x80b1ed4fu, 0x8058d7d2u,
+                                      0x802c6436u, 0x8016302fu, 0x800b179cu, 0x80058bafu,
+                                      0x8002c5d0u, 0x800162e6u, 0x8000b172u, 0x800058b9u};
     uint64_t whole = e_q16 >> 16;
     for (int i = 0; i < 16; i++)
         if (e_q16 >> (15 - i) & 1)
@@ -127,12 +128,15 @@ struct fault_fate fault_frame(const struct fault_engine *e, uint16_t from, uint1
 
 /* ---- rules as text --------------------------------------------------------------------------- */
 
-static const char *const kinds[FAULT_KINDS] = {
-    [FAULT_LOSS] = "loss",           [FAULT_DUPLICATE] = "duplicate",
-    [FAULT_CORRUPT] = "corrupt",     [FAULT_REORDER] = "reorder",
-    [FAULT_DELAY] = "delay",         [FAULT_PARTITION] = "partition",
-    [FAULT_ONEWAY] = "oneway",       [FAULT_SEND_OMIT] = "send-omit",
-    [FAULT_RECEIVE_OMIT] = "receive-omit"};
+static const char *const kinds[FAULT_KINDS] = {[FAULT_LOSS] = "loss",
+                                               [FAULT_DUPLICATE] = "duplicate",
+                                               [FAULT_CORRUPT] = "corrupt",
+                                               [FAULT_REORDER] = "reorder",
+                                               [FAULT_DELAY] = "delay",
+                                               [FAULT_PARTITION] = "partition",
+                                               [FAULT_ONEWAY] = "oneway",
+                                               [FAULT_SEND_OMIT] = "send-omit",
+                                               [FAULT_RECEIVE_OMIT] = "receive-omit"};
 
 static const char *const laws[LAWS] = {"constant", "uniform", "exponential", "pareto"};
 
@@ -281,8 +285,10 @@ int fault_parse(const char *text, struct fault_rule *rule, char *why, size_t siz
                       "fault '%s' is not known: loss, duplicate, corrupt, reorder, delay, "
                       "partition, oneway, isolate, send-omit or receive-omit",
                       word != NULL ? word : "");
-    *rule = (struct fault_rule){
-        .kind = (uint8_t)kind, .from = FAULT_ANY, .to = FAULT_ANY, .ppm = FAULT_PPM};
+    *rule = (struct fault_rule){.kind = (uint8_t)kind,
+                                .from = FAULT_ANY,
+                                .to = FAULT_ANY,
+                                .ppm = FAULT_PPM};
     int times = 0;
     while ((word = strtok_r(NULL, " \t", &save)) != NULL)
         if (!parse_word(word, rule, &times, isolate))
