@@ -18,7 +18,8 @@
 enum check_state {
     CHECK_HOLDS,    /* safety: not violated so far; liveness: every obligation was met */
     CHECK_VIOLATED, /* with a witness */
-    CHECK_NOT_YET,  /* liveness: an obligation is open, and the run was not fair to its end */
+    CHECK_NOT_YET,  /* liveness: an obligation is open, or the run has not ended; if it did, it was
+                       not fair to its end */
     CHECK_UNKNOWN,  /* not covered by what was recorded */
 };
 
@@ -45,6 +46,8 @@ struct check_class {
     void (*reset)(struct check *c); /* as after open, without allocating where it can */
     void (*event)(struct check *c, const struct check_event *e);
     void (*crash)(struct check *c, uint16_t p, uint64_t step);
+    /* From here on the network is healed and steps are fair. NULL: it makes no difference. */
+    void (*healed)(struct check *c, uint64_t step);
     /* The run has ended. `fair`: the last phase was healed and fair: open obligations violate. */
     void (*end)(struct check *c, bool fair, uint64_t step);
 };
@@ -60,11 +63,26 @@ struct check {
     const struct check_class *cls;
     uint16_t n;
     uint16_t results;
-    uint32_t violations;
+    uint32_t violations; /* all of them; only the first of each property is described */
+    /* Set by whoever opened it; kept by reset. uc: one correct proposal is enough to oblige
+     * everybody to decide, since it is forwarded to the leader (check_uc.c). */
+    bool forwarded;
+    uint64_t crashed[PROCS_MAX / 64];                 /* bit p: p is faulty */
     struct check_result result[CHECK_PROPERTIES_MAX]; /* in the order of modules.def */
 };
 
 /* The checker of an abstraction; NULL if there is none. */
 const struct check_class *check_find(enum abstraction a);
+
+static inline bool check_correct(const struct check *c, uint16_t p)
+{
+    return p < c->n && !(c->crashed[p / 64] >> p % 64 & 1);
+}
+
+static inline void check_healed(struct check *c, uint64_t step)
+{
+    if (c->cls->healed != NULL)
+        c->cls->healed(c, step);
+}
 
 #endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Fair-loss links (CGR Module 2.1), for each channel (sender, receiver, user). Two of its
+ * properties speak of infinite runs; these are their readings for a finite one:
+ *
+ * FLL1  fair loss: what is sent between correct processes after the network was healed is
+ *       delivered at least once after that. Nothing lets a healed network lose a message. Unknown
+ *       when nobody said when that was.
+ * FLL2  finite duplication: delivered at most FLL_COPIES_MAX times for each sending.
+ * FLL3  no creation.
+ */
+#include "check_link.h"
+
+#define FLL_COPIES_MAX 256
+
+enum { FLL1, FLL2, FLL3 };
+
+static struct check *fll_open(uint16_t n)
+{
+    return link_open(&check_fll_class, n, sizeof(struct link_check));
+}
+
+static void finite_duplication(struct check *c, const struct link_row *r)
+{
+    if (r->sent > 0 && r->got / r->sent > FLL_COPIES_MAX)
+        check_violate(c, FLL2, r->got_step,
+                      "p%u delivered %s from p%u %s until step %" PRIu64
+                      ", but it was sent %s: it seems to multiply for ever",
+                      r->to, check_tag_text(&r->tag).s, r->from, check_times_text(r->got).s,
+                      r->got_step, check_times_text(r->sent).s);
+}
+
+static void fll_event(struct check *c, const struct check_event *e)
+{
+    bool sent;
+    const struct link_row *r = link_count((struct link_check *)c, e, &sent);
+    if (r == NULL || sent)
+        return;
+    finite_duplication(c, r);
+    link_no_creation(c, FLL3, r);
+}
+
+static void fair_loss(struct link_check *l, bool fair, uint64_t step)
+{
+    for (uint32_t i = 0; i < l->rows.rows; i++) {
+        const struct link_row *r = check_table_row(&l->rows, i);
+        if (r->healed_sent > 0 && r->healed_got == 0 && check_correct(&l->check, r->from) &&
+            check_correct(&l->check, r->to))
+            check_owed(&l->check, FLL1, fair, step,
+                       "p%u sent %s to p%u %s over the healed network (last at step %" PRIu64
+                       "), but p%u never delivered it after that",
+                       r->from, check_tag_text(&r->tag).s, r->to,
+                       check_times_text(r->healed_sent).s, r->sent_step, r->to);
+    }
+}
+
+static void fll_end(struct check *c, bool fair, uint64_t step)
+{
+    struct link_check *l = (struct link_check *)c;
+    check_judge(c);
+    if (l->healed)
+        fair_loss(l, fair, step);
+    else
+        c->result[FLL1].state = CHECK_UNKNOWN;
+}
+
+const struct check_class check_fll_class = {
+    .abstraction = ABS_FLL,
+    .open = fll_open,
+    .close = link_close,
+    .reset = link_reset,
+    .event = fll_event,
+    .crash = check_crash,
+    .healed = link_healed,
+    .end = fll_end,
+};
