@@ -1,14 +1,82 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "eal.h"
 
+#include <errno.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <linux/memfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
+#include <rte_log.h>
 #include <rte_mbuf.h>
+
+#include "clock.h"
+
+#define EAL_ARGS_MAX   64
+#define HUGEPAGE_BYTES (2ull << 20)
+#define MEMORY_SLACK   (32ull << 20) /* EAL's own tables */
+#define FREE_PAGES     "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
+
+/* ---- what DPDK says -------------------------------------------------------------------------- */
+
+static char last_words[256];
+static bool in_hugepages;
+
+/* Keep errors to quote them; let only what ends the process through to the terminal. */
+static ssize_t log_write(void *cookie, const char *text, size_t size)
+{
+    (void)cookie;
+    if (rte_log_cur_msg_loglevel() <= (int)RTE_LOG_CRIT)
+        return (ssize_t)fwrite(text, 1, size, stderr);
+    size_t keep = size < sizeof last_words ? size : sizeof last_words - 1;
+    memcpy(last_words, text, keep);
+    last_words[keep] = '\0';
+    last_words[strcspn(last_words, "\n")] = '\0';
+    return (ssize_t)size;
+}
+
+static void log_open(void)
+{
+    FILE *f = fopencookie(NULL, "w", (cookie_io_functions_t){.write = log_write});
+    if (f == NULL)
+        return;
+    setvbuf(f, NULL, _IOLBF, 1024);
+    rte_openlog_stream(f);
+}
+
+const char *eal_last_words(void)
+{
+    return last_words[0] != '\0' ? last_words : "DPDK says nothing more";
+}
+
+/* ---- arguments ------------------------------------------------------------------------------- */
+
+struct eal_args {
+    char *argv[EAL_ARGS_MAX];
+    int argc;
+    char text[8192];
+    size_t used;
+};
+
+static void add(struct eal_args *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void add(struct eal_args *a, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(a->text + a->used, sizeof a->text - a->used, format, args);
+    va_end(args);
+    if (a->argc == EAL_ARGS_MAX || a->used + (size_t)len >= sizeof a->text)
+        rte_panic("more EAL arguments than fit\n");
+    a->argv[a->argc++] = a->text + a->used;
+    a->used += (size_t)len + 1;
+}
 
 /* "(0,1,5)": the processors that this thread may run on, as EAL writes sets. */
 static void cpu_set_text(char *text, size_t size)
@@ -23,18 +91,110 @@ static void cpu_set_text(char *text, size_t size)
     snprintf(text + at, size - at, ")");
 }
 
+static void add_lcores(struct eal_args *a, const struct eal_conf *conf)
+{
+    char text[4096];
+    cpu_set_text(text, sizeof text);
+    size_t at = strlen(text);
+    for (uint16_t k = 0; k < conf->cpus && at + 16 < sizeof text; k++)
+        at += (size_t)snprintf(text + at, sizeof text - at, ",%u@%u", eal_lcore(k), conf->cpu[k]);
+    add(a, "--lcores=0@%s", text);
+    add(a, "--main-lcore=0");
+}
+
+/* Whether so many bytes of 2 MiB pages are free and we may have them. */
+static bool hugepages_usable(uint64_t bytes)
+{
+    unsigned long long free_pages = 0;
+    FILE *f = fopen(FREE_PAGES, "re");
+    if (f == NULL)
+        return false;
+    int got = fscanf(f, "%llu", &free_pages);
+    fclose(f);
+    if (got != 1 || free_pages * HUGEPAGE_BYTES < bytes)
+        return false;
+    int fd = memfd_create("upon", MFD_HUGETLB | MFD_HUGE_2MB | MFD_CLOEXEC);
+    if (fd < 0)
+        return false;
+    void *page = MAP_FAILED;
+    if (ftruncate(fd, HUGEPAGE_BYTES) == 0)
+        page = mmap(NULL, HUGEPAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (page != MAP_FAILED)
+        munmap(page, HUGEPAGE_BYTES);
+    close(fd);
+    return page != MAP_FAILED;
+}
+
+static void add_memory(struct eal_args *a, uint64_t bytes, bool no_huge)
+{
+    bytes = (bytes + MEMORY_SLACK + HUGEPAGE_BYTES - 1) / HUGEPAGE_BYTES * HUGEPAGE_BYTES;
+    in_hugepages = !no_huge && hugepages_usable(bytes);
+    /* Without shared configuration no file is made, and no other DPDK process is met. */
+    if (in_hugepages)
+        add(a, "--in-memory");
+    else {
+        add(a, "--no-huge");
+        add(a, "--no-shconf");
+    }
+    add(a, "-m");
+    add(a, "%llu", (unsigned long long)(bytes >> 20));
+}
+
+static bool names_a_pci_device(const char *const *args)
+{
+    for (; args != NULL && *args != NULL; args++)
+        if (strncmp(*args, "--allow", 7) == 0 || strncmp(*args, "-a", 2) == 0)
+            return true;
+    return false;
+}
+
+static int start(const struct eal_conf *conf)
+{
+    struct eal_args a = {.argc = 0};
+    add(&a, "upon");
+    add_lcores(&a, conf);
+    add_memory(&a, conf->memory_bytes, conf->no_huge);
+    add(&a, "--no-telemetry");
+    add(&a, "--file-prefix=upon-%ld", (long)getpid());
+    if (!names_a_pci_device(conf->args)) {
+        add(&a, "--no-pci");
+        add(&a, "--iova-mode=va");
+    }
+    for (const char *const *arg = conf->args; arg != NULL && *arg != NULL; arg++)
+        add(&a, "%s", *arg);
+    log_open();
+    rte_log_set_global_level(RTE_LOG_ERR);
+    if (rte_eal_init(a.argc, a.argv) < 0)
+        return -rte_errno;
+    rmdir(rte_eal_get_runtime_dir()); /* nothing is kept there without shared configuration */
+    return 0;
+}
+
+int eal_start(const struct eal_conf *conf, char *why, size_t why_size)
+{
+    int err = start(conf);
+    if (err != 0)
+        snprintf(why, why_size, "DPDK does not start with %llu MiB of %s on %u processors: %s (%s)",
+                 (unsigned long long)(conf->memory_bytes >> 20), eal_memory_text(), conf->cpus,
+                 strerror(-err), eal_last_words());
+    clock_start(conf->tsc_hz);
+    return err;
+}
+
 int eal_start_light(unsigned megabytes)
 {
-    char memory[32], lcores[4096] = "--lcores=0@";
-    snprintf(memory, sizeof memory, "%u", megabytes);
-    cpu_set_text(lcores + strlen(lcores), sizeof lcores - strlen(lcores));
-    const char *args[] =
-        {"upon",           "--no-huge", "--no-pci", "--no-shconf", "--no-telemetry",
-         "--iova-mode=va", "-m",        memory,     lcores,        "--log-level=lib.eal:4"};
-    char *argv[RTE_DIM(args)];
-    for (size_t i = 0; i < RTE_DIM(args); i++)
-        argv[i] = (char *)(uintptr_t)args[i];
-    return rte_eal_init((int)RTE_DIM(args), argv) < 0 ? -rte_errno : 0;
+    const struct eal_conf conf = {.memory_bytes = (uint64_t)megabytes << 20, .no_huge = true};
+    return start(&conf);
+}
+
+const char *eal_memory_text(void)
+{
+    return in_hugepages ? "2 MiB hugepages" : "4 KiB pages";
+}
+
+void eal_stop(void)
+{
+    rte_eal_cleanup();
 }
 
 struct rte_mempool *eal_pool(const char *name, unsigned count, unsigned cache, unsigned data_bytes)

@@ -4,6 +4,9 @@
 #ifndef UPON_EAL_H
 #define UPON_EAL_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include <rte_mempool.h>
 
 /*
@@ -11,6 +14,39 @@
  * `megabytes` of memory. Once a process. 0 or −errno.
  */
 int eal_start_light(unsigned megabytes);
+
+struct eal_conf {
+    const uint16_t *cpu;   /* processors of the data lcores (placement.h), each pinned to its own */
+    uint16_t cpus;         /* the k-th is lcore k + 1, see eal_lcore() */
+    uint64_t memory_bytes; /* fabric_memory_wanted(), and whatever else is allocated from EAL */
+    const char *const *args; /* further arguments, e.g. "--vdev=…", "--allow=…"; NULL ends; or NULL
+                              */
+    uint64_t tsc_hz;         /* the frequency that another OS process of this job uses, or 0 */
+    bool no_huge;            /* do not look for hugepages */
+};
+
+/*
+ * Start EAL for a live run. The calling thread becomes the main lcore: it floats over the
+ * processors it may use now, and is for control, which sleeps. Needs neither root nor hugepages;
+ * uses 2 MiB pages when enough are free. Leaves no file behind. Once a process; 0, or −errno with a
+ * sentence in `why`.
+ */
+int eal_start(const struct eal_conf *conf, char *why, size_t why_size);
+
+/* "2 MiB hugepages" or "4 KiB pages": what eal_start() found. */
+const char *eal_memory_text(void);
+
+/* EAL's id of the k-th data lcore, for rte_eal_remote_launch(). */
+static inline unsigned eal_lcore(uint16_t k)
+{
+    return k + 1u;
+}
+
+/* The last thing that DPDK said, without its newline: the reason when something fails. */
+const char *eal_last_words(void);
+
+/* End EAL, when everything is closed. */
+void eal_stop(void);
 
 /* A pool of `count` packets with `data_bytes` behind the headroom. NULL: rte_errno says why. */
 struct rte_mempool *eal_pool(const char *name, unsigned count, unsigned cache, unsigned data_bytes);
