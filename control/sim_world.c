@@ -388,6 +388,9 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
         close_checks(w);
     else
         open_checks(w);
+    for (int i = 0; i < CO_STACK_MAX; i++)
+        if (w->check[i] != NULL)
+            w->check[i]->forwarded = w->job.conf.forward;
     return 0;
 }
 
@@ -613,6 +616,9 @@ static bool on_world(struct sim_world *w, const struct choice *c)
         for (uint16_t p = 0; p < w->n; p++)
             if (w->proc[p].state == SIM_PAUSED)
                 w->proc[p].state = SIM_RUNNING;
+        for (int i = 0; i < CO_STACK_MAX; i++)
+            if (w->check[i] != NULL)
+                check_healed(w->check[i], w->steps);
         return true;
     default:
         return false;
