@@ -12,6 +12,7 @@
 #include "counters.h"
 #include "pkt.h"
 
+struct disk;
 struct env;
 
 struct env_ops {
@@ -32,6 +33,7 @@ struct env {
     uint64_t *counters;       /* COUNTERS of them */
     uint32_t frame_bytes_max; /* a frame that the device carries, header and records */
     bool multi_seg;           /* whether a packet may be a chain of segments */
+    struct disk *disk;        /* of this process's log, formatted; NULL: it has none */
 };
 
 #endif

@@ -184,7 +184,7 @@ static void flush(struct stack *st)
     }
 }
 
-static void release(struct stack *st)
+void stack_release(struct stack *st)
 {
     for (uint32_t i = 0; i < st->spent; i++) {
         struct rte_mbuf *pkt = st->spents[i];
@@ -205,6 +205,8 @@ uint32_t co_breath(struct stack *st)
     if (n > 0)
         receive(st, pkts, n);
     timer_advance(&st->wheel, st->now, timer_fired, st);
+    if (st->log != NULL)
+        st->log->cls->poll(st->log);
     if (st->app_wants) {
         uint32_t room = co_room(st->app->use[0]);
         if (room > 0)
@@ -218,9 +220,19 @@ uint32_t co_breath(struct stack *st)
     if (st->outs > 0)
         transmit(st);
     if (st->spent > 0)
-        release(st);
+        stack_release(st);
     st->steps++;
     return n;
+}
+
+int stack_recover(struct stack *st, char *why, size_t why_size)
+{
+    if (st->log == NULL)
+        return 0;
+    int err = st->log->cls->recover(st->log, why, why_size);
+    co_run(st);
+    stack_release(st);
+    return err;
 }
 
 void stack_fini(struct stack *st)
@@ -231,7 +243,7 @@ void stack_fini(struct stack *st)
     for (uint32_t i = 0; i < st->outs; i++)
         pkt_free(st->out[i].pkt);
     st->outs = 0;
-    release(st);
+    stack_release(st);
     if (st->slab != NULL)
         pkt_free_seg(st->slab);
     st->slab = NULL;

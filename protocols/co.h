@@ -135,6 +135,10 @@ struct co_class {
     uint32_t (*room)(const struct co *self);
     /* End of the breath: make frames of what is to be sent. Called when co_dirty() was. */
     void (*flush)(struct co *self);
+    /* Beginning of each breath: look whether storage has finished something. For the log alone. */
+    void (*poll)(struct co *self);
+    /* Read stable storage back, before the first breath. 0, or −errno with a sentence. */
+    int (*recover)(struct co *self, char *why, size_t why_size);
     /* Give back every message held, at the end of a run. NULL: holds none. */
     void (*fini)(struct co *self);
     /* Assert what must always hold between two steps. May be NULL. */
@@ -159,7 +163,7 @@ struct co {
     uint16_t port;       /* its name as a user of a link */
     uint16_t index;      /* in the stack, bottom first */
     uint32_t inbox_high; /* high-water mark */
-    bool port_demux;     /* a link: each indication goes to the one user whose port it names */
+    bool port_demux;     /* a link, the log: each indication goes to the user whose port it names */
     const char *name;    /* of the instance, in the stack's table: "pl", "beb.ec" */
     co_upon_fn *upon[EV_TYPES];
 };
@@ -217,10 +221,12 @@ struct stack {
     uint32_t spent;    /* packets to release at the end of the breath */
     struct co *co[CO_STACK_MAX];
     struct co *link[FRAME_KINDS]; /* who receives frames of a kind */
+    struct co *log;               /* who polls stable storage; NULL: nobody */
     struct co *port[CO_PORTS_MAX];
     struct co *app;
     bool app_wants; /* the application has something to send: tell it ⟨app, Ready | room⟩ */
-    bool halted;    /* its observer stopped it in mid-step: it crashed, and takes no more steps */
+    bool
+        halted; /* it crashed, and takes no more steps: its observer stopped it, or its disk failed */
     struct random random;
     struct stack_conf conf;
     const struct stack_def *def;
@@ -354,6 +360,16 @@ struct stack *co_wire(void *mem, const struct stack_def *def, const struct co_cl
 
 /* The component of that instance name; NULL if there is none. */
 struct co *stack_co(struct stack *st, const char *name);
+
+/*
+ * Read stable storage back and tell the components, to quiescence: ⟨log, Found | …⟩ for each record,
+ * then ⟨log, Recovered | incarnation⟩. Between co_wire() and the first breath; nothing is sent. A
+ * stack without a log is left as it is. 0, or −errno with a sentence in `why`.
+ */
+int stack_recover(struct stack *st, char *why, size_t why_size);
+
+/* Release what the events of this breath referred to. For stack_recover(), in small steps. */
+void stack_release(struct stack *st);
 
 /* Run to quiescence: hand over every inbox until all are empty. */
 void co_run(struct stack *st);

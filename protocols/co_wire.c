@@ -220,7 +220,8 @@ static struct co *component(struct arena *a, struct stack *st, const char *name,
     c->port = c->index;
     c->bit = 1u << c->index;
     c->port_demux = cls->implements == ABS_FLL || cls->implements == ABS_SL ||
-                    cls->implements == ABS_PL || cls->implements == ABS_FPL;
+                    cls->implements == ABS_PL || cls->implements == ABS_FPL ||
+                    cls->implements == ABS_LOG;
     for (const struct co_upon *u = cls->upon; u != NULL && u->type != EV_NONE; u++)
         c->upon[u->type] = u->fn;
     st->port[c->port] = c;
@@ -251,6 +252,8 @@ static size_t lay_out(struct arena *a, const struct stack_def *def, const struct
             connect(c, i, stack_co(st, l->uses[i]));
         if (l->cls->frame_kind != 0)
             st->link[l->cls->frame_kind] = c;
+        if (l->cls->poll != NULL)
+            st->log = c;
         st->headroom = (uint16_t)(st->headroom + l->cls->header_bytes);
     }
     if (app != NULL) {

@@ -4,9 +4,11 @@
 #include "co.h"
 #include "detectors/detectors.h"
 #include "links/links.h"
+#include "log/log.h"
 
 const struct co_class *const co_classes[] = {
     &pl_window_class,
+    &log_device_class,
     &p_exclude_on_timeout_class,
     &epfd_increasing_timeout_class,
     &omega_monarchical_class,
@@ -69,6 +71,13 @@ static const struct stack_def stack_beb = {
                                            {0}},
 };
 
+static const struct stack_def stack_log = {
+    .name = "log",
+    .summary = "stable storage alone",
+    .top = "log",
+    .layers = (const struct stack_layer[]){{"log", &log_device_class, {NULL}}, {0}},
+};
+
 const struct stack_def *const stack_defs[] = {
-    &stack_pl, &stack_p, &stack_le, &stack_epfd, &stack_omega, &stack_beb, NULL,
+    &stack_pl, &stack_p, &stack_le, &stack_epfd, &stack_omega, &stack_beb, &stack_log, NULL,
 };

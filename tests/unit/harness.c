@@ -60,6 +60,34 @@ static const struct co_class probe_class = {.name = "probe",
 
 /* ---- the world ------------------------------------------------------------------------------- */
 
+static bool has_log(const struct stack_def *def)
+{
+    for (const struct stack_layer *l = def->layers; l->name != NULL; l++)
+        if (l->cls->implements == ABS_LOG)
+            return true;
+    return false;
+}
+
+static void wire(struct world *w, uint16_t p, const struct stack_def *def,
+                 const struct stack_conf *conf)
+{
+    char why[256];
+    w->st[p] = co_wire(w->mem[p], def, &probe_class, conf, &w->sim.env[p].env);
+    ((struct probe *)w->st[p]->app)->world = w;
+    if (stack_recover(w->st[p], why, sizeof why) != 0)
+        fail_msg("%s", why);
+}
+
+static void make_disk(struct world *w, uint16_t p, const struct stack_conf *conf)
+{
+    const struct log_shape shape = {4, 256 * 1024};
+    w->disk[p] = disk_sim_new(shape, 4, 64 * 1024);
+    assert_non_null(w->disk[p]);
+    w->sim.env[p].env.disk = &w->disk[p]->disk;
+    struct log_id id = {conf->cluster, p};
+    assert_int_equal(log_format(&w->disk[p]->disk, id, shape), 0);
+}
+
 void world_start(struct world *w, const struct stack_def *def, uint16_t n,
                  const struct stack_conf *conf)
 {
@@ -68,6 +96,7 @@ void world_start(struct world *w, const struct stack_def *def, uint16_t n,
         if (ev_infos[t].way == EV_WAY_INDICATION)
             probe_upon[u++] = (struct co_upon){t, upon_anything};
     memset(w, 0, sizeof *w);
+    w->random = random_seeded(1, 0);
     w->n = n;
     w->pool = pool;
     w->pool_full = rte_mempool_avail_count(pool);
@@ -83,8 +112,9 @@ void world_start(struct world *w, const struct stack_def *def, uint16_t n,
         if (co_check_wiring(def, &probe_class, &c, why, sizeof why) != 0)
             fail_msg("%s", why);
         w->mem[p] = aligned_alloc(64, co_wire_bytes(def, &probe_class, &c));
-        w->st[p] = co_wire(w->mem[p], def, &probe_class, &c, &w->sim.env[p].env);
-        ((struct probe *)w->st[p]->app)->world = w;
+        if (has_log(def))
+            make_disk(w, p, &c);
+        wire(w, p, def, &c);
     }
 }
 
@@ -93,6 +123,8 @@ void world_end(struct world *w)
     for (uint16_t p = 0; p < w->n; p++) {
         stack_fini(w->st[p]);
         free(w->mem[p]);
+        if (w->disk[p] != NULL)
+            disk_sim_free(w->disk[p]);
     }
     sim_fini(&w->sim);
     assert_int_equal(rte_mempool_avail_count(w->pool), w->pool_full);
@@ -121,6 +153,11 @@ void world_step(struct world *w, uint16_t p)
     if (w->crashed[p])
         return;
     co_breath(w->st[p]);
+    if (w->disk[p] != NULL && !w->disks_held && w->disk[p]->writes > 0) {
+        while (w->disk[p]->writes > 0)
+            disk_sim_finish(w->disk[p], 0, DISK_KEEPS, NULL, NULL);
+        co_breath(w->st[p]);
+    }
     stack_check(w->st[p]);
 }
 
@@ -156,6 +193,26 @@ void world_run(struct world *w, uint64_t ns)
 void world_crash(struct world *w, uint16_t p)
 {
     w->crashed[p] = true;
+}
+
+static bool keep_sector(void *ctx)
+{
+    return random_below(&((struct world *)ctx)->random, 2) == 0;
+}
+
+void world_restart(struct world *w, uint16_t p)
+{
+    const struct stack_def *def = w->st[p]->def;
+    struct stack_conf conf = w->st[p]->conf;
+    struct env_sim *e = &w->sim.env[p];
+    stack_fini(w->st[p]);
+    while (e->ins > 0)
+        rte_pktmbuf_free(e->in[--e->ins]);
+    if (w->disk[p] != NULL)
+        disk_sim_crash(w->disk[p], keep_sector, w);
+    conf.incarnation++;
+    w->crashed[p] = false;
+    wire(w, p, def, &conf);
 }
 
 uint32_t world_lose(struct world *w, uint16_t from, uint16_t to)

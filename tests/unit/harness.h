@@ -13,8 +13,10 @@
 
 #include <cmocka.h>
 
+#include "dataplane/disk_sim.h"
 #include "dataplane/env_sim.h"
 #include "protocols/co.h"
+#include "protocols/random.h"
 #include "protocols/view.h"
 
 #define SEEN_MAX 4096
@@ -37,6 +39,9 @@ struct world {
     struct stack *st[PROCS_MAX];
     void *mem[PROCS_MAX];
     bool crashed[PROCS_MAX];
+    struct disk_sim *disk[PROCS_MAX]; /* of a stack with a log, else NULL */
+    bool disks_held;                  /* writes stay under way until the test finishes them */
+    struct random random; /* of what a crash leaves on a disk; seed 1 unless the test reseeds it */
     struct seen seen[SEEN_MAX]; /* of all processes, in order */
     uint16_t seen_by[SEEN_MAX];
     uint32_t seens;
@@ -82,6 +87,12 @@ void world_run(struct world *w, uint64_t ns);
 
 /* Crash p: it steps no more; frames to it are lost when delivered. */
 void world_crash(struct world *w, uint16_t p);
+
+/*
+ * p crashes, if it has not, and recovers: its volatile state is gone, its disk keeps any legal state
+ * of what was under way, its incarnation is the next one.
+ */
+void world_restart(struct world *w, uint16_t p);
 
 /* Lose every frame in flight from `from` to `to`; UINT16_MAX is any process. Returns how many. */
 uint32_t world_lose(struct world *w, uint16_t from, uint16_t to);

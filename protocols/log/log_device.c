@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Stable storage over the process's log.
+ *
+ * Abstraction   log, stable storage (CGR Section 2.2.4: store and retrieve)
+ * Algorithm     ours: write-ahead log with group commit (dataplane/log.h); a request is answered
+ *               once its record and all before it are durable
+ * Uses          the disk of the environment
+ * Properties    LOG1, LOG2, LOG3, LOG4
+ * Model         crash-recovery; the disk keeps what it said to be durable, or recovery finds out
+ * Space         `store_msgs` requests that wait for room in the log or for their write
+ * Differs       The book stores variables, each overwriting its last value. Here records are
+ *               appended, and a component that finds them at the start lets the later ones win.
+ *               When the log is half full, components store their live state again (Compact), and
+ *               everything older is released: this bounds the log, and is the one moment at which
+ *               the process waits for its disk (two synced writes).
+ */
+#include "log.h"
+
+#include "dataplane/log.h"
+#include "protocols/view.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+
+/* A request on its way: of which component, under which name, and the record's place in the log. */
+struct request {
+    uint64_t i;
+    uint64_t seq;
+    struct msg m; /* held while it waits for room; without a segment once it is staged */
+    uint16_t port;
+};
+
+struct log_device {
+    struct co co;
+    struct log *log;
+    uint64_t head;   /* oldest request not answered */
+    uint64_t staged; /* requests before this one are in the log's hands */
+    uint64_t tail;
+    uint64_t compact_seq; /* a compaction began here; UINT64_MAX: none is under way */
+    uint64_t compact_end; /* … and is complete once records below this are durable */
+    uint64_t found;       /* records found by this recovery */
+    uint32_t mask;
+    struct co *user[CO_PORTS_MAX];
+    struct request request[];
+};
+
+#define COMPACT_FILL 0.5 /* part of the log in use at which live state is stored again */
+
+static struct log_device *device(struct co *co)
+{
+    return (struct log_device *)co;
+}
+
+static size_t log_device_bytes(const struct stack_conf *conf)
+{
+    return sizeof(struct log_device) + conf->store_msgs * sizeof(struct request);
+}
+
+static void log_device_init(struct co *co)
+{
+    struct log_device *d = device(co);
+    d->mask = co->st->conf.store_msgs - 1;
+    d->compact_seq = UINT64_MAX;
+    for (uint16_t i = 0; i < co->users; i++)
+        d->user[co->user[i]->port] = co->user[i];
+}
+
+/* ---- at the start ---------------------------------------------------------------------------- */
+
+static void record_found(void *ctx, uint64_t seq, uint16_t type, const void *data, uint32_t len)
+{
+    struct log_device *d = ctx;
+    struct stack *st = d->co.st;
+    (void)seq;
+    if (type >= CO_PORTS_MAX || d->user[type] == NULL || len < 8) {
+        co_count(&d->co, COUNT_drop_user, 1); /* of a component that this stack does not have */
+        return;
+    }
+    struct msg m = msg_new(st, len - 8);
+    pkt_copy(msg_data(m), (const uint8_t *)data + 8, len - 8);
+    trigger(d->user[type], ev_make(EV_LOG_FOUND, 0, le64_get(data), 0, m));
+    d->found++;
+    if (d->found % CO_BATCH_EVENTS == 0) {
+        co_run(st);
+        stack_release(st);
+    }
+}
+
+static int log_device_recover(struct co *self, char *why, size_t why_size)
+{
+    struct log_device *d = device(self);
+    struct stack *st = self->st;
+    struct log_report report;
+    struct log_id id = {st->conf.cluster, st->self};
+    if (st->env->disk == NULL) {
+        snprintf(why, why_size, "stack %s needs stable storage: give the process a log folder",
+                 st->def->name);
+        return -ENODEV;
+    }
+    int err = log_open(&d->log, st->env->disk, id, record_found, d, false, &report);
+    if (err != 0) {
+        snprintf(why, why_size, "p%u: log: %s", st->self, report.why);
+        return err;
+    }
+    co_run(st);
+    st->conf.incarnation = report.incarnation; /* stored before anything is sent under it */
+    for (uint16_t i = 0; i < self->users; i++)
+        trigger(self->user[i], ev_make(EV_LOG_RECOVERED, 0, 0, report.incarnation, MSG_NONE));
+    return 0;
+}
+
+/* ---- storing --------------------------------------------------------------------------------- */
+
+/* Give the log what it has room for. */
+static void stage(struct log_device *d)
+{
+    while (d->staged < d->tail) {
+        struct request *r = &d->request[d->staged & d->mask];
+        if (!log_room(d->log, 8u + r->m.len))
+            return;
+        uint8_t head[8];
+        le64_put(head, r->i);
+        r->seq = log_append(d->log, r->port, head, sizeof head,
+                            r->m.seg != NULL ? msg_data(r->m) : NULL, r->m.len);
+        co_count(&d->co, COUNT_log_records, 1);
+        co_count(&d->co, COUNT_log_bytes, r->m.len);
+        if (r->m.seg != NULL)
+            msg_release(r->m);
+        r->m = MSG_NONE;
+        d->staged++;
+    }
+}
+
+/* upon ⟨log, Store | i, m⟩: it is durable when all before it are. */
+static void upon_log_store(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct log_device *d = device(self);
+    for (uint32_t i = 0; i < n; i++) {
+        assert(d->tail - d->head <= d->mask); /* its users keep to room() */
+        struct request *r = &d->request[d->tail++ & d->mask];
+        *r = (struct request){ev[i].inst, 0, ev_msg(&ev[i]), (uint16_t)ev[i].attr};
+        if (r->m.seg != NULL)
+            msg_hold(r->m);
+    }
+    stage(d);
+    co_dirty(self);
+}
+
+static uint32_t log_device_room(const struct co *self)
+{
+    const struct log_device *d = (const struct log_device *)self;
+    uint64_t used = d->tail - d->head, half = (d->mask + 1u) / 2;
+    return used < half ? (uint32_t)(half - used) : 0;
+}
+
+/* The disk failed: this process has crashed. Nothing that was not durable is ever acknowledged. */
+static void crash(struct co *self, int err)
+{
+    (void)err;
+    co_count(self, COUNT_log_failed, 1);
+    self->st->halted = true;
+}
+
+/* The end of a breath: group commit begins if the disk is free. */
+static void log_device_flush(struct co *self)
+{
+    struct log_device *d = device(self);
+    int err = log_pump(d->log);
+    if (err != 0)
+        crash(self, err);
+}
+
+static void compact(struct log_device *d)
+{
+    struct co *self = &d->co;
+    if (d->compact_seq != UINT64_MAX) {
+        if (d->compact_end == UINT64_MAX && d->staged == d->tail)
+            d->compact_end = log_next(d->log); /* users have triggered all, and it is staged */
+        if (log_durable(d->log) >= d->compact_end) {
+            if (log_checkpoint(d->log, d->compact_seq) != 0)
+                crash(self, -EIO);
+            d->compact_seq = UINT64_MAX;
+        }
+        return;
+    }
+    if (log_fill(d->log) < COMPACT_FILL || d->staged != d->tail)
+        return;
+    d->compact_seq = log_next(d->log);
+    d->compact_end = UINT64_MAX;
+    co_count(self, COUNT_log_compactions, 1);
+    for (uint16_t i = 0; i < self->users; i++)
+        trigger(self->user[i], ev_make(EV_LOG_COMPACT, 0, 0, 0, MSG_NONE));
+}
+
+/* The beginning of a breath: trigger ⟨log, Stored⟩ for what has become durable. */
+static void log_device_poll(struct co *self)
+{
+    struct log_device *d = device(self);
+    int err = log_pump(d->log);
+    if (err != 0) {
+        crash(self, err);
+        return;
+    }
+    uint64_t durable = log_durable(d->log);
+    while (d->head < d->staged && d->request[d->head & d->mask].seq < durable) {
+        const struct request *r = &d->request[d->head++ & d->mask];
+        trigger(d->user[r->port], ev_make(EV_LOG_STORED, 0, r->i, 0, MSG_NONE));
+    }
+    self->st->counters[COUNT_log_writes] = log_stats(d->log).batches;
+    if (d->staged < d->tail) {
+        stage(d);
+        co_dirty(self);
+    }
+    compact(d);
+}
+
+/* ---- the rest -------------------------------------------------------------------------------- */
+
+static void log_device_fini(struct co *self)
+{
+    struct log_device *d = device(self);
+    for (; d->staged < d->tail; d->staged++)
+        if (d->request[d->staged & d->mask].m.seg != NULL)
+            msg_release(d->request[d->staged & d->mask].m);
+    log_close(d->log);
+    d->log = NULL;
+}
+
+static void log_device_check(const struct co *self)
+{
+    const struct log_device *d = (const struct log_device *)self;
+    assert(d->head <= d->staged && d->staged <= d->tail);
+    assert(d->tail - d->head <= d->mask + 1u);
+}
+
+static void log_device_show(const struct co *self, struct view *v)
+{
+    const struct log_device *d = (const struct log_device *)self;
+    view_u64(v, "next", log_next(d->log));
+    view_u64(v, "durable", log_durable(d->log));
+    for (uint64_t i = d->head; i < d->tail; i++) {
+        const struct request *r = &d->request[i & d->mask];
+        view_group(v, "request", i - d->head);
+        view_u64(v, "port", r->port);
+        view_u64(v, "i", r->i);
+        view_msg(v, "m", r->m);
+    }
+}
+
+static const struct co_upon upon[] = {{EV_LOG_STORE, upon_log_store}, {EV_NONE, NULL}};
+
+const struct co_class log_device_class = {
+    .name = "log_device",
+    .title = "write-ahead log with group commit (ours)",
+    .implements = ABS_LOG,
+    .bytes = log_device_bytes,
+    .init = log_device_init,
+    .upon = upon,
+    .room = log_device_room,
+    .flush = log_device_flush,
+    .poll = log_device_poll,
+    .recover = log_device_recover,
+    .fini = log_device_fini,
+    .check = log_device_check,
+    .show = log_device_show,
+};
