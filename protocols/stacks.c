@@ -14,6 +14,10 @@ const struct co_class *const co_classes[] = {
     &omega_monarchical_class,
     &le_monarchical_class,
     &beb_basic_class,
+    &rb_lazy_class,
+    &rb_eager_class,
+    &urb_all_ack_class,
+    &urb_majority_ack_class,
     NULL,
 };
 
@@ -78,6 +82,49 @@ static const struct stack_def stack_log = {
     .layers = (const struct stack_layer[]){{"log", &log_device_class, {NULL}}, {0}},
 };
 
+static const struct stack_def stack_rb_lazy = {
+    .name = "rb_lazy",
+    .summary = "reliable broadcast that relays when its origin crashes",
+    .top = "rb",
+    .layers = (const struct stack_layer[]){{"pl", &pl_window_class, {NULL}},
+                                           {"P", &p_exclude_on_timeout_class, {"pl"}},
+                                           {"beb", &beb_basic_class, {"pl"}},
+                                           {"rb", &rb_lazy_class, {"beb", "P"}},
+                                           {0}},
+};
+
+static const struct stack_def stack_rb_eager = {
+    .name = "rb_eager",
+    .summary = "reliable broadcast that always relays",
+    .top = "rb",
+    .layers = (const struct stack_layer[]){{"pl", &pl_window_class, {NULL}},
+                                           {"beb", &beb_basic_class, {"pl"}},
+                                           {"rb", &rb_eager_class, {"beb"}},
+                                           {0}},
+};
+
+static const struct stack_def stack_urb_all_ack = {
+    .name = "urb_all_ack",
+    .summary = "uniform reliable broadcast, acknowledged by all who have not crashed",
+    .top = "urb",
+    .layers = (const struct stack_layer[]){{"pl", &pl_window_class, {NULL}},
+                                           {"P", &p_exclude_on_timeout_class, {"pl"}},
+                                           {"beb", &beb_basic_class, {"pl"}},
+                                           {"urb", &urb_all_ack_class, {"beb", "P"}},
+                                           {0}},
+};
+
+static const struct stack_def stack_urb = {
+    .name = "urb",
+    .summary = "uniform reliable broadcast, acknowledged by a majority",
+    .top = "urb",
+    .layers = (const struct stack_layer[]){{"pl", &pl_window_class, {NULL}},
+                                           {"beb", &beb_basic_class, {"pl"}},
+                                           {"urb", &urb_majority_ack_class, {"beb"}},
+                                           {0}},
+};
+
 const struct stack_def *const stack_defs[] = {
-    &stack_pl, &stack_p, &stack_le, &stack_epfd, &stack_omega, &stack_beb, &stack_log, NULL,
+    &stack_pl,      &stack_p,        &stack_le,          &stack_epfd, &stack_omega, &stack_beb,
+    &stack_rb_lazy, &stack_rb_eager, &stack_urb_all_ack, &stack_urb,  &stack_log,   NULL,
 };

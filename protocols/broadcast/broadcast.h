@@ -6,5 +6,9 @@
 struct co_class;
 
 extern const struct co_class beb_basic_class;
+extern const struct co_class rb_lazy_class;
+extern const struct co_class rb_eager_class;
+extern const struct co_class urb_all_ack_class;
+extern const struct co_class urb_majority_ack_class;
 
 #endif
