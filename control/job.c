@@ -1,0 +1,679 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "job.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <ini.h>
+
+#include "dataplane/fabric.h"
+
+#define RATE_MAX_WINDOW 1024 /* what rate = max keeps outstanding, unless load.window says more */
+#define LINE_BYTES_MAX  190  /* of a job file; libinih reads 200 */
+#define SETS_PLACE      "--set"
+
+enum kind {
+    KIND_TEXT,
+    KIND_COUNT,    /* uint32_t */
+    KIND_U64,      /* plain number */
+    KIND_DURATION, /* uint64_t, ns */
+    KIND_SIZE,     /* uint64_t, bytes */
+    KIND_RATE,     /* double, per second */
+    KIND_CHOICE,   /* uint32_t: index in `choices` */
+};
+
+struct key {
+    const char *section;
+    const char *name;
+    enum kind kind;
+    size_t offset;
+    const char *initial; /* NULL: what stack_conf_default() says */
+    const char *choices; /* separated by '|' */
+    const char *help;
+};
+
+#define JOB(field)  offsetof(struct job, field)
+#define CONF(field) offsetof(struct job, conf.field)
+
+static const struct key keys[] = {
+    {"job", "stack", KIND_TEXT, JOB(stack), "uc", NULL, "what to run: upon list stacks"},
+    {"job", "n", KIND_COUNT, JOB(n), "3", NULL, "processes"},
+    {"job", "device", KIND_TEXT, JOB(device), "ring", NULL,
+     "what carries the frames: upon list devices"},
+    {"job", "size", KIND_SIZE, JOB(size), "64B", NULL, "of an operation, 32 B at least"},
+    {"job", "duration", KIND_DURATION, JOB(duration_ns), "5s", NULL, "of the measured interval"},
+    {"job", "warmup", KIND_DURATION, JOB(warmup_ns), "500ms", NULL, "under load, before it"},
+    {"job", "drain", KIND_DURATION, JOB(drain_ns), "2s", NULL,
+     "after it, for what is still on its way, at most"},
+    {"job", "seed", KIND_U64, JOB(seed), "1", NULL, "of every random choice"},
+    {"job", "proposer", KIND_TEXT, JOB(proposer), "leader", NULL,
+     "who issues: leader (p0), all, or a rank"},
+    {"job", "mtu", KIND_SIZE, JOB(mtu), "0B", NULL, "of an IP packet; 0B: the device's own"},
+    {"job", "checksum", KIND_CHOICE, JOB(checksum), "auto", "auto|off|on",
+     "UDP checksums; auto: where frames leave the memory"},
+    {"job", "cores", KIND_TEXT, JOB(cores), "auto", NULL,
+     "placement: auto, processors as 0,2-4, or processes by processor as 0:0;1:1,2"},
+    {"job", "pool", KIND_COUNT, JOB(pool), "0", NULL,
+     "packets of a process; 0: enough for its windows"},
+    {"device", "args", KIND_TEXT, JOB(device_args), "", NULL,
+     "of the device: interface, folder or file; %p is the rank"},
+    {"load", "mode", KIND_CHOICE, JOB(mode), "open", "open|closed",
+     "at intended times, or a window outstanding"},
+    {"load", "rate", KIND_RATE, JOB(rate), "100k", NULL,
+     "operations per second, all sources together; max: as many as can be"},
+    {"load", "arrival", KIND_CHOICE, JOB(arrival), "constant", "constant|poisson",
+     "open loop: intervals"},
+    {"load", "window", KIND_COUNT, JOB(window), "1", NULL,
+     "closed loop: operations outstanding per source"},
+    {"load", "plant", KIND_CHOICE, JOB(plant), "none", "none|alter|replace|repeat|lose",
+     "a bug in what the last process reports, to see it found"},
+    {"params", "flight_msgs", KIND_COUNT, CONF(flight_msgs), NULL, NULL,
+     "links: in flight per peer, a power of two"},
+    {"params", "ring_msgs", KIND_COUNT, CONF(ring_msgs), NULL, NULL,
+     "links: kept per peer, a power of two"},
+    {"params", "instances", KIND_COUNT, CONF(instances), NULL, NULL,
+     "consensus: open instances, a power of two"},
+    {"params", "store_msgs", KIND_COUNT, CONF(store_msgs), NULL, NULL,
+     "broadcasts: messages kept, a power of two"},
+    {"params", "frame_records", KIND_COUNT, CONF(frame_records), NULL, NULL, "records in a frame"},
+    {"params", "batch_events", KIND_COUNT, CONF(batch_events), NULL, NULL,
+     "events handled in one call"},
+    {"params", "msg_copy", KIND_SIZE, JOB(msg_copy_bytes), NULL, NULL,
+     "larger messages are shared by frames, not copied"},
+    {"params", "rto_min", KIND_DURATION, CONF(rto_min_ns), NULL, NULL,
+     "links: least time before sending again"},
+    {"params", "rto_max", KIND_DURATION, CONF(rto_max_ns), NULL, NULL, "links: longest"},
+    {"params", "ack_delay", KIND_DURATION, CONF(ack_delay_ns), NULL, NULL,
+     "links: how long an acknowledgement waits for company"},
+    {"params", "give_up", KIND_DURATION, CONF(give_up_ns), NULL, NULL,
+     "links: silence after which a full window is given up; never"},
+    {"params", "heartbeat", KIND_DURATION, CONF(heartbeat_ns), NULL, NULL, "detectors: period"},
+    {"params", "detect", KIND_DURATION, CONF(detect_ns), NULL, NULL,
+     "detectors: timeout, its first value, or its increment"},
+};
+#define KEYS (sizeof keys / sizeof keys[0])
+static_assert(KEYS <= JOB_KEYS_MAX, "a place for each key");
+
+/* ---- values with units ------------------------------------------------------------------------
+ */
+
+struct unit {
+    const char *name;
+    double factor;
+};
+
+/* A decimal number and one of the units; "" in the list allows none. */
+static bool parse_units(const char *text, const struct unit *units, double max, double *value)
+{
+    char *end;
+    if (!isdigit((unsigned char)text[0]) && text[0] != '.')
+        return false;
+    errno = 0;
+    double v = strtod(text, &end);
+    if (errno != 0 || end == text || strpbrk(text, "xXpP") != NULL)
+        return false;
+    while (*end == ' ')
+        end++;
+    for (const struct unit *u = units; u->name != NULL; u++)
+        if (strcmp(end, u->name) == 0) {
+            *value = v * u->factor;
+            return *value <= max;
+        }
+    return false;
+}
+
+static const struct unit durations[] = {{"ns", 1},   {"us", 1e3},   {"ms", 1e6}, {"s", 1e9},
+                                        {"m", 6e10}, {"h", 3.6e12}, {NULL, 0}};
+static const struct unit sizes[] = {{"", 1},     {"B", 1},    {"KiB", 1024.0}, {"MiB", 1048576.0},
+                                    {"kB", 1e3}, {"MB", 1e6}, {NULL, 0}};
+static const struct unit rates[] = {{"", 1},      {"k", 1e3},   {"M", 1e6}, {"/s", 1},
+                                    {"k/s", 1e3}, {"M/s", 1e6}, {NULL, 0}};
+static const struct unit counts[] = {{"", 1},        {"k", 1e3},        {"M", 1e6},
+                                     {"Ki", 1024.0}, {"Mi", 1048576.0}, {NULL, 0}};
+
+bool job_parse_duration(const char *text, uint64_t *ns)
+{
+    double v;
+    if (strcmp(text, "never") == 0) {
+        *ns = UINT64_MAX;
+        return true;
+    }
+    if (strcmp(text, "0") == 0)
+        text = "0s";
+    if (!parse_units(text, durations, (double)JOB_DURATION_MAX, &v))
+        return false;
+    *ns = (uint64_t)llround(v);
+    return true;
+}
+
+bool job_parse_size(const char *text, uint64_t *bytes)
+{
+    double v;
+    if (!parse_units(text, sizes, 1e12, &v) || v != floor(v))
+        return false;
+    *bytes = (uint64_t)v;
+    return true;
+}
+
+bool job_parse_rate(const char *text, double *per_s)
+{
+    if (strcmp(text, "max") == 0) {
+        *per_s = INFINITY;
+        return true;
+    }
+    return parse_units(text, rates, 1e9, per_s) && *per_s > 0;
+}
+
+static bool parse_u64(const char *text, uint64_t *value)
+{
+    char *end;
+    errno = 0;
+    *value = strtoull(text, &end, 0);
+    return isdigit((unsigned char)text[0]) && *end == '\0' && errno == 0;
+}
+
+/* Which of "a|b|c" the text is; -1: none. */
+static int parse_choice(const char *text, const char *choices)
+{
+    size_t len = strlen(text);
+    for (int i = 0;; i++) {
+        size_t have = strcspn(choices, "|");
+        if (have == len && strncmp(choices, text, len) == 0)
+            return i;
+        if (choices[have] == '\0')
+            return -1;
+        choices += have + 1;
+    }
+}
+
+static const char *kind_example(const struct key *k)
+{
+    switch (k->kind) {
+    case KIND_COUNT:
+        return "write a whole number, as 4096 or 4Ki";
+    case KIND_U64:
+        return "write a whole number, as 42 or 0x2a";
+    case KIND_DURATION:
+        return "write a number and ns, us, ms, s, m or h, as 200ms";
+    case KIND_SIZE:
+        return "write a number and B, KiB or MiB, as 1KiB";
+    case KIND_RATE:
+        return "write operations per second, as 50k or 1.5M, or max";
+    case KIND_CHOICE:
+        return k->choices;
+    default:
+        return "write fewer than 256 characters";
+    }
+}
+
+static bool value_read(struct job *job, const struct key *k, const char *text)
+{
+    void *field = (char *)job + k->offset;
+    double v;
+    int choice;
+    switch (k->kind) {
+    case KIND_TEXT:
+        return snprintf(field, JOB_TEXT_BYTES, "%s", text) < JOB_TEXT_BYTES;
+    case KIND_COUNT:
+        if (!parse_units(text, counts, UINT32_MAX, &v) || v != floor(v))
+            return false;
+        *(uint32_t *)field = (uint32_t)v;
+        return true;
+    case KIND_U64:
+        return parse_u64(text, field);
+    case KIND_DURATION:
+        return job_parse_duration(text, field);
+    case KIND_SIZE:
+        return job_parse_size(text, field);
+    case KIND_RATE:
+        return job_parse_rate(text, field);
+    default:
+        choice = parse_choice(text, k->choices);
+        *(uint32_t *)field = (uint32_t)choice;
+        return choice >= 0;
+    }
+}
+
+/* The largest unit that divides the value. */
+static void put_unit(FILE *out, uint64_t value, const struct unit *units)
+{
+    const struct unit *best = &units[0];
+    for (const struct unit *u = units; u->name != NULL; u++)
+        if (u->factor >= best->factor && u->name[0] != '\0' && value > 0 &&
+            value % (uint64_t)u->factor == 0)
+            best = u;
+    if (best->name[0] == '\0')
+        best++;
+    fprintf(out, "%" PRIu64 "%s", value / (uint64_t)best->factor, best->name);
+}
+
+static void put_choice(FILE *out, const char *choices, uint32_t index)
+{
+    for (; index > 0; index--)
+        choices = strchr(choices, '|') + 1;
+    fprintf(out, "%.*s", (int)strcspn(choices, "|"), choices);
+}
+
+static void value_write(const struct job *job, const struct key *k, FILE *out)
+{
+    static const struct unit binary[] = {{"B", 1}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {NULL, 0}};
+    const void *field = (const char *)job + k->offset;
+    switch (k->kind) {
+    case KIND_TEXT:
+        fputs(field, out);
+        break;
+    case KIND_COUNT:
+        fprintf(out, "%" PRIu32, *(const uint32_t *)field);
+        break;
+    case KIND_U64:
+        fprintf(out, "%" PRIu64, *(const uint64_t *)field);
+        break;
+    case KIND_DURATION:
+        if (*(const uint64_t *)field == UINT64_MAX)
+            fputs("never", out);
+        else
+            put_unit(out, *(const uint64_t *)field, durations);
+        break;
+    case KIND_SIZE:
+        put_unit(out, *(const uint64_t *)field, binary);
+        break;
+    case KIND_RATE:
+        if (isinf(*(const double *)field))
+            fputs("max", out);
+        else
+            fprintf(out, "%.17g", *(const double *)field);
+        break;
+    default:
+        put_choice(out, k->choices, *(const uint32_t *)field);
+    }
+}
+
+/* ---- refusing ----------------------------------------------------------------------------------
+ */
+
+struct why {
+    char *text;
+    size_t size;
+};
+
+/* "file:line: section.key: what is wrong; remedy" */
+static int refuse(const struct why *why, const struct job_place *at, const struct key *k,
+                  const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+static int refuse(const struct why *why, const struct job_place *at, const struct key *k,
+                  const char *format, ...)
+{
+    char place[JOB_TEXT_BYTES + 32] = "", sentence[640];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    if (at != NULL && at->line > 0)
+        snprintf(place, sizeof place, "%s:%d: ", at->file, at->line);
+    else if (at != NULL && at->file[0] != '\0')
+        snprintf(place, sizeof place, "%s ", at->file);
+    if (k != NULL)
+        snprintf(why->text, why->size, "%s%s.%s: %s", place, k->section, k->name, sentence);
+    else
+        snprintf(why->text, why->size, "%s%s", place, sentence);
+    return -EINVAL;
+}
+
+static const struct key *key_of(size_t offset)
+{
+    for (size_t i = 0; i < KEYS; i++)
+        if (keys[i].offset == offset)
+            return &keys[i];
+    return NULL;
+}
+
+#define REFUSE(why, job, field, ...) \
+    refuse(why, &(job)->place[key_of(JOB(field)) - keys], key_of(JOB(field)), __VA_ARGS__)
+
+/* ---- reading ------------------------------------------------------------------------------------
+ */
+
+static void list_sections(char *text, size_t size)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < KEYS; i++)
+        if (i == 0 || strcmp(keys[i].section, keys[i - 1].section) != 0)
+            at += (size_t)snprintf(text + at, size - at, "%s[%s]", i == 0 ? "" : " ",
+                                   keys[i].section);
+}
+
+static void list_keys(const char *section, char *text, size_t size)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < KEYS && at < size; i++)
+        if (strcmp(keys[i].section, section) == 0)
+            at += (size_t)snprintf(text + at, size - at, "%s%s", at == 0 ? "" : " ", keys[i].name);
+}
+
+static int assign(struct job *job, const char *section, const char *name, const char *value,
+                  const struct job_place *at, const struct why *why)
+{
+    bool known = false;
+    char list[512] = "";
+    for (size_t i = 0; i < KEYS; i++) {
+        const struct key *k = &keys[i];
+        if (strcmp(k->section, section) != 0)
+            continue;
+        known = true;
+        if (strcmp(k->name, name) != 0)
+            continue;
+        struct job_place *was = &job->place[i];
+        if (at->line > 0 && was->line > 0)
+            return refuse(why, at, k, "given before, in line %d; leave one of them", was->line);
+        if (!value_read(job, k, value))
+            return refuse(why, at, k, "\"%s\" is no value for it; %s%s", value,
+                          k->kind == KIND_CHOICE ? "write one of " : "", kind_example(k));
+        *was = *at;
+        return 0;
+    }
+    if (known)
+        list_keys(section, list, sizeof list);
+    else
+        list_sections(list, sizeof list);
+    return refuse(why, at, NULL, "%s.%s: there is no such %s; there %s %s", section, name,
+                  known ? "key" : "section", "are", list);
+}
+
+/* libinih does not tell its handler the line: we hand it the lines, so we count them. */
+struct reader {
+    FILE *in;
+    struct job *job;
+    struct job_place at;
+    struct why why;
+    int err;
+};
+
+static char *read_line(char *line, int size, void *ctx)
+{
+    struct reader *r = ctx;
+    if (r->err != 0 || fgets(line, size, r->in) == NULL)
+        return NULL;
+    r->at.line++;
+    size_t len = strlen(line);
+    if (len > LINE_BYTES_MAX) {
+        r->err = refuse(&r->why, &r->at, NULL, "the line is longer than %d characters; shorten it",
+                        LINE_BYTES_MAX);
+        return NULL;
+    }
+    return line;
+}
+
+static int on_value(void *ctx, const char *section, const char *name, const char *value)
+{
+    struct reader *r = ctx;
+    if (r->err == 0)
+        r->err = assign(r->job, section, name, value, &r->at, &r->why);
+    return r->err == 0;
+}
+
+static int read_file(struct job *job, const char *path, const struct why *why)
+{
+    struct reader r = {.job = job, .why = *why};
+    r.in = fopen(path, "r");
+    if (r.in == NULL) {
+        int err = errno;
+        snprintf(why->text, why->size, "%s: %s; name a job file that can be read", path,
+                 strerror(err));
+        return -err;
+    }
+    snprintf(r.at.file, sizeof r.at.file, "%s", path);
+    ini_allow_multiline = false;
+    int line = ini_parse_stream(read_line, &r, on_value, &r);
+    if (r.err == 0 && ferror(r.in)) {
+        snprintf(why->text, why->size, "%s: it cannot be read; name a job file", path);
+        r.err = -EIO;
+    }
+    fclose(r.in);
+    if (r.err == 0 && line > 0) {
+        r.at.line = line;
+        return refuse(why, &r.at, NULL, "neither [section] nor key = value; write one of them");
+    }
+    return r.err;
+}
+
+static int read_set(struct job *job, const char *set, const struct why *why)
+{
+    char section[64], name[64];
+    const struct job_place at = {.file = SETS_PLACE};
+    const char *dot = strchr(set, '.'), *equals = strchr(set, '=');
+    if (dot == NULL || equals == NULL || dot > equals || dot - set >= (ptrdiff_t)sizeof section ||
+        equals - dot > (ptrdiff_t)sizeof name)
+        return refuse(why, &at, NULL, "%.200s: write section.key=value, as job.n=5", set);
+    snprintf(section, sizeof section, "%.*s", (int)(dot - set), set);
+    snprintf(name, sizeof name, "%.*s", (int)(equals - dot - 1), dot + 1);
+    return assign(job, section, name, equals + 1, &at, why);
+}
+
+int job_read(struct job *job, const char *path, char *const sets[], uint32_t set_count, char *why,
+             size_t why_size)
+{
+    const struct why w = {why, why_size};
+    memset(job, 0, sizeof *job);
+    job->path = path;
+    stack_conf_default(&job->conf);
+    job->msg_copy_bytes = job->conf.msg_copy_bytes;
+    for (size_t i = 0; i < KEYS; i++)
+        if (keys[i].initial != NULL && !value_read(job, &keys[i], keys[i].initial))
+            return refuse(&w, NULL, &keys[i], "its default is no value for it");
+    int err = path != NULL ? read_file(job, path, &w) : 0;
+    for (uint32_t i = 0; i < set_count && err == 0; i++)
+        err = read_set(job, sets[i], &w);
+    return err;
+}
+
+/* ---- checking
+ * ------------------------------------------------------------------------------------ */
+
+static bool given(const struct job *job, size_t offset)
+{
+    return job->place[key_of(offset) - keys].file[0] != '\0';
+}
+
+static int check_stack(struct job *job, const struct why *why)
+{
+    char list[512] = "";
+    size_t at = 0;
+    for (const struct stack_def *const *d = stack_defs; *d != NULL && at < sizeof list; d++)
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at > 0 ? " " : "", (*d)->name);
+    job->def = stack_find(job->stack);
+    if (job->def == NULL)
+        return REFUSE(why, job, stack, "there is no stack \"%s\"; there are %s", job->stack, list);
+    for (const struct stack_layer *l = job->def->layers; l->name != NULL; l++)
+        if (strcmp(l->name, job->def->top) == 0) {
+            job->top = load_top(l->cls->implements);
+            if (job->top == NULL)
+                return REFUSE(why, job, stack,
+                              "nothing can be requested of %s, the top of %s; choose a stack with "
+                              "a link, a broadcast or consensus on top",
+                              abstraction_infos[l->cls->implements].name, job->stack);
+        }
+    if (job->n < 1 || job->n > PSET_PROCS)
+        return REFUSE(why, job, n, "%u processes; a run has 1 to %d", job->n, PSET_PROCS);
+    return 0;
+}
+
+static int check_device(const struct job *job, const struct why *why)
+{
+    char list[256] = "";
+    size_t at = 0;
+    const char *name;
+    for (uint32_t i = 0; (name = fabric_device_name(i)) != NULL && at < sizeof list; i++) {
+        if (strcmp(name, job->device) == 0)
+            return 0;
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at > 0 ? " " : "", name);
+    }
+    return REFUSE(why, job, device, "there is no device \"%s\"; there are %s", job->device, list);
+}
+
+static int check_proposer(struct job *job, const struct why *why)
+{
+    uint64_t rank = 0;
+    if (strcmp(job->proposer, "all") == 0) {
+        job->sources = job->n == 64 ? UINT64_MAX : (1ull << job->n) - 1;
+        return 0;
+    }
+    if (strcmp(job->proposer, "leader") != 0 && !parse_u64(job->proposer, &rank))
+        return REFUSE(why, job, proposer, "\"%s\" is nobody; write leader, all or a rank",
+                      job->proposer);
+    if (rank >= job->n)
+        return REFUSE(why, job, proposer, "there is no p%" PRIu64 "; ranks are 0 to %u", rank,
+                      job->n - 1);
+    job->sources = 1ull << rank;
+    return 0;
+}
+
+static int check_load(struct job *job, const struct why *why)
+{
+    if (isinf(job->rate)) {
+        if (job->mode == JOB_OPEN && given(job, JOB(mode)))
+            return REFUSE(why, job, mode,
+                          "rate = max has no intended times: it is a closed loop with a wide "
+                          "window; leave load.mode out, or give a rate");
+        job->mode = JOB_CLOSED;
+        if (!given(job, JOB(window)))
+            job->window = RATE_MAX_WINDOW;
+    } else if (job->mode == JOB_CLOSED && given(job, JOB(rate))) {
+        return REFUSE(why, job, rate,
+                      "a closed loop has no rate: it sends when an operation is over; leave "
+                      "load.rate out, or write load.mode = open");
+    }
+    if (job->mode == JOB_CLOSED && given(job, JOB(arrival)) && job->arrival == LOAD_POISSON)
+        return REFUSE(why, job, arrival, "a closed loop has no arrivals; leave it out");
+    if (job->mode == JOB_CLOSED && job->top->lossy)
+        return REFUSE(why, job, mode,
+                      "%s may lose, and a closed loop would wait for ever; write load.mode = open",
+                      job->stack);
+    if (job->window < 1 || job->window > LOAD_WINDOW_OPS / 2)
+        return REFUSE(why, job, window, "%u operations outstanding; write 1 to %d", job->window,
+                      LOAD_WINDOW_OPS / 2);
+    if (job->mode == JOB_OPEN && given(job, JOB(window)))
+        return REFUSE(why, job, window,
+                      "an open loop waits for nothing; leave it out, or write load.mode = closed");
+    return 0;
+}
+
+static int check_sizes(struct job *job, const struct why *why)
+{
+    if (job->size < OP_BYTES_MIN)
+        return REFUSE(why, job, size,
+                      "%" PRIu64 " bytes; an operation has %u at least, for its number, its "
+                      "intended time and its tag",
+                      job->size, OP_BYTES_MIN);
+    if (job->size > MSG_BYTES_MAX)
+        return REFUSE(why, job, size, "%" PRIu64 " bytes; a message has %d at most", job->size,
+                      MSG_BYTES_MAX);
+    if (job->msg_copy_bytes > MSG_BYTES_MAX)
+        return REFUSE(why, job, msg_copy_bytes, "more than the %d bytes of a message",
+                      MSG_BYTES_MAX);
+    if (job->mtu > UINT16_MAX)
+        return REFUSE(why, job, mtu, "an IP packet has %d bytes at most", UINT16_MAX);
+    if (job->duration_ns == 0 || job->duration_ns > JOB_DURATION_MAX)
+        return REFUSE(why, job, duration_ns, "the measured interval must be 1 ns to a day");
+    if (job->warmup_ns > JOB_DURATION_MAX)
+        return REFUSE(why, job, warmup_ns, "the warm-up must end; write a duration");
+    if (job->drain_ns > JOB_DURATION_MAX)
+        return REFUSE(why, job, drain_ns, "the drain must end; write a duration");
+    if (job->conf.instances > LOAD_WINDOW_OPS)
+        return refuse(why, &job->place[key_of(CONF(instances)) - keys], key_of(CONF(instances)),
+                      "a run checks %d open instances at most", LOAD_WINDOW_OPS);
+    return 0;
+}
+
+int job_check(struct job *job, char *why, size_t why_size)
+{
+    const struct why w = {why, why_size};
+    int err = check_stack(job, &w);
+    if (err == 0)
+        err = check_device(job, &w);
+    if (err == 0)
+        err = check_proposer(job, &w);
+    if (err == 0)
+        err = check_load(job, &w);
+    if (err == 0)
+        err = check_sizes(job, &w);
+    if (err != 0)
+        return err;
+    job->conf.n = (uint16_t)job->n;
+    job->conf.self = 0;
+    job->conf.seed = job->seed;
+    job->conf.msg_copy_bytes = (uint32_t)job->msg_copy_bytes;
+    job->conf.forward = job->top->shape == LOAD_ONE_VALUE;
+    char sentence[512];
+    if (co_check_wiring(job->def, &load_class, &job->conf, sentence, sizeof sentence) != 0) {
+        snprintf(why, why_size, "%s%s%s", job->path != NULL ? job->path : "",
+                 job->path != NULL ? ": " : "", sentence);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+bool job_checksum(const struct job *job)
+{
+    static const char *const memory[] = {"ring", "null", "memif"};
+    if (job->checksum != JOB_CHECKSUM_AUTO)
+        return job->checksum == JOB_CHECKSUM_ON;
+    for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
+        if (strcmp(memory[i], job->device) == 0)
+            return false;
+    return true;
+}
+
+/* ---- writing
+ * -------------------------------------------------------------------------------------- */
+
+/* Whether a key says anything in this job; what does not is refused when it is given. */
+static bool applies(const struct job *job, const struct key *k)
+{
+    if (k->offset == JOB(rate))
+        return job->mode == JOB_OPEN || isinf(job->rate);
+    if (k->offset == JOB(arrival))
+        return job->mode == JOB_OPEN;
+    if (k->offset == JOB(window))
+        return job->mode == JOB_CLOSED;
+    return true;
+}
+
+void job_write(const struct job *job, FILE *out)
+{
+    for (size_t i = 0; i < KEYS; i++) {
+        const struct key *k = &keys[i];
+        if (i == 0 || strcmp(k->section, keys[i - 1].section) != 0)
+            fprintf(out, "%s[%s]\n", i == 0 ? "" : "\n", k->section);
+        if (!applies(job, k))
+            continue;
+        fprintf(out, "%s = ", k->name);
+        value_write(job, k, out);
+        putc('\n', out);
+    }
+}
+
+void job_describe_keys(FILE *out)
+{
+    struct job job;
+    char why[64];
+    job_read(&job, NULL, NULL, 0, why, sizeof why);
+    for (size_t i = 0; i < KEYS; i++) {
+        const struct key *k = &keys[i];
+        char value[JOB_TEXT_BYTES] = "";
+        FILE *text = fmemopen(value, sizeof value, "w");
+        if (text == NULL)
+            return;
+        value_write(&job, k, text);
+        fclose(text);
+        char name[64];
+        snprintf(name, sizeof name, "%s.%s", k->section, k->name);
+        fprintf(out, "  %-22s %-10s %s", name, value, k->help);
+        fprintf(out, k->choices != NULL ? " (%s)\n" : "\n", k->choices);
+    }
+}

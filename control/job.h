@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A job: what to run, on what, under which load. It is read from an INI file, overridden by
+ * --set section.key=value, completed with defaults, checked as a whole, and can be written back
+ * resolved, so that what was run can be run again.
+ *
+ * Whatever is wrong is refused in one sentence that names the place and the remedy.
+ */
+#ifndef UPON_JOB_H
+#define UPON_JOB_H
+
+#include <stdio.h>
+
+#include "load.h"
+
+#define JOB_TEXT_BYTES   256
+#define JOB_KEYS_MAX     64
+#define JOB_DURATION_MAX 86400000000000ull /* a day */
+
+enum job_proposer { JOB_PROPOSER_LEADER, JOB_PROPOSER_ALL, JOB_PROPOSER_RANK };
+enum job_mode { JOB_OPEN, JOB_CLOSED };
+enum job_checksum { JOB_CHECKSUM_AUTO, JOB_CHECKSUM_OFF, JOB_CHECKSUM_ON };
+
+/* Where a value comes from, for what is said of it. */
+struct job_place {
+    char file[JOB_TEXT_BYTES]; /* "" for a default, "--set" for an override */
+    int line;
+};
+
+struct job {
+    /* [job] */
+    char stack[JOB_TEXT_BYTES];
+    uint32_t n;
+    char device[JOB_TEXT_BYTES];
+    uint64_t size;
+    uint64_t duration_ns;
+    uint64_t warmup_ns;
+    uint64_t drain_ns;
+    uint64_t seed;
+    char proposer[JOB_TEXT_BYTES];
+    uint64_t mtu;
+    uint32_t checksum;
+    char cores[JOB_TEXT_BYTES];
+    uint32_t pool;
+    /* [device] */
+    char device_args[JOB_TEXT_BYTES];
+    /* [load] */
+    uint32_t mode;
+    double rate; /* operations per second; INFINITY: max */
+    uint32_t arrival;
+    uint32_t window;
+    uint32_t plant;
+    /* [params] */
+    struct stack_conf conf;
+    uint64_t msg_copy_bytes;
+
+    /* Made of the above by job_check(). */
+    const struct stack_def *def;
+    const struct load_top *top;
+    uint64_t sources; /* bitmap of ranks */
+
+    struct job_place place[JOB_KEYS_MAX]; /* by key */
+    const char *path;                     /* of the file; NULL: none */
+};
+
+/* Read `path` (NULL: defaults alone), then apply `sets`. 0, or −errno and a sentence in `why`. */
+int job_read(struct job *job, const char *path, char *const sets[], uint32_t set_count, char *why,
+             size_t why_size);
+
+/* Whether the whole can be run; fills the last part. 0, or −EINVAL and a sentence in `why`. */
+int job_check(struct job *job, char *why, size_t why_size);
+
+/* Write all keys with their values, in the form that job_read() reads. */
+void job_write(const struct job *job, FILE *out);
+
+/* Write every key with its default and meaning, for a person. */
+void job_describe_keys(FILE *out);
+
+/* Whether UDP checksums are computed: by default where frames leave this machine's memory. */
+bool job_checksum(const struct job *job);
+
+/* Read a value with its unit. False when it is none. */
+bool job_parse_duration(const char *text, uint64_t *ns);
+bool job_parse_size(const char *text, uint64_t *bytes);
+bool job_parse_rate(const char *text, double *per_s);
+
+#endif

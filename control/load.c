@@ -1,0 +1,614 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "load.h"
+
+#include "protocols/view.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <xxhash.h>
+
+#define ISSUE_OPS_MAX 64 /* in one breath, so that a broadcast of all fits the link's inbox */
+#define POST_NS       100000000 /* how often the counters are posted */
+
+enum { ALARM_POST, ALARM_FROM };
+
+/* Which numbers of a sequence were seen: all below floor, and those whose bit is set above it. */
+struct sequence {
+    uint64_t floor;
+    uint64_t top;
+    uint64_t count;
+    uint64_t digest;
+    uint64_t bits[LOAD_WINDOW_OPS / 64];
+};
+
+enum seen { SEEN_FIRST, SEEN_AGAIN, SEEN_BEYOND };
+
+struct load {
+    struct co co;
+    struct load_conf conf;
+    struct board_row *row;
+    bool source;
+    bool planting;
+    uint64_t sample_mask;
+    /* Issuing. */
+    struct random random;
+    double next_ns; /* intended time of the next operation */
+    uint64_t next_op;
+    uint64_t outstanding;
+    uint64_t issued_digest;
+    uint64_t issued_measured;
+    uint64_t offered_measured; /* open loop */
+    /* Taking. */
+    uint64_t delivered;
+    uint64_t delivered_measured;
+    uint64_t completed;
+    uint64_t samples;
+    struct timer timer[2];
+    uint8_t pattern[MSG_BYTES_MAX];
+    uint8_t planted[MSG_BYTES_MAX];
+    struct sequence seen[];
+};
+
+/* An operation as it was received. */
+struct op {
+    uint64_t intended_ns;
+    uint64_t number;
+    uint64_t tag;
+    uint16_t source;
+};
+
+static const struct load_top tops[] = {
+    {ABS_FLL, LOAD_TO_NEXT, EV_FLL_SEND, true, "send", {.creation = "FLL3"}},
+    {ABS_SL, LOAD_TO_NEXT, EV_SL_SEND, true, "send", {.creation = "SL2"}},
+    {ABS_PL,
+     LOAD_TO_NEXT,
+     EV_PL_SEND,
+     false,
+     "send",
+     {.complete = "PL1", .duplication = "PL2", .creation = "PL3"}},
+    {ABS_FPL,
+     LOAD_TO_NEXT,
+     EV_FPL_SEND,
+     false,
+     "send",
+     {.complete = "FPL1", .duplication = "FPL2", .creation = "FPL3", .order = "FPL4"}},
+    {ABS_BEB,
+     LOAD_TO_ALL,
+     EV_BEB_BROADCAST,
+     false,
+     "broadcast",
+     {.complete = "BEB1", .duplication = "BEB2", .creation = "BEB3"}},
+    {ABS_RB,
+     LOAD_TO_ALL,
+     EV_RB_BROADCAST,
+     false,
+     "broadcast",
+     {.own = "RB1", .duplication = "RB2", .creation = "RB3", .complete = "RB4"}},
+    {ABS_URB,
+     LOAD_TO_ALL,
+     EV_URB_BROADCAST,
+     false,
+     "broadcast",
+     {.own = "URB1", .duplication = "URB2", .creation = "URB3", .complete = "URB4"}},
+    {ABS_UC,
+     LOAD_ONE_VALUE,
+     EV_UC_PROPOSE,
+     false,
+     "propose",
+     {.complete = "UC1", .creation = "UC2", .duplication = "UC3", .agreement = "UC4"}},
+};
+
+const struct load_top *load_top(enum abstraction a)
+{
+    for (size_t i = 0; i < sizeof tops / sizeof tops[0]; i++)
+        if (tops[i].abstraction == a)
+            return &tops[i];
+    return NULL;
+}
+
+static struct load *load(struct co *co)
+{
+    return (struct load *)co;
+}
+
+static size_t load_bytes(const struct stack_conf *conf)
+{
+    return sizeof(struct load) + conf->n * sizeof(struct sequence);
+}
+
+static uint64_t read_clock(struct co *self)
+{
+    return self->st->env->ops->now(self->st->env);
+}
+
+static bool measured(const struct load *l, uint64_t ns)
+{
+    const struct board *b = l->conf.board;
+    return ns >= b->from_ns && ns < board_get(&b->end_ns);
+}
+
+/* ---- issuing --------------------------------------------------------------------------------- */
+
+static uint64_t op_tag(const struct load *l, const struct op_wire *w)
+{
+    return XXH3_64bits_withSeed(w, offsetof(struct op_wire, tag), l->conf.seed);
+}
+
+static struct msg op_write(struct load *l, uint64_t number, uint64_t intended_ns)
+{
+    struct msg m = msg_new(l->co.st, l->conf.size);
+    struct op_wire *w = (struct op_wire *)msg_data(m);
+    le64_put(w->intended_ns, intended_ns);
+    le64_put(w->number, number);
+    le16_put(w->source, l->co.st->self);
+    le16_put(w->reserved, 0);
+    le32_put(w->bytes, l->conf.size);
+    uint64_t tag = op_tag(l, w);
+    le64_put(w->tag, tag);
+    pkt_copy(w + 1, l->pattern, l->conf.size - OP_BYTES_MIN);
+    l->issued_digest += tag;
+    return m;
+}
+
+static double interval(struct load *l)
+{
+    double mean = l->conf.interval_ns;
+    return l->conf.arrival == LOAD_CONSTANT ? mean : -mean * log(1.0 - random_unit(&l->random));
+}
+
+static uint16_t next_process(const struct stack *st)
+{
+    return (uint16_t)((st->self + 1) % st->n);
+}
+
+/* In consensus another's proposal may have decided an instance before ours is due: ours lost. */
+static bool lost_already(const struct load *l, uint64_t number)
+{
+    const struct sequence *s = &l->seen[0];
+    if (l->conf.top->shape != LOAD_ONE_VALUE)
+        return false;
+    return number < s->floor ||
+           (number < s->top && (s->bits[number % LOAD_WINDOW_OPS / 64] >> number % 64 & 1));
+}
+
+static void issue(struct load *l, uint64_t intended_ns)
+{
+    uint64_t number = l->next_op++;
+    if (unlikely(lost_already(l, number)))
+        return;
+    struct msg m = op_write(l, number, intended_ns);
+    struct co *top = l->co.use[0];
+    l->outstanding++;
+    if (l->conf.top->shape == LOAD_TO_NEXT)
+        link_send(&l->co, top, l->conf.top->request, next_process(l->co.st), m);
+    else
+        trigger(top, ev_make(l->conf.top->request, 0, number, 0, m));
+}
+
+/* A link tells its user nothing of the arrival: the window moves with what the receiver posts. */
+static uint64_t outstanding(struct load *l)
+{
+    const struct stack *st = l->co.st;
+    if (l->conf.top->shape == LOAD_TO_NEXT)
+        return l->next_op -
+               board_get(&board_source(l->conf.board, next_process(st), st->self)->delivered);
+    return l->outstanding;
+}
+
+static uint32_t issue_closed(struct load *l, uint32_t room, uint64_t now)
+{
+    uint64_t first = l->next_op;
+    for (; room > 0 && outstanding(l) < l->conf.window; room--)
+        issue(l, now);
+    return (uint32_t)(l->next_op - first);
+}
+
+static uint32_t issue_open(struct load *l, uint32_t room, uint64_t now)
+{
+    uint64_t first = l->next_op;
+    for (; room > 0 && l->next_ns <= (double)now; room--) {
+        issue(l, (uint64_t)l->next_ns);
+        l->offered_measured += measured(l, (uint64_t)l->next_ns);
+        l->next_ns += interval(l);
+    }
+    return (uint32_t)(l->next_op - first);
+}
+
+static void post_issued(struct load *l)
+{
+    board_put(&l->row->issued, l->next_op);
+    board_put(&l->row->issued_digest, l->issued_digest);
+    board_put(&l->row->issued_measured, l->issued_measured);
+}
+
+/* upon ⟨app, Ready | room⟩ do issue what is due, as far as there is room */
+static void upon_app_ready(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct load *l = load(self);
+    uint64_t now = self->st->now;
+    if (unlikely(now >= board_get(&l->conf.board->end_ns))) {
+        self->st->app_wants = false;
+        board_put(&l->row->done, 1);
+        return;
+    }
+    uint32_t room = ev[n - 1].attr < ISSUE_OPS_MAX ? (uint32_t)ev[n - 1].attr : ISSUE_OPS_MAX;
+    uint32_t sent = 0;
+    if (l->conf.closed && now >= l->conf.start_ns)
+        sent = issue_closed(l, room, read_clock(self));
+    else if (!l->conf.closed && l->next_ns <= (double)now)
+        sent = issue_open(l, room, now);
+    if (sent == 0)
+        return;
+    if (measured(l, now))
+        l->issued_measured += sent;
+    post_issued(l);
+}
+
+/* ---- taking ---------------------------------------------------------------------------------- */
+
+static enum seen sequence_add(struct sequence *s, uint64_t number, uint64_t tag)
+{
+    if (likely(number == s->floor && s->floor == s->top)) {
+        s->floor = ++s->top;
+        s->count++;
+        s->digest += tag;
+        return SEEN_FIRST;
+    }
+    if (number < s->floor)
+        return SEEN_AGAIN;
+    if (number - s->floor >= LOAD_WINDOW_OPS)
+        return SEEN_BEYOND;
+    uint64_t *word = &s->bits[number % LOAD_WINDOW_OPS / 64], bit = 1ull << number % 64;
+    if (*word & bit)
+        return SEEN_AGAIN;
+    *word |= bit;
+    s->count++;
+    s->digest += tag;
+    if (number >= s->top)
+        s->top = number + 1;
+    while (s->floor < s->top) {
+        word = &s->bits[s->floor % LOAD_WINDOW_OPS / 64];
+        bit = 1ull << s->floor % 64;
+        if (!(*word & bit))
+            break;
+        *word &= ~bit;
+        s->floor++;
+    }
+    return SEEN_FIRST;
+}
+
+/* Where loss is allowed, what is too far behind will not come any more. */
+static void sequence_skip(struct sequence *s, uint64_t number)
+{
+    for (; number >= s->floor + LOAD_WINDOW_OPS; s->floor++)
+        s->bits[s->floor % LOAD_WINDOW_OPS / 64] &= ~(1ull << s->floor % 64);
+    if (s->top < s->floor)
+        s->top = s->floor;
+}
+
+static void fault(struct load *l, enum board_fault what, const char *format, ...)
+    __attribute__((format(printf, 3, 4), cold));
+
+/* The first of a kind leaves a sentence. */
+static void fault(struct load *l, enum board_fault what, const char *format, ...)
+{
+    if (board_get(&l->row->fault[what]) == 0) {
+        va_list args;
+        va_start(args, format);
+        vsnprintf(l->row->witness[what], BOARD_WITNESS_BYTES, format, args);
+        va_end(args);
+        atomic_thread_fence(memory_order_release);
+    }
+    board_add(&l->row->fault[what], 1);
+}
+
+/* Whether these bytes are an operation that a source issued. */
+static bool op_read(const struct load *l, const uint8_t *data, uint32_t len, struct op *op)
+{
+    if (unlikely(len != l->conf.size))
+        return false;
+    const struct op_wire *w = (const struct op_wire *)data;
+    op->intended_ns = le64_get(w->intended_ns);
+    op->number = le64_get(w->number);
+    op->source = le16_get(w->source);
+    op->tag = le64_get(w->tag);
+    return op->tag == op_tag(l, w) && op->source < l->co.st->n &&
+           (l->conf.sources >> op->source & 1) != 0 &&
+           memcmp(w + 1, l->pattern, l->conf.size - OP_BYTES_MIN) == 0;
+}
+
+static void sample(struct load *l, const struct op *op, uint64_t latency_ns)
+{
+    struct board *b = l->conf.board;
+    if (unlikely(l->samples == b->samples_max)) {
+        board_add(&l->row->samples_missed, 1);
+        return;
+    }
+    board_samples(b, l->co.st->self)[l->samples++] =
+        (struct board_sample){(uint64_t)op->source << BOARD_KEY_SHIFT | op->number, latency_ns};
+}
+
+/* An operation has come for the first time: measure. */
+static void taken(struct load *l, const struct op *op, uint64_t now)
+{
+    uint64_t latency = now > op->intended_ns ? now - op->intended_ns : 0;
+    bool counts = measured(l, op->intended_ns);
+    l->delivered++;
+    if (counts && (op->number & l->sample_mask) == 0)
+        sample(l, op, latency);
+    if (op->source == l->co.st->self && l->conf.top->shape != LOAD_TO_NEXT) {
+        l->completed++;
+        if (counts)
+            hist_record(&l->row->decide, latency);
+    }
+}
+
+static void post_taken(struct load *l, uint64_t now, uint64_t before)
+{
+    struct board_row *row = l->row;
+    if (measured(l, now))
+        l->delivered_measured += l->delivered - before;
+    board_put(&row->delivered, l->delivered);
+    board_put(&row->delivered_measured, l->delivered_measured);
+    board_put(&row->completed, l->completed);
+    atomic_store_explicit(&row->samples, l->samples, memory_order_release);
+}
+
+static void post_sequence(struct load *l, uint32_t source)
+{
+    const struct sequence *s = &l->seen[source];
+    struct board_source *to = board_source(l->conf.board, l->co.st->self, source);
+    board_put(&to->delivered, s->count);
+    board_put(&to->digest, s->digest);
+    board_put(&to->floor, s->floor);
+    board_put(&to->top, s->top);
+}
+
+/*
+ * The planted bugs. Returns the bytes to take instead, and how often. What is replaced carries a
+ * tag that fits: only a comparison with others can find it.
+ */
+static const uint8_t *plant(struct load *l, const uint8_t *data, uint32_t len, uint32_t *times)
+{
+    struct op op;
+    *times = 1;
+    if (!op_read(l, data, len, &op) || op.number != LOAD_PLANT_OP)
+        return data;
+    l->planting = false;
+    if (l->conf.plant == LOAD_PLANT_LOSE)
+        *times = 0;
+    if (l->conf.plant == LOAD_PLANT_REPEAT)
+        *times = 2;
+    if (l->conf.plant != LOAD_PLANT_ALTER && l->conf.plant != LOAD_PLANT_REPLACE)
+        return data;
+    struct op_wire *w = (struct op_wire *)l->planted;
+    memcpy(w, data, len); /* others may read the message itself */
+    w->intended_ns[0] ^= 1;
+    if (l->conf.plant == LOAD_PLANT_REPLACE)
+        le64_put(w->tag, op_tag(l, w));
+    return l->planted;
+}
+
+/* First time; or false, and the fault is noted. */
+static bool in_sequence(struct load *l, struct sequence *s, const struct op *op, const char *what)
+{
+    const struct load_top *top = l->conf.top;
+    uint16_t self = l->co.st->self;
+    if (unlikely(top->property.order != NULL && op->number > s->floor))
+        fault(l, BOARD_ORDER, "p%u delivered %" PRIu64 " of p%u before %" PRIu64, self, op->number,
+              op->source, s->floor);
+    if (unlikely(top->lossy))
+        sequence_skip(s, op->number);
+    switch (sequence_add(s, op->number, op->tag)) {
+    case SEEN_FIRST:
+        return true;
+    case SEEN_AGAIN:
+        if (!top->lossy)
+            fault(l, BOARD_DUPLICATION, "p%u %s %" PRIu64 " of p%u twice", self, what, op->number,
+                  op->source);
+        return false;
+    default:
+        fault(l, BOARD_UNCHECKED, "p%u %s %" PRIu64 " of p%u, but lacks %" PRIu64, self, what,
+              op->number, op->source, s->floor);
+        return false;
+    }
+}
+
+static void take_delivery(struct load *l, const uint8_t *data, uint32_t len, uint16_t from,
+                          uint64_t now)
+{
+    struct op op;
+    if (unlikely(!op_read(l, data, len, &op) || op.source != from)) {
+        fault(l, BOARD_CREATION, "p%u delivered %u bytes from p%u that p%u did not %s",
+              l->co.st->self, len, from, from, l->conf.top->verb);
+        return;
+    }
+    if (likely(in_sequence(l, &l->seen[from], &op, "delivered"))) {
+        l->outstanding -= from == l->co.st->self;
+        taken(l, &op, now);
+    }
+}
+
+/* upon ⟨pl, Deliver | p, m⟩, ⟨beb, Deliver | p, m⟩ and their like */
+static void upon_deliver(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct load *l = load(self);
+    uint64_t now = read_clock(self), before = l->delivered, from = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint8_t *data = msg_data(ev_msg(&ev[i]));
+        uint32_t times = 1;
+        if (unlikely(l->planting))
+            data = plant(l, data, ev[i].len, &times);
+        for (; times > 0; times--)
+            take_delivery(l, data, ev[i].len, ev[i].proc, now);
+        from |= 1ull << ev[i].proc;
+    }
+    for (; from != 0; from &= from - 1)
+        post_sequence(l, (uint32_t)__builtin_ctzll(from));
+    post_taken(l, now, before);
+    if (l->source && l->conf.closed)
+        self->st->app_wants = true;
+}
+
+/* Add a decision to the digest of its block; processes are compared by these. */
+static void post_block(struct load *l, const struct op *op)
+{
+    uint64_t number = op->number / BOARD_BLOCK_INSTANCES + 1;
+    struct board_block *b =
+        &board_blocks(l->conf.board, l->co.st->self)[number % l->conf.board->blocks];
+    uint64_t count = board_get(&b->count), digest = board_get(&b->digest);
+    if (unlikely(board_get(&b->number) != number)) {
+        board_put(&b->number, number);
+        count = digest = 0;
+    }
+    board_put(&b->digest, digest + op->tag);
+    atomic_store_explicit(&b->count, count + 1, memory_order_release);
+}
+
+static void take_decision(struct load *l, const uint8_t *data, uint32_t len, uint64_t inst,
+                          uint64_t now)
+{
+    struct op op;
+    if (unlikely(!op_read(l, data, len, &op) || op.number != inst)) {
+        fault(l, BOARD_CREATION,
+              "p%u decided %u bytes in instance %" PRIu64 " that nobody proposed", l->co.st->self,
+              len, inst);
+        return;
+    }
+    if (unlikely(!in_sequence(l, &l->seen[0], &op, "decided")))
+        return;
+    l->outstanding -= inst < l->next_op;
+    post_block(l, &op);
+    taken(l, &op, now);
+}
+
+/* upon ⟨uc, Decide | i, v⟩ */
+static void upon_uc_decide(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct load *l = load(self);
+    uint64_t now = read_clock(self), before = l->delivered;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint8_t *data = msg_data(ev_msg(&ev[i]));
+        uint32_t times = 1;
+        if (unlikely(l->planting))
+            data = plant(l, data, ev[i].len, &times);
+        for (; times > 0; times--)
+            take_decision(l, data, ev[i].len, ev[i].inst, now);
+    }
+    post_sequence(l, 0);
+    post_taken(l, now, before);
+}
+
+/* ---- posting, beginning, ending ---------------------------------------------------------------
+ */
+
+static void post_counters(const struct load *l, board_u64 *to)
+{
+    for (uint32_t c = 0; c < COUNTERS; c++)
+        board_put(&to[c], l->co.st->counters[c]);
+}
+
+static void upon_timeout(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct load *l = load(self);
+    for (uint32_t i = 0; i < n; i++) {
+        bool from = ev[i].attr == ALARM_FROM;
+        post_counters(l, from ? l->row->counters_from : l->row->counters);
+        if (!from)
+            co_timer(self, &l->timer[ALARM_POST], POST_NS, ALARM_POST);
+    }
+}
+
+static void fill(struct load *l)
+{
+    struct random r = random_seeded(l->conf.seed, UINT64_MAX);
+    for (uint32_t i = 0; i < sizeof l->pattern; i++)
+        l->pattern[i] = (uint8_t)random_u64(&r);
+}
+
+/* The sources of a broadcast share the rate and take turns; those of consensus propose together. */
+static void schedule(struct load *l)
+{
+    const struct load_conf *c = &l->conf;
+    uint64_t stream = 1ull << 32;
+    l->next_ns = (double)c->start_ns;
+    if (c->top->shape != LOAD_ONE_VALUE) {
+        uint16_t self = l->co.st->self;
+        uint32_t before = (uint32_t)__builtin_popcountll(c->sources & ((1ull << self) - 1));
+        l->next_ns += c->interval_ns * before / __builtin_popcountll(c->sources);
+        stream += self;
+    }
+    l->random = random_seeded(c->seed, stream);
+}
+
+static void arm(struct load *l, int alarm, uint64_t when_ns)
+{
+    uint64_t now = l->co.st->now;
+    co_timer(&l->co, &l->timer[alarm], when_ns > now ? when_ns - now : 0, (uint64_t)alarm);
+}
+
+void load_attach(struct stack *st, const struct load_conf *conf)
+{
+    struct load *l = load(st->app);
+    l->conf = *conf;
+    l->row = board_row(conf->board, st->self);
+    l->source = conf->sources >> st->self & 1;
+    l->planting = conf->plant != LOAD_PLANT_NONE && st->self == st->n - 1;
+    l->sample_mask = conf->board->sample_every - 1;
+    fill(l);
+    schedule(l);
+    arm(l, ALARM_POST, st->now + POST_NS);
+    arm(l, ALARM_FROM, conf->board->from_ns);
+    st->app_wants = l->source;
+    if (!l->source)
+        board_put(&l->row->done, 1);
+}
+
+void load_detach(struct stack *st)
+{
+    struct load *l = load(st->app);
+    const struct board *b = l->conf.board;
+    uint64_t end = board_get(&b->end_ns);
+    uint64_t offered = l->conf.closed ? l->issued_measured : l->offered_measured;
+    if (!l->conf.closed && l->source) /* and what it never came to */
+        for (; l->next_ns < (double)end; l->next_ns += interval(l))
+            offered += measured(l, (uint64_t)l->next_ns);
+    board_put(&l->row->offered_measured, offered);
+    post_counters(l, l->row->counters);
+}
+
+static void load_show(const struct co *self, struct view *v)
+{
+    const struct load *l = (const struct load *)self;
+    view_u64(v, "next_op", l->next_op);
+    for (uint16_t p = 0; p < self->st->n; p++) {
+        view_group(v, "source", p);
+        view_u64(v, "floor", l->seen[p].floor);
+        view_u64(v, "count", l->seen[p].count);
+        view_u64(v, "digest", l->seen[p].digest);
+    }
+}
+
+static const struct co_upon upon[] = {{EV_APP_READY, upon_app_ready},
+                                      {EV_FLL_DELIVER, upon_deliver},
+                                      {EV_SL_DELIVER, upon_deliver},
+                                      {EV_PL_DELIVER, upon_deliver},
+                                      {EV_FPL_DELIVER, upon_deliver},
+                                      {EV_BEB_DELIVER, upon_deliver},
+                                      {EV_RB_DELIVER, upon_deliver},
+                                      {EV_URB_DELIVER, upon_deliver},
+                                      {EV_UC_DECIDE, upon_uc_decide},
+                                      {EV_TIMER_TIMEOUT, upon_timeout},
+                                      {EV_NONE, NULL}};
+
+const struct co_class load_class = {
+    .name = "app_load",
+    .title = "the load of a measured run",
+    .implements = ABS_APP,
+    .bytes = load_bytes,
+    .upon = upon,
+    .show = load_show,
+};

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The load: the application on top of a stack under measurement. It issues operations (messages
+ * to send or broadcast, values to propose) at their intended times, takes what is delivered or
+ * decided, measures the latency from the intended time, checks each operation by itself, and posts
+ * the rest to the board.
+ *
+ * An operation carries its number, its source, its intended time and a tag over these, and is
+ * filled with a seeded pattern: who receives it can tell that somebody issued it without
+ * remembering what was issued. The sum of the tags is the digest that processes are compared by.
+ */
+#ifndef UPON_LOAD_H
+#define UPON_LOAD_H
+
+#include "board.h"
+#include "protocols/co.h"
+
+struct op_wire {
+    uint8_t intended_ns[8]; /* environment's time of the source */
+    uint8_t number[8];      /* of the source's operations from 0; the instance, in consensus */
+    uint8_t source[2];      /* rank */
+    uint8_t reserved[2];    /* 0 */
+    uint8_t bytes[4];       /* of the operation, this header included */
+    uint8_t tag[8];         /* XXH3 of the fields above, seeded by the job */
+};
+static_assert(sizeof(struct op_wire) == 32, "the layout is the protocol");
+
+#define OP_BYTES_MIN ((uint32_t)sizeof(struct op_wire))
+
+/* Numbers, of one source, that may be delivered ahead of one that is missing. */
+#define LOAD_WINDOW_OPS 65536
+
+/* Who gets what a source issues. */
+enum load_shape {
+    LOAD_TO_NEXT,  /* a link: the next process */
+    LOAD_TO_ALL,   /* a broadcast */
+    LOAD_ONE_VALUE /* consensus: one of the proposals for an instance */
+};
+
+/* What is judged, by the code that modules.def gives it; NULL: the abstraction does not promise. */
+struct load_properties {
+    const char *complete; /* what was issued is delivered, or decided, wherever it should be */
+    const char *own;      /* by its source */
+    const char *creation;
+    const char *duplication;
+    const char *order;
+    const char *agreement;
+};
+
+/* How an abstraction is loaded. */
+struct load_top {
+    uint8_t abstraction;
+    uint8_t shape;    /* enum load_shape */
+    uint16_t request; /* enum ev_type */
+    bool lossy;       /* may lose, and deliver again */
+    const char *verb; /* of an operation, in reports: "sent", "broadcast", "proposed" */
+    struct load_properties property;
+};
+
+/* NULL: nothing can be requested of that abstraction. */
+const struct load_top *load_top(enum abstraction a);
+
+enum load_arrival { LOAD_CONSTANT, LOAD_POISSON };
+
+/* A bug to plant into what the last process takes, to see that the verdict finds it. */
+enum load_plant {
+    LOAD_PLANT_NONE,
+    LOAD_PLANT_ALTER,   /* one value is not what was issued, and looks it */
+    LOAD_PLANT_REPLACE, /* one value is another that looks like an issued one */
+    LOAD_PLANT_REPEAT,  /* one is delivered twice */
+    LOAD_PLANT_LOSE,    /* one is not delivered */
+    LOAD_PLANTS
+};
+
+#define LOAD_PLANT_OP 100 /* the operation that it befalls */
+
+struct load_conf {
+    const struct load_top *top;
+    struct board *board;
+    uint64_t seed;
+    uint64_t sources; /* bitmap of the ranks that issue */
+    uint32_t size;    /* of an operation, bytes */
+    bool closed;
+    uint32_t window;    /* closed: operations outstanding */
+    double interval_ns; /* open: mean, between two of one source */
+    uint64_t start_ns;  /* the first one is not intended before */
+    enum load_arrival arrival;
+    enum load_plant plant;
+};
+
+extern const struct co_class load_class;
+
+/* Between co_wire() and the first breath: what this load shall do. */
+void load_attach(struct stack *st, const struct load_conf *conf);
+
+/* After the last breath: complete the row with what was intended and never sent. */
+void load_detach(struct stack *st);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The command line: `upon VERB …`. Each verb is a file, and parses its own arguments. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "result.h"
+#include "verbs.h"
+
+static const struct verb {
+    const char *name;
+    verb_fn *main;
+    const char *text;
+} verbs[] = {
+    {"run", run_main, "run a stack over a device under load, and measure and judge it"},
+    {"list", list_main, "list stacks, modules, devices, and the keys of a job"},
+};
+#define VERBS (sizeof verbs / sizeof verbs[0])
+
+static void usage(FILE *out)
+{
+    fprintf(out, "Usage: upon VERB [ARGUMENT…]\n"
+                 "Reliable distributed programming, over kernel-bypass packet I/O.\n\n");
+    for (size_t i = 0; i < VERBS; i++)
+        fprintf(out, "  upon %-8s %s\n", verbs[i].name, verbs[i].text);
+    fprintf(out, "\n`upon run` alone measures uniform consensus among three processes for five "
+                 "seconds.\n`upon VERB --help` tells of a verb's arguments.\n");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        usage(stderr);
+        return STATUS_FAILED;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        usage(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+        printf("upon %s\n", upon_revision);
+        return 0;
+    }
+    for (size_t i = 0; i < VERBS; i++)
+        if (strcmp(argv[1], verbs[i].name) == 0) {
+            char name[64];
+            snprintf(name, sizeof name, "upon %s", verbs[i].name);
+            argv[1] = name; /* argp begins its messages with it */
+            return verbs[i].main(argc - 1, argv + 1);
+        }
+    fprintf(stderr, "upon: there is no verb \"%s\"; `upon --help` lists them\n", argv[1]);
+    return STATUS_FAILED;
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a person reads of a run: before it, and after. */
+#include "result.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+char *report_ns(char *text, size_t size, uint64_t ns)
+{
+    static const char *const units[] = {"ns", "us", "ms", "s"};
+    double v = (double)ns;
+    int u = 0;
+    for (; v >= 999.5 && u < 3; u++)
+        v /= 1000;
+    snprintf(text, size,
+             u == 0 || v >= 99.95 ? "%.0f %s"
+             : v >= 9.995         ? "%.1f %s"
+                                  : "%.2f %s",
+             v, units[u]);
+    return text;
+}
+
+char *report_count(char *text, size_t size, double value)
+{
+    static const char *const units[] = {"", " k", " M", " G"};
+    int u = 0;
+    for (; value >= 999.5 && u < 3; u++)
+        value /= 1000;
+    snprintf(text, size,
+             value >= 99.95 || (u == 0 && value == floor(value)) ? "%.0f%s"
+             : value >= 9.995                                    ? "%.1f%s"
+                                                                 : "%.2f%s",
+             value, units[u]);
+    return text;
+}
+
+static char *bytes_text(char *text, size_t size, uint64_t bytes)
+{
+    if (bytes < 10240)
+        snprintf(text, size, "%" PRIu64 " B", bytes);
+    else if (bytes < 10u << 20)
+        snprintf(text, size, "%.0f KiB", (double)bytes / 1024);
+    else
+        snprintf(text, size, "%.0f MiB", (double)bytes / 1048576);
+    return text;
+}
+
+static void load_text(const struct job *job, char *text, size_t size)
+{
+    char rate[32], bytes[32], who[64];
+    bytes_text(bytes, sizeof bytes, job->size);
+    if (strcmp(job->proposer, "leader") == 0)
+        snprintf(who, sizeof who, "p0");
+    else if (strcmp(job->proposer, "all") == 0)
+        snprintf(who, sizeof who, "every process");
+    else
+        snprintf(who, sizeof who, "p%.60s", job->proposer);
+    if (job->mode == JOB_CLOSED)
+        snprintf(text, size, "closed loop, %s, %u outstanding, of %s", who, job->window, bytes);
+    else
+        snprintf(text, size, "open loop, %s, %s/s %s, of %s", who,
+                 report_count(rate, sizeof rate, job->rate),
+                 job->arrival == LOAD_POISSON ? "Poisson" : "constant", bytes);
+}
+
+static void put_layers(FILE *out, const struct stack_def *def)
+{
+    for (const struct stack_layer *l = def->layers; l->name != NULL; l++)
+        fprintf(out, "%s%s", l == def->layers ? "" : " · ", l->cls->name);
+}
+
+void report_head(FILE *out, const struct result *r)
+{
+    const struct job *job = r->job;
+    char load[256];
+    load_text(job, load, sizeof load);
+    fprintf(out, "%s among %u over %s: %s\n\n", job->stack, job->n, job->device, job->def->summary);
+    fprintf(out, "  layers     ");
+    put_layers(out, job->def);
+    fprintf(out, "\n  device     %s\n", r->device);
+    fprintf(out, "  placement  %s%s\n", r->placement,
+            r->shared ? "   (shared: breaths in turn)" : "   (a core each)");
+    fprintf(out, "  load       %s\n", load);
+    fprintf(out, "  measured   %.3g s after %.3g s of warm-up, seed %" PRIu64 "\n",
+            (double)job->duration_ns / 1e9, (double)job->warmup_ns / 1e9, job->seed);
+    fprintf(out, "  upon       %s, %s\n\n", upon_revision, r->when);
+}
+
+static void put_latency(FILE *out, const char *name, const struct result_latency *l)
+{
+    char text[32];
+    fprintf(out, "  %-12s", name);
+    for (uint32_t i = 0; i < RESULT_PERCENTILES; i++)
+        fprintf(out, "%10s", l->has[i] ? report_ns(text, sizeof text, l->value_ns[i]) : "-");
+    fprintf(out, "%10s", report_ns(text, sizeof text, l->max_ns));
+    fprintf(out, "%10s\n", report_count(text, sizeof text, (double)l->count));
+}
+
+/* The title of each line says from where to where it was measured. */
+static void put_latencies(FILE *out, const struct result *r)
+{
+    const uint8_t shape = r->job->top->shape;
+    fprintf(out, "  %-12s", "latency");
+    for (uint32_t i = 0; i < RESULT_PERCENTILES; i++)
+        fprintf(out, "%10s", result_percentiles[i].title);
+    fprintf(out, "%10s%10s\n", "max", "samples");
+    if (shape != LOAD_TO_NEXT)
+        put_latency(out, shape == LOAD_ONE_VALUE ? "decided" : "delivered", &r->decide);
+    put_latency(out, shape == LOAD_TO_NEXT ? "delivered" : "by all", &r->deliver_all);
+    fprintf(out, "  %-12s", "");
+    if (shape == LOAD_TO_NEXT)
+        fprintf(out, "from the intended time to the receiver's delivery");
+    else
+        fprintf(out, "from the intended time to the %s at the proposer, and at the last process",
+                shape == LOAD_ONE_VALUE ? "decision" : "delivery");
+    if (r->sample_every > 1)
+        fprintf(out, " (1 in %u)", r->sample_every);
+    fprintf(out, "\n");
+    if (r->samples_missed > 0)
+        fprintf(out, "  %-12s%" PRIu64 " more could not be remembered\n", "", r->samples_missed);
+}
+
+static void put_rates(FILE *out, const struct result *r)
+{
+    char a[32], b[32], c[32];
+    fprintf(out, "  rate        offered %s/s   sent %s/s   delivered %s/s%s\n",
+            report_count(a, sizeof a, r->offered_per_s), report_count(b, sizeof b, r->sent_per_s),
+            report_count(c, sizeof c, r->delivered_per_s),
+            r->saturated ? "   SATURATED: it could not send what was offered" : "");
+}
+
+static void put_wire(FILE *out, const struct result *r)
+{
+    double ops = r->operations > 0 ? (double)r->operations : 1;
+    char frames[32], bytes[32];
+    fprintf(out,
+            "  wire        %.3g frames, %.3g records, %.4g bytes per operation;  %s frames, %s\n",
+            (double)r->wire_frames / ops, (double)r->wire_records / ops,
+            (double)r->wire_bytes / ops,
+            report_count(frames, sizeof frames, (double)r->wire_frames),
+            bytes_text(bytes, sizeof bytes, r->wire_bytes));
+}
+
+static void put_drops(FILE *out, const struct result *r)
+{
+    bool any = false;
+    char n[32];
+    for (uint32_t c = COUNT_drop_first; c < COUNTERS; c++)
+        if (r->counters[c] > 0) {
+            fprintf(out, "  %-12s%s %s\n", any ? "" : "drops",
+                    report_count(n, sizeof n, (double)r->counters[c]), counter_texts[c].text);
+            any = true;
+        }
+    if (!any)
+        fprintf(out, "  drops       none\n");
+    if (r->counters[COUNT_tx_retransmits] > 0)
+        fprintf(out, "  sent again  %s records\n",
+                report_count(n, sizeof n, (double)r->counters[COUNT_tx_retransmits]));
+}
+
+static void put_verdict(FILE *out, const struct verdict *v)
+{
+    static const char *const states[] = {"holds", "VIOLATED", "unknown"};
+    fprintf(out, "  verdict     %s  ", verdict_name(v->state));
+    for (uint32_t i = 0; i < v->properties; i++)
+        fprintf(out, "  %s %s", v->property[i].code, states[v->property[i].state]);
+    fprintf(out, "\n");
+    for (uint32_t i = 0; i < v->properties; i++)
+        if (v->property[i].state != VERDICT_VALID)
+            fprintf(out, "              %s: %s\n", v->property[i].code, v->property[i].witness);
+    for (uint32_t i = 0; i < v->notes; i++)
+        fprintf(out, "              %s\n", v->note[i]);
+}
+
+void report_tail(FILE *out, const struct result *r, const char *folder)
+{
+    char memory[32];
+    if (r->interrupted)
+        fprintf(out, "  interrupted after %.2f s of the measured interval\n", r->seconds);
+    put_rates(out, r);
+    put_latencies(out, r);
+    put_wire(out, r);
+    put_drops(out, r);
+    fprintf(out, "  memory      %s\n", bytes_text(memory, sizeof memory, r->memory_bytes));
+    put_verdict(out, r->verdict);
+    if (folder != NULL)
+        fprintf(out, "  files       %s/\n", folder);
+}
+
+void report_line(FILE *out, const struct result *r)
+{
+    const struct result_latency *l =
+        r->job->top->shape == LOAD_TO_NEXT ? &r->deliver_all : &r->decide;
+    char rate[32], p50[32] = "-", p99[32] = "-";
+    if (l->has[0])
+        report_ns(p50, sizeof p50, l->value_ns[0]);
+    if (l->has[2])
+        report_ns(p99, sizeof p99, l->value_ns[2]);
+    fprintf(out, "%s: %s among %u over %s, %s/s%s, p50 %s, p99 %s\n",
+            verdict_name(r->verdict->state), r->job->stack, r->job->n, r->job->device,
+            report_count(rate, sizeof rate, r->delivered_per_s), r->saturated ? " saturated" : "",
+            p50, p99);
+}

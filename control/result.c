@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "result.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "revision.h"
+
+#define SATURATED_BELOW 0.99 /* sent, of offered */
+#define FOLDER_TRIES    100
+
+const char upon_revision[] = UPON_REVISION;
+
+const struct result_percentile result_percentiles[RESULT_PERCENTILES] = {
+    {"p50", "p50", 50},       {"p90", "p90", 90},          {"p99", "p99", 99},
+    {"p99_9", "p99.9", 99.9}, {"p99_99", "p99.99", 99.99},
+};
+
+/* ---- computing -------------------------------------------------------------------------------- */
+
+struct result_latency result_latency(const struct hist *h)
+{
+    struct result_latency l = {.max_ns = h->max, .count = hist_count(h)};
+    for (uint32_t i = 0; i < RESULT_PERCENTILES; i++)
+        l.has[i] = hist_percentile(h, result_percentiles[i].percent, &l.value_ns[i]);
+    return l;
+}
+
+/* The latest of the deliveries of one sampled operation. */
+struct last_delivery {
+    uint64_t latency_ns;
+    uint32_t deliveries;
+};
+
+/* Join the samples of all processes: an operation counts when all of its receivers have it. */
+static void join_samples(struct result *r, const struct board *b)
+{
+    const bool one_value = r->job->top->shape == LOAD_ONE_VALUE;
+    const uint32_t receivers = r->job->top->shape == LOAD_TO_NEXT ? 1 : b->n;
+    uint64_t rows = 0;
+    for (uint32_t p = 0; p < b->n; p++)
+        if (board_get(&board_row(b, p)->issued) / b->sample_every >= rows)
+            rows = board_get(&board_row(b, p)->issued) / b->sample_every + 1;
+    uint32_t sources = one_value ? 1 : b->n;
+    struct last_delivery *last = calloc(rows * sources, sizeof *last);
+    if (last == NULL)
+        return;
+    for (uint32_t p = 0; p < b->n; p++) {
+        const struct board_sample *s = board_samples(b, p);
+        uint64_t count = atomic_load_explicit(&board_row(b, p)->samples, memory_order_acquire);
+        for (uint64_t i = 0; i < count; i++) {
+            uint64_t source = one_value ? 0 : s[i].key >> BOARD_KEY_SHIFT;
+            uint64_t row = (s[i].key & ((1ull << BOARD_KEY_SHIFT) - 1)) / b->sample_every;
+            if (row >= rows || source >= sources)
+                continue;
+            struct last_delivery *d = &last[row * sources + source];
+            if (s[i].latency_ns > d->latency_ns)
+                d->latency_ns = s[i].latency_ns;
+            if (++d->deliveries == receivers)
+                hist_record(&r->deliver_all_hist, d->latency_ns);
+        }
+        r->samples_missed += board_get(&board_row(b, p)->samples_missed);
+    }
+    free(last);
+}
+
+/* Sources of consensus propose for the same instances: those count once. */
+static void compute_rates(struct result *r, const struct board *b)
+{
+    const uint8_t shape = r->job->top->shape;
+    uint64_t offered = 0, sent = 0, delivered = shape == LOAD_TO_NEXT ? 0 : UINT64_MAX;
+    for (uint32_t p = 0; p < b->n; p++) {
+        const struct board_row *row = board_row(b, p);
+        uint64_t o = board_get(&row->offered_measured), s = board_get(&row->issued_measured);
+        uint64_t d = board_get(&row->delivered_measured);
+        if (shape == LOAD_ONE_VALUE) {
+            offered = o > offered ? o : offered;
+            sent = s > sent ? s : sent;
+        } else {
+            offered += o;
+            sent += s;
+        }
+        if (shape == LOAD_TO_NEXT)
+            delivered += d;
+        else
+            delivered = d < delivered ? d : delivered;
+    }
+    r->operations = sent;
+    if (r->seconds > 0) {
+        r->offered_per_s = (double)offered / r->seconds;
+        r->sent_per_s = (double)sent / r->seconds;
+        r->delivered_per_s = (double)delivered / r->seconds;
+    }
+    r->saturated = (double)sent < SATURATED_BELOW * (double)offered;
+}
+
+void result_compute(struct result *r, const struct job *job, const struct board *b)
+{
+    r->job = job;
+    uint64_t end = board_get(&b->end_ns);
+    r->seconds = end > b->from_ns ? (double)(end - b->from_ns) / 1e9 : 0;
+    r->interrupted = end < b->from_ns + job->duration_ns;
+    r->sample_every = b->sample_every;
+    compute_rates(r, b);
+    join_samples(r, b);
+    for (uint32_t p = 0; p < b->n; p++) {
+        const struct board_row *row = board_row(b, p);
+        hist_add(&r->decide_hist, &row->decide);
+        for (uint32_t c = 0; c < COUNTERS; c++)
+            r->counters[c] += board_get(&row->counters[c]);
+#define SINCE(c) (board_get(&row->counters[c]) - board_get(&row->counters_from[c]))
+        r->wire_frames += SINCE(COUNT_tx_frames);
+        r->wire_records += SINCE(COUNT_tx_records);
+        r->wire_bytes += SINCE(COUNT_tx_bytes);
+#undef SINCE
+    }
+    r->decide = result_latency(&r->decide_hist);
+    r->deliver_all = result_latency(&r->deliver_all_hist);
+}
+
+/* ---- JSON -------------------------------------------------------------------------------------- */
+
+static double rounded(double v)
+{
+    return round(v * 1000) / 1000;
+}
+
+static json_t *json_latency(const struct result_latency *l)
+{
+    json_t *o = json_object();
+    for (uint32_t i = 0; i < RESULT_PERCENTILES; i++)
+        json_object_set_new(o, result_percentiles[i].key,
+                            l->has[i] ? json_integer((json_int_t)l->value_ns[i]) : json_null());
+    json_object_set_new(o, "max", l->count > 0 ? json_integer((json_int_t)l->max_ns) : json_null());
+    json_object_set_new(o, "count", json_integer((json_int_t)l->count));
+    return o;
+}
+
+static json_t *json_wire(const struct result *r)
+{
+    double ops = r->operations > 0 ? (double)r->operations : 1;
+    return json_pack("{s:I, s:I, s:I, s:f, s:f, s:f}", "frames", (json_int_t)r->wire_frames,
+                     "bytes", (json_int_t)r->wire_bytes, "records", (json_int_t)r->wire_records,
+                     "frames_per_op", rounded((double)r->wire_frames / ops), "bytes_per_op",
+                     rounded((double)r->wire_bytes / ops), "records_per_op",
+                     rounded((double)r->wire_records / ops));
+}
+
+static json_t *json_drops(const struct result *r)
+{
+    json_t *o = json_object();
+    for (uint32_t c = COUNT_drop_first; c < COUNTERS; c++)
+        if (r->counters[c] > 0)
+            json_object_set_new(o, counter_texts[c].id, json_integer((json_int_t)r->counters[c]));
+    return o;
+}
+
+static json_t *json_properties(const struct verdict *v)
+{
+    static const char *const states[] = {"holds", "violated", "unknown"};
+    json_t *o = json_object();
+    for (uint32_t i = 0; i < v->properties; i++)
+        json_object_set_new(o, v->property[i].code, json_string(states[v->property[i].state]));
+    return o;
+}
+
+static json_t *json_why(const struct verdict *v)
+{
+    json_t *a = json_array();
+    for (uint32_t i = 0; i < v->properties; i++)
+        if (v->property[i].state != VERDICT_VALID) {
+            char text[VERDICT_TEXT_BYTES + 32];
+            snprintf(text, sizeof text, "%s: %s", v->property[i].code, v->property[i].witness);
+            json_array_append_new(a, json_string(text));
+        }
+    for (uint32_t i = 0; i < v->notes; i++)
+        json_array_append_new(a, json_string(v->note[i]));
+    return a;
+}
+
+static json_t *json_load(const struct job *job)
+{
+    json_t *o = json_pack("{s:s, s:s}", "mode", job->mode == JOB_OPEN ? "open" : "closed",
+                          "proposer", job->proposer);
+    if (job->mode == JOB_OPEN) {
+        json_object_set_new(o, "rate", json_real(job->rate));
+        json_object_set_new(o, "arrival",
+                            json_string(job->arrival == LOAD_POISSON ? "poisson" : "constant"));
+    } else {
+        json_object_set_new(o, "window", json_integer(job->window));
+    }
+    return o;
+}
+
+char *result_json(const struct result *r)
+{
+    const struct job *job = r->job;
+    json_t *o = json_object();
+#define PUT(key, value) json_object_set_new(o, key, value)
+    PUT("schema", json_string(RESULT_SCHEMA));
+    PUT("verdict", json_string(verdict_name(r->verdict->state)));
+    PUT("stack", json_string(job->stack));
+    PUT("n", json_integer(job->n));
+    PUT("device", json_string(job->device));
+    PUT("lcores", json_integer(r->lcores));
+    PUT("placement", json_string(r->placement));
+    PUT("shared_cores", json_boolean(r->shared));
+    PUT("size_bytes", json_integer((json_int_t)job->size));
+    PUT("load", json_load(job));
+    PUT("seed", json_integer((json_int_t)job->seed));
+    PUT("revision", json_string(upon_revision));
+    PUT("started", json_string(r->when));
+    PUT("duration_s", json_real(rounded(r->seconds)));
+    PUT("interrupted", json_boolean(r->interrupted));
+    PUT("operations", json_integer((json_int_t)r->operations));
+    PUT("offered_per_s", json_real(rounded(r->offered_per_s)));
+    PUT("sent_per_s", json_real(rounded(r->sent_per_s)));
+    PUT("delivered_per_s", json_real(rounded(r->delivered_per_s)));
+    PUT("saturated", json_boolean(r->saturated));
+    PUT("latency_ns", json_pack("{s:o, s:o}", "decide", json_latency(&r->decide), "deliver_all",
+                                json_latency(&r->deliver_all)));
+    PUT("deliver_all_sampled_1_in", json_integer(r->sample_every));
+    PUT("wire", json_wire(r));
+    PUT("retransmits", json_integer((json_int_t)r->counters[COUNT_tx_retransmits]));
+    PUT("drops", json_drops(r));
+    PUT("memory_bytes", json_integer((json_int_t)r->memory_bytes));
+    PUT("leaked_packets", json_integer((json_int_t)r->leaked_pkts));
+    PUT("properties", json_properties(r->verdict));
+    PUT("why", json_why(r->verdict));
+#undef PUT
+    char *text = json_dumps(o, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+    json_decref(o);
+    return text;
+}
+
+/* ---- files -------------------------------------------------------------------------------------- */
+
+static int file_error(char *why, size_t size, const char *path)
+{
+    int err = errno;
+    snprintf(why, size, "%s: %s; choose another place with --out DIR", path, strerror(err));
+    return -err;
+}
+
+static int make_folder(const char *path)
+{
+    return mkdir(path, 0777) == 0 ? 0 : -errno;
+}
+
+/* Replace the link in one step: who looks finds the old one or the new. */
+static int point_latest(const char *name)
+{
+    char next[64];
+    snprintf(next, sizeof next, "runs/.latest-%d", (int)getpid());
+    unlink(next);
+    if (symlink(name, next) != 0 || rename(next, "runs/latest") != 0)
+        return -errno;
+    return 0;
+}
+
+int result_folder(const char *out, const struct job *job, char *path, size_t path_size, char *why,
+                  size_t why_size)
+{
+    if (out != NULL) {
+        snprintf(path, path_size, "%s", out);
+        int err = make_folder(path);
+        return err == 0 || err == -EEXIST ? 0 : file_error(why, why_size, path);
+    }
+    char name[JOB_TEXT_BYTES + 64], date[32];
+    time_t now = time(NULL);
+    struct tm tm;
+    localtime_r(&now, &tm);
+    strftime(date, sizeof date, "%Y%m%d-%H%M%S", &tm);
+    int err = make_folder("runs");
+    for (int i = 1; (err == 0 || err == -EEXIST) && i < FOLDER_TRIES; i++) {
+        char again[16] = "";
+        if (i > 1)
+            snprintf(again, sizeof again, "-%d", i);
+        snprintf(name, sizeof name, "%s-%s%s", date, job->stack, again);
+        snprintf(path, path_size, "runs/%s", name);
+        err = make_folder(path);
+        if (err == 0)
+            err = point_latest(name);
+        if (err == 0)
+            return 0;
+    }
+    errno = -err;
+    return file_error(why, why_size, path[0] != '\0' ? path : "runs");
+}
+
+static FILE *open_in(const char *folder, const char *name, char *path, size_t path_size)
+{
+    snprintf(path, path_size, "%s/%s", folder, name);
+    return fopen(path, "w");
+}
+
+static int close_checked(FILE *f, char *why, size_t why_size, const char *path)
+{
+    bool bad = ferror(f) != 0;
+    if (fclose(f) != 0 || bad)
+        return file_error(why, why_size, path);
+    return 0;
+}
+
+int result_write(const struct result *r, const char *folder, char *why, size_t why_size)
+{
+    char path[4096];
+    FILE *f = open_in(folder, "job.ini", path, sizeof path);
+    if (f == NULL)
+        return file_error(why, why_size, path);
+    fprintf(f, "; run %s, revision %s\n", r->when, upon_revision);
+    job_write(r->job, f);
+    int err = close_checked(f, why, why_size, path);
+    if (err != 0)
+        return err;
+
+    f = open_in(folder, "summary.json", path, sizeof path);
+    if (f == NULL)
+        return file_error(why, why_size, path);
+    char *text = result_json(r);
+    fprintf(f, "%s\n", text != NULL ? text : "{}");
+    free(text);
+    err = close_checked(f, why, why_size, path);
+    if (err != 0)
+        return err;
+
+    f = open_in(folder, "hist.hlog", path, sizeof path);
+    if (f == NULL)
+        return file_error(why, why_size, path);
+    const struct hist *const hists[] = {&r->decide_hist, &r->deliver_all_hist};
+    const char *const tags[] = {"decide", "deliver_all"};
+    hist_log_write(f, hists, tags, 2, r->start_unix, r->seconds);
+    return close_checked(f, why, why_size, path);
+}

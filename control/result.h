@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The result of a run: every figure that is reported, computed once from the board; its JSON, its
+ * files, and the page that a person reads (report.c). All latencies come from the histograms.
+ */
+#ifndef UPON_RESULT_H
+#define UPON_RESULT_H
+
+#include "job.h"
+#include "verdict.h"
+
+#define RESULT_SCHEMA      "upon.run/1"
+#define RESULT_PERCENTILES 5
+
+struct result_percentile {
+    const char *key; /* in JSON */
+    const char *title;
+    double percent;
+};
+extern const struct result_percentile result_percentiles[RESULT_PERCENTILES];
+
+struct result_latency {
+    bool has[RESULT_PERCENTILES]; /* enough samples lie beyond it */
+    uint64_t value_ns[RESULT_PERCENTILES];
+    uint64_t max_ns;
+    uint64_t count;
+};
+
+struct result {
+    const struct job *job;
+    const struct verdict *verdict;
+    char when[64]; /* of the start, ISO 8601 */
+    double start_unix;
+    const char *device;    /* as the fabric describes it */
+    const char *placement; /* one line */
+    uint32_t lcores;
+    bool shared;    /* processes share cores */
+    double seconds; /* measured */
+    bool interrupted;
+    uint64_t operations; /* sent in the measured interval */
+    double offered_per_s;
+    double sent_per_s;
+    double delivered_per_s;
+    bool saturated;
+    struct result_latency decide;
+    struct result_latency deliver_all;
+    uint32_t sample_every; /* operations, for deliver_all */
+    uint64_t samples_missed;
+    uint64_t counters[COUNTERS]; /* all processes, the whole run */
+    uint64_t wire_frames;        /* from the beginning of the measured interval to the end */
+    uint64_t wire_records;
+    uint64_t wire_bytes;
+    uint64_t memory_bytes; /* packets, stacks, board */
+    uint64_t leaked_pkts;
+    struct hist decide_hist;
+    struct hist deliver_all_hist;
+};
+
+/* Compute from the board. The processes have returned and load_detach() was called for each. */
+void result_compute(struct result *r, const struct job *job, const struct board *b);
+
+struct result_latency result_latency(const struct hist *h);
+
+/* summary.json, as text that the caller frees; NULL: no memory. */
+char *result_json(const struct result *r);
+
+/* Make the run's folder: `out`, or runs/<time>-<stack>, with runs/latest pointing at it. The path
+ * is written to `path`. 0, or −errno and a sentence in `why`. */
+int result_folder(const char *out, const struct job *job, char *path, size_t path_size, char *why,
+                  size_t why_size);
+
+/* Write job.ini, summary.json and hist.hlog to the folder. */
+int result_write(const struct result *r, const char *folder, char *why, size_t why_size);
+
+/* The revision that this program was built from. */
+extern const char upon_revision[];
+
+/* ---- report.c: for people -------------------------------------------------------------------- */
+
+/* Before the start: what is going to run, and where. */
+void report_head(FILE *out, const struct result *r);
+/* After the end. `folder` may be NULL. */
+void report_tail(FILE *out, const struct result *r, const char *folder);
+/* One line. */
+void report_line(FILE *out, const struct result *r);
+
+/* A figure with three digits and a unit: "4.12 us", "1.5 M". Returns `text`. */
+char *report_ns(char *text, size_t size, uint64_t ns);
+char *report_count(char *text, size_t size, double value);
+
+#endif

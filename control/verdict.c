@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "verdict.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+const char *verdict_name(enum verdict_state s)
+{
+    static const char *const names[] = {"valid", "invalid", "unknown"};
+    return names[s];
+}
+
+int verdict_status(const struct verdict *v)
+{
+    return v->state == VERDICT_VALID ? 0 : v->state == VERDICT_INVALID ? 1 : 2;
+}
+
+static void add(struct verdict *v, const char *code)
+{
+    if (code != NULL)
+        v->property[v->properties++] = (struct verdict_property){.code = code};
+}
+
+/* In the order of modules.def, which is that of their numbers. */
+void verdict_open(struct verdict *v, const struct load_top *top)
+{
+    const struct load_properties *p = &top->property;
+    *v = (struct verdict){.top = top};
+    for (uint32_t i = 0; i < property_info_count; i++) {
+        const char *code = property_infos[i].code;
+        const char *const judged[] = {p->complete,    p->own,   p->creation,
+                                      p->duplication, p->order, p->agreement};
+        for (size_t k = 0; k < sizeof judged / sizeof judged[0]; k++)
+            if (judged[k] != NULL && strcmp(code, judged[k]) == 0)
+                add(v, judged[k]);
+    }
+}
+
+/* The first finding about a property stays, unless a worse one comes. */
+static void find(struct verdict *v, const char *code, enum verdict_state state, const char *format,
+                 ...) __attribute__((format(printf, 4, 5)));
+
+static void find(struct verdict *v, const char *code, enum verdict_state state, const char *format,
+                 ...)
+{
+    for (uint32_t i = 0; code != NULL && i < v->properties; i++) {
+        struct verdict_property *p = &v->property[i];
+        if (strcmp(p->code, code) != 0 || p->state == VERDICT_INVALID || p->state == state)
+            continue;
+        p->state = state;
+        va_list args;
+        va_start(args, format);
+        vsnprintf(p->witness, sizeof p->witness, format, args);
+        va_end(args);
+    }
+}
+
+void verdict_note(struct verdict *v, const char *format, ...)
+{
+    if (v->state == VERDICT_VALID)
+        v->state = VERDICT_UNKNOWN;
+    if (v->notes == VERDICT_NOTES_MAX)
+        return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(v->note[v->notes++], VERDICT_TEXT_BYTES, format, args);
+    va_end(args);
+}
+
+/* ---- consensus: blocks of decisions -----------------------------------------------------------
+ */
+
+struct block_view {
+    uint64_t count;
+    uint64_t digest;
+    bool lapped; /* a later block stands in its place */
+};
+
+static struct block_view block_read(const struct board *b, uint32_t p, uint64_t block)
+{
+    const struct board_block *at = &board_blocks(b, p)[(block + 1) % b->blocks];
+    struct block_view v = {.count = atomic_load_explicit(&at->count, memory_order_acquire),
+                           .digest = board_get(&at->digest)};
+    uint64_t number = board_get(&at->number);
+    v.lapped = number > block + 1;
+    if (number != block + 1)
+        v.count = 0;
+    return v;
+}
+
+/* Compare a block that everybody has decided. False when somebody has not. */
+static bool block_compare(struct verdict *v, const struct board *b, uint64_t block, uint64_t count)
+{
+    struct block_view first = block_read(b, 0, block);
+    bool lapped = first.lapped;
+    for (uint32_t p = 0; p < b->n && !lapped; p++) {
+        struct block_view other = block_read(b, p, block);
+        lapped = other.lapped;
+        if (!lapped && other.count < count)
+            return false;
+        if (!lapped && other.digest != first.digest)
+            find(v, v->top->property.agreement, VERDICT_INVALID,
+                 "p%u and p0 decided differently among instances %" PRIu64 " to %" PRIu64, p,
+                 block * BOARD_BLOCK_INSTANCES, block * BOARD_BLOCK_INSTANCES + count - 1);
+    }
+    if (lapped)
+        v->lapped_blocks++;
+    else
+        v->compared_blocks++;
+    return true;
+}
+
+void verdict_compare(struct verdict *v, const struct board *b)
+{
+    if (v->top->shape != LOAD_ONE_VALUE)
+        return;
+    while (block_compare(v, b, v->next_block, BOARD_BLOCK_INSTANCES))
+        v->next_block++;
+}
+
+/* The last block ends where all processes end; then whole sequences are compared at once. */
+static void compare_rest(struct verdict *v, const struct board *b)
+{
+    const char *code = v->top->property.agreement;
+    verdict_compare(v, b);
+    uint64_t floor = board_get(&board_source(b, 0, 0)->floor);
+    uint64_t digest = board_get(&board_source(b, 0, 0)->digest);
+    bool level = true;
+    for (uint32_t p = 0; p < b->n; p++) {
+        const struct board_source *s = board_source(b, p, 0);
+        level = level && board_get(&s->floor) == floor && board_get(&s->top) == floor;
+    }
+    if (!level) {
+        find(v, code, VERDICT_UNKNOWN,
+             "processes ended at different instances: compared up to instance %" PRIu64,
+             v->next_block * BOARD_BLOCK_INSTANCES);
+    } else {
+        uint64_t rest = floor % BOARD_BLOCK_INSTANCES;
+        if (rest > 0)
+            block_compare(v, b, floor / BOARD_BLOCK_INSTANCES, rest);
+        for (uint32_t p = 1; p < b->n; p++)
+            if (board_get(&board_source(b, p, 0)->digest) != digest)
+                find(v, code, VERDICT_INVALID,
+                     "p%u and p0 decided differently among instances 0 to %" PRIu64, p, floor - 1);
+    }
+    if (v->lapped_blocks > 0 && !level)
+        find(v, code, VERDICT_UNKNOWN, "%" PRIu64 " blocks were overwritten before a comparison",
+             v->lapped_blocks);
+}
+
+/* ---- what arrived ------------------------------------------------------------------------------
+ */
+
+static uint64_t instances_issued(const struct board *b)
+{
+    uint64_t most = 0;
+    for (uint32_t p = 0; p < b->n; p++)
+        if (board_get(&board_row(b, p)->issued) > most)
+            most = board_get(&board_row(b, p)->issued);
+    return most;
+}
+
+static bool receives(const struct load_top *top, const struct board *b, uint32_t p, uint32_t source)
+{
+    return top->shape == LOAD_TO_ALL || p == (source + 1) % b->n;
+}
+
+/* How many of the operations of `source` are due at p and have not arrived. */
+static uint64_t lacking(const struct load_top *top, const struct board *b, uint32_t p,
+                        uint32_t source)
+{
+    uint64_t due;
+    if (top->shape == LOAD_ONE_VALUE)
+        due = source == 0 ? instances_issued(b) : 0;
+    else
+        due = receives(top, b, p, source) ? board_get(&board_row(b, source)->issued) : 0;
+    uint64_t have = board_get(&board_source(b, p, source)->delivered);
+    return due > have ? due - have : 0;
+}
+
+bool verdict_drained(const struct load_top *top, const struct board *b)
+{
+    for (uint32_t p = 0; p < b->n; p++) {
+        if (board_get(&board_row(b, p)->done) == 0)
+            return false;
+        for (uint32_t source = 0; source < b->n && !top->lossy; source++)
+            if (lacking(top, b, p, source) > 0)
+                return false;
+    }
+    return true;
+}
+
+static void judge_arrival(struct verdict *v, const struct board *b)
+{
+    const struct load_properties *has = &v->top->property;
+    const bool one_value = v->top->shape == LOAD_ONE_VALUE;
+    for (uint32_t p = 0; p < b->n; p++)
+        for (uint32_t source = 0; source < b->n; source++) {
+            uint64_t lacks = lacking(v->top, b, p, source);
+            uint64_t first = board_get(&board_source(b, p, source)->floor);
+            const char *code = p == source && has->own != NULL ? has->own : has->complete;
+            if (lacks > 0 && one_value)
+                find(v, code, VERDICT_UNKNOWN,
+                     "p%u has not decided %" PRIu64 " instances, the first of them %" PRIu64, p,
+                     lacks, first);
+            else if (lacks > 0)
+                find(v, code, VERDICT_UNKNOWN,
+                     "p%u has not delivered %" PRIu64
+                     " messages of p%u, the first of them %" PRIu64,
+                     p, lacks, source, first);
+        }
+}
+
+/* Who has as many as were issued must have what was issued. */
+static void judge_content(struct verdict *v, const struct board *b)
+{
+    for (uint32_t source = 0; source < b->n; source++) {
+        uint64_t issued = board_get(&board_row(b, source)->issued);
+        uint64_t digest = board_get(&board_row(b, source)->issued_digest);
+        for (uint32_t p = 0; p < b->n; p++) {
+            const struct board_source *s = board_source(b, p, source);
+            if (receives(v->top, b, p, source) && board_get(&s->delivered) == issued &&
+                board_get(&s->digest) != digest)
+                find(v, v->top->property.creation, VERDICT_INVALID,
+                     "among the %" PRIu64 " messages that p%u delivered from p%u is one that p%u "
+                     "never issued",
+                     issued, p, source, source);
+        }
+    }
+}
+
+static void judge_faults(struct verdict *v, const struct board *b)
+{
+    const struct load_properties *has = &v->top->property;
+    const char *const code[BOARD_FAULTS] = {[BOARD_CREATION] = has->creation,
+                                            [BOARD_DUPLICATION] = has->duplication,
+                                            [BOARD_ORDER] = has->order,
+                                            [BOARD_UNCHECKED] = has->duplication};
+    for (uint32_t p = 0; p < b->n; p++) {
+        const struct board_row *row = board_row(b, p);
+        for (uint32_t f = 0; f < BOARD_FAULTS; f++) {
+            uint64_t times = board_get(&row->fault[f]);
+            if (times > 0)
+                find(v, code[f], f == BOARD_UNCHECKED ? VERDICT_UNKNOWN : VERDICT_INVALID,
+                     "%s (%" PRIu64 " such)", row->witness[f], times);
+        }
+    }
+}
+
+void verdict_close(struct verdict *v, const struct board *b)
+{
+    uint64_t issued = 0;
+    for (uint32_t p = 0; p < b->n; p++)
+        issued += board_get(&board_row(b, p)->issued);
+    if (issued == 0)
+        verdict_note(v, "nothing was issued: there is nothing to judge");
+    judge_faults(v, b);
+    if (!v->top->lossy)
+        judge_arrival(v, b);
+    if (v->top->shape == LOAD_ONE_VALUE)
+        compare_rest(v, b);
+    else if (!v->top->lossy)
+        judge_content(v, b);
+    for (uint32_t i = 0; i < v->properties; i++) {
+        if (v->property[i].state == VERDICT_INVALID)
+            v->state = VERDICT_INVALID;
+        else if (v->property[i].state == VERDICT_UNKNOWN && v->state == VERDICT_VALID)
+            v->state = VERDICT_UNKNOWN;
+    }
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The verdict of a run, property by property, from what the processes posted to the board.
+ *
+ * The receivers themselves check that each operation was issued (its tag) and comes once. The
+ * rest is comparison. Consensus: processes must have equal digests over each block of consecutive
+ * instances. Broadcasts and links: when the load has stopped and everything has had time to
+ * arrive, each receiver must have the count and the digest that the source issued. What did not
+ * arrive in bounded time is not known to be lost: the verdict is then `unknown`, and says who
+ * lacks what.
+ */
+#ifndef UPON_VERDICT_H
+#define UPON_VERDICT_H
+
+#include "load.h"
+
+enum verdict_state { VERDICT_VALID, VERDICT_INVALID, VERDICT_UNKNOWN };
+
+#define VERDICT_PROPERTIES_MAX 6
+#define VERDICT_NOTES_MAX      8
+#define VERDICT_TEXT_BYTES     320
+
+struct verdict_property {
+    const char *code; /* as in modules.def */
+    enum verdict_state state;
+    char witness[VERDICT_TEXT_BYTES]; /* when it is not valid */
+};
+
+struct verdict {
+    enum verdict_state state;
+    uint32_t properties;
+    struct verdict_property property[VERDICT_PROPERTIES_MAX];
+    /* Why the whole is worse than its properties: a leak, a lost peer. */
+    uint32_t notes;
+    char note[VERDICT_NOTES_MAX][VERDICT_TEXT_BYTES];
+    /* Consensus: blocks up to here were compared; `lapped` could not be, being overwritten. */
+    uint64_t next_block;
+    uint64_t lapped_blocks;
+    uint64_t compared_blocks;
+    const struct load_top *top;
+};
+
+void verdict_open(struct verdict *v, const struct load_top *top);
+
+/* While the processes run: compare what is complete. Call it before a block is overwritten. */
+void verdict_compare(struct verdict *v, const struct board *b);
+
+/* Whether everything that was issued has arrived wherever it should. The load must have stopped. */
+bool verdict_drained(const struct load_top *top, const struct board *b);
+
+/* The processes have returned: judge. */
+void verdict_close(struct verdict *v, const struct board *b);
+
+/* Something that no property covers makes the verdict unknown. */
+void verdict_note(struct verdict *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+const char *verdict_name(enum verdict_state s);
+
+/* 0 valid, 1 violated, 2 unknown. */
+int verdict_status(const struct verdict *v);
+
+#endif
