@@ -14,6 +14,7 @@ static const struct verb {
 } verbs[] = {
     {"run", run_main, "run a stack over a device under load, and measure and judge it"},
     {"list", list_main, "list stacks, modules, devices, and the keys of a job"},
+    {"log", log_main, "look at the log of a process, judge it, copy it"},
 };
 #define VERBS (sizeof verbs / sizeof verbs[0])
 
