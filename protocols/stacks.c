@@ -7,6 +7,9 @@
 #include "log/log.h"
 
 const struct co_class *const co_classes[] = {
+    &fll_device_class,
+    &sl_retransmit_forever_class,
+    &pl_eliminate_duplicates_class,
     &pl_window_class,
     &log_device_class,
     &p_exclude_on_timeout_class,
@@ -19,6 +22,32 @@ const struct co_class *const co_classes[] = {
     &urb_all_ack_class,
     &urb_majority_ack_class,
     NULL,
+};
+
+static const struct stack_def stack_fll = {
+    .name = "fll",
+    .summary = "fair-loss links: the device as it is",
+    .top = "fll",
+    .layers = (const struct stack_layer[]){{"fll", &fll_device_class, {NULL}}, {0}},
+};
+
+static const struct stack_def stack_sl = {
+    .name = "sl",
+    .summary = "stubborn links: ring_msgs / 2 messages to each peer, sent for ever",
+    .top = "sl",
+    .layers = (const struct stack_layer[]){{"fll", &fll_device_class, {NULL}},
+                                           {"sl", &sl_retransmit_forever_class, {"fll"}},
+                                           {0}},
+};
+
+static const struct stack_def stack_pl_textbook = {
+    .name = "pl_textbook",
+    .summary = "perfect links as in the textbook, with acknowledgements that bound them",
+    .top = "pl",
+    .layers = (const struct stack_layer[]){{"fll", &fll_device_class, {NULL}},
+                                           {"sl", &sl_retransmit_forever_class, {"fll"}},
+                                           {"pl", &pl_eliminate_duplicates_class, {"sl", "fll"}},
+                                           {0}},
 };
 
 static const struct stack_def stack_pl = {
@@ -124,7 +153,23 @@ static const struct stack_def stack_urb = {
                                            {0}},
 };
 
+/* One a line. */
+/* clang-format off */
 const struct stack_def *const stack_defs[] = {
-    &stack_pl,      &stack_p,        &stack_le,          &stack_epfd, &stack_omega, &stack_beb,
-    &stack_rb_lazy, &stack_rb_eager, &stack_urb_all_ack, &stack_urb,  &stack_log,   NULL,
+    &stack_fll,
+    &stack_sl,
+    &stack_pl_textbook,
+    &stack_pl,
+    &stack_p,
+    &stack_le,
+    &stack_epfd,
+    &stack_omega,
+    &stack_beb,
+    &stack_rb_lazy,
+    &stack_rb_eager,
+    &stack_urb_all_ack,
+    &stack_urb,
+    &stack_log,
+    NULL,
 };
+/* clang-format on */
