@@ -2,6 +2,7 @@
 /* Named stacks, bottom first, and every module. `upon list` prints these tables. */
 #include "broadcast/broadcast.h"
 #include "co.h"
+#include "consensus/consensus.h"
 #include "detectors/detectors.h"
 #include "links/links.h"
 #include "log/log.h"
@@ -21,6 +22,9 @@ const struct co_class *const co_classes[] = {
     &rb_eager_class,
     &urb_all_ack_class,
     &urb_majority_ack_class,
+    &ec_leader_based_class,
+    &ep_read_write_class,
+    &uc_leader_driven_class,
     NULL,
 };
 
@@ -153,6 +157,22 @@ static const struct stack_def stack_urb = {
                                            {0}},
 };
 
+static const struct stack_def stack_uc = {
+    .name = "uc",
+    .summary = "uniform consensus, a stream of instances, leader-driven over Ω",
+    .top = "uc",
+    .layers =
+        (const struct stack_layer[]){{"pl", &pl_window_class, {NULL}},
+                                     {"epfd", &epfd_increasing_timeout_class, {"pl"}},
+                                     {"omega", &omega_monarchical_class, {"epfd"}},
+                                     {"beb.ec", &beb_basic_class, {"pl"}},
+                                     {"ec", &ec_leader_based_class, {"omega", "beb.ec", "pl"}},
+                                     {"beb.ep", &beb_basic_class, {"pl"}},
+                                     {"ep", &ep_read_write_class, {"beb.ep", "pl", "epfd"}},
+                                     {"uc", &uc_leader_driven_class, {"ec", "ep", "pl"}},
+                                     {0}},
+};
+
 /* One a line. */
 /* clang-format off */
 const struct stack_def *const stack_defs[] = {
@@ -169,6 +189,7 @@ const struct stack_def *const stack_defs[] = {
     &stack_rb_eager,
     &stack_urb_all_ack,
     &stack_urb,
+    &stack_uc,
     &stack_log,
     NULL,
 };
