@@ -186,6 +186,7 @@ const struct co_class urb_majority_ack_class = {
     .name = "urb_majority_ack",
     .title = "majority-ack uniform reliable broadcast (CGR Algorithm 3.5)",
     .implements = ABS_URB,
+    .majority = true,
     .uses = {ABS_BEB},
     .header_bytes = FLOW_HEADER_BYTES,
     .procs_max = PSET_PROCS,
