@@ -13,9 +13,6 @@
 
 #define MS 1000000ull
 
-/* A program may be linked without checkers. */
-#pragma weak check_find
-
 /* ---- what a stack is, for the simulator ------------------------------------------------------ */
 
 void sim_conf_default(struct stack_conf *c)
@@ -24,7 +21,7 @@ void sim_conf_default(struct stack_conf *c)
     if (c->field == 0)        \
     c->field = (value)
     DEFAULT(flight_msgs, 16);
-    DEFAULT(ring_msgs, 64);
+    DEFAULT(ring_msgs, 256); /* half of it holds what answers a burst of full frames */
     DEFAULT(instances, 16);
     DEFAULT(store_msgs, 64);
     DEFAULT(inbox_events, 4096);
@@ -53,6 +50,7 @@ struct sim_needs sim_needs(const struct stack_def *def)
         needs.synchronous |= a == ABS_P;
         needs.detector |= a == ABS_P || a == ABS_EPFD || a == ABS_OMEGA;
         needs.majority |= l->cls->majority;
+        needs.disk |= a == ABS_LOG;
         if (strcmp(l->name, def->top) == 0)
             needs.lossy = a == ABS_FLL;
     }
@@ -168,6 +166,16 @@ static void check_border(struct sim_world *w, const struct sim_proc *x, const st
     c->cls->event(c, &ce);
 }
 
+/* Remember whom Ω trusts, unless it is made to say so. */
+static void listen(struct sim_proc *x, const struct ev *ev, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (x->lying > 0)
+            x->lying--;
+        else
+            x->leader = ev[i].proc;
+}
+
 static bool handled(struct trace *t, struct stack *st, struct co *to, const struct ev *ev,
                     uint32_t n)
 {
@@ -178,6 +186,8 @@ static bool handled(struct trace *t, struct stack *st, struct co *to, const stru
     x->events_left -= n;
     w->events += n;
     uint32_t layer = w->border[to->index][ev->type];
+    if (ev->type == EV_OMEGA_TRUST)
+        listen(x, ev, n);
     for (uint32_t i = 0; i < n; i++) {
         hash_event(w, x->self, to, &ev[i]);
         if (layer != 0)
@@ -198,7 +208,7 @@ static bool sending(void *ctx, struct sim_frame *f)
         return false; /* it crashed before: nobody is told */
     x->sends_left--;
     f->tag = w->tag;
-    f->due_ns = f->sent_ns;
+    f->due_ns = f->sent_ns + w->job.delay_ns;
     if (unlikely(w->faults.armed != 0) && !lost) {
         struct fault_fate fate = fault_frame(&w->faults, f->from, f->to, f->ordinal, f->sent_ns);
         f->due_ns += fate.delay_ns;
@@ -297,9 +307,7 @@ static void open_checks(struct sim_world *w)
     close_checks(w);
     uint32_t i = 0;
     for (const struct stack_layer *l = w->job.def->layers; l->name != NULL; l++, i++) {
-        const struct check_class *cls = NULL;
-        if (check_find != NULL)
-            cls = check_find(l->cls->implements);
+        const struct check_class *cls = check_find(l->cls->implements);
         if (cls != NULL)
             w->check[i] = cls->open(w->n);
     }
@@ -356,6 +364,11 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
     sim_conf_default(&w->job.conf);
     struct stack_conf conf = w->job.conf;
     conf.n = w->job.n;
+    if (sim_needs(w->job.def).disk) {
+        snprintf(why, size, "stack %s needs stable storage, which the simulator does not have",
+                 w->job.def->name);
+        return -EINVAL;
+    }
     int err = co_check_wiring(w->job.def, &app_sim_class, &conf, why, size);
     if (err != 0 || (err = make_procs(w, w->job.n, why, size)) != 0)
         return err;
@@ -372,6 +385,7 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
                                .mem_bytes = x->mem_bytes,
                                .self = p,
                                .incarnation = 1,
+                               .leader = UINT16_MAX,
                                .events_left = UINT64_MAX,
                                .sends_left = UINT64_MAX};
         err = wire(w, p, why, size);
@@ -519,7 +533,8 @@ static bool on_request(struct sim_world *w, struct sim_proc *x, const struct cho
     uint64_t inst = link ? st->app->port : c->b;
     trigger(top, ev_make(w->app.type, w->app.to_process ? c->q : 0, inst, 0, m));
     x->ops++;
-    step(w, x);
+    if (c->k == 0)
+        step(w, x);
     return true;
 }
 
@@ -535,10 +550,22 @@ static bool on_lie(struct sim_world *w, struct sim_proc *x, uint16_t q)
             continue;
         w->lies |= 1ull << a;
         indicate(c, ev_make(type, q, 0, 0, MSG_NONE));
+        x->lying = type == EV_OMEGA_TRUST ? c->users : 0;
+        x->misled |= type == EV_OMEGA_TRUST;
         told = true;
     }
     step(w, x);
     return told;
+}
+
+/* What Ω said falsely is corrected by what it last said itself. */
+static void correct(struct sim_world *w, struct sim_proc *x)
+{
+    for (uint16_t i = 0; x->misled && i < x->st->components; i++)
+        if (x->st->co[i]->cls->implements == ABS_OMEGA && x->leader != UINT16_MAX)
+            indicate(x->st->co[i], ev_make(EV_OMEGA_TRUST, x->leader, 0, 0, MSG_NONE));
+    x->misled = false;
+    step(w, x);
 }
 
 static bool recover(struct sim_world *w, struct sim_proc *x)
@@ -613,9 +640,13 @@ static bool on_world(struct sim_world *w, const struct choice *c)
         return true;
     case CHOICE_HEAL:
         w->faults.armed = 0;
-        for (uint16_t p = 0; p < w->n; p++)
-            if (w->proc[p].state == SIM_PAUSED)
-                w->proc[p].state = SIM_RUNNING;
+        for (uint16_t p = 0; p < w->n; p++) {
+            struct sim_proc *x = &w->proc[p];
+            if (x->state == SIM_PAUSED)
+                x->state = SIM_RUNNING;
+            if (x->state == SIM_RUNNING && x->misled)
+                correct(w, x);
+        }
         for (int i = 0; i < CO_STACK_MAX; i++)
             if (w->check[i] != NULL)
                 check_healed(w->check[i], w->steps);
@@ -641,6 +672,7 @@ bool sim_world_apply(struct sim_world *w, const struct choice *c)
     if (unlikely(w->observer.choice != NULL))
         w->observer.choice(w->observer.ctx, w, c);
     bool done = false;
+    w->current = *c;
     w->steps++;
     if (c->kind == CHOICE_NONE || c->kind >= CHOICES || c->p >= w->n)
         done = false;
@@ -653,7 +685,7 @@ bool sim_world_apply(struct sim_world *w, const struct choice *c)
     if (!done)
         w->steps--;
     else if (w->recording)
-        record(w, c);
+        record(w, &w->current);
     return done;
 }
 
@@ -849,6 +881,8 @@ int choice_text(const struct choice *c, const struct sim_app *app, char *text, s
         at += snprintf(text + at, size - (size_t)at, " %" PRIu64, c->a);
         if (app->instance)
             at += snprintf(text + at, size - (size_t)at, " @%" PRIu64, c->b);
+        if (c->k != 0)
+            at += snprintf(text + at, size - (size_t)at, " waiting");
         return at;
     }
     case CHOICE_CRASH_AT:

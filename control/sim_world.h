@@ -32,6 +32,7 @@ struct sim_job {
     struct stack_conf conf; /* what is 0: small tables, virtual times (sim_conf_default) */
     uint32_t ops;           /* requests of each process's application */
     uint32_t msg_bytes;     /* of a request's payload, ≥ 8: its number, then bytes that follow */
+    uint64_t delay_ns;      /* of a frame, where time is kept and no rule says otherwise */
     bool unchecked;         /* open no checkers */
     uint16_t faults;
     struct fault_rule fault[FAULT_RULES_MAX];
@@ -45,6 +46,7 @@ struct sim_needs {
     bool synchronous; /* P is accurate only while delays and steps stay within its bound */
     bool majority;    /* correct only while a majority is */
     bool detector;    /* its timers never rest: it has a detector */
+    bool disk;        /* it has a log */
     bool lossy;       /* it delivers over fair-loss links: losses are seen by its top */
 };
 struct sim_needs sim_needs(const struct stack_def *def);
@@ -127,6 +129,9 @@ struct sim_proc {
     uint64_t events_left; /* in this step, before a crash */
     uint64_t sends_left;
     uint64_t timer_ns; /* its earliest timer, as of its last step */
+    uint16_t lying;    /* the next ⟨Ω, Trust⟩ is a lie */
+    uint16_t leader;   /* whom its Ω truly named last */
+    bool misled;
 };
 
 /* Someone who watches. Any function may be NULL. */
@@ -159,6 +164,7 @@ struct sim_world {
     uint64_t crossed;      /* how often */
     uint64_t lies;         /* bit per abstraction: a detector of it was made to lie */
     uint32_t tag;          /* given to the frames that are sent now: the scheduler's */
+    struct choice current; /* being applied, or the last one */
     struct choice *record; /* choices applied so far */
     uint64_t records;
     uint64_t record_max;

@@ -1,0 +1,647 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "adversary.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define STREAM_STRATEGY 0x61647665u /* streams of a seed, apart from those of the processes */
+#define STREAM_SWARM    0x7377726du
+#define MS              1000000ull
+
+const char *const strategy_names[STRATEGIES] = {"random", "pctcp", "timed"};
+
+struct adversary {
+    struct random random;
+    struct sim_world *w;
+    const struct mix *mix;
+    uint16_t crashed;
+    /* PCTCP: the priority of each chain. The first n chains are the requests of the processes. */
+    uint32_t *priority;
+    uint32_t chains;
+    uint32_t chains_max;
+    uint32_t change[8]; /* at which choices the highest priority is lowered, ascending */
+    uint32_t changes;
+    uint32_t changed;
+};
+
+struct adversary *adversary_new(void)
+{
+    return calloc(1, sizeof(struct adversary));
+}
+
+void adversary_free(struct adversary *a)
+{
+    if (a != NULL)
+        free(a->priority);
+    free(a);
+}
+
+uint16_t adversary_crashes_max(const struct stack_def *def, uint16_t n)
+{
+    return sim_needs(def).majority ? (uint16_t)((n - 1) / 2) : (uint16_t)(n - 1);
+}
+
+struct mix mix_default(enum strategy strategy, const struct stack_def *def, uint16_t n)
+{
+    struct sim_needs needs = sim_needs(def);
+    struct mix mix = {.strategy = (uint8_t)strategy,
+                      .depth = 3,
+                      .crashes = adversary_crashes_max(def, n),
+                      .steps = 40u + 20u * n,
+                      .drop = 50000,
+                      .duplicate = 30000,
+                      .arrive = 100000,
+                      .timer = 30000,
+                      .request = 150000,
+                      .crash = 3000};
+    if (needs.synchronous) { /* P: a clock is kept, and nothing is lost or late */
+        mix.strategy = STRATEGY_TIMED;
+        mix.drop = mix.arrive = mix.timer = 0;
+    }
+    return mix;
+}
+
+/* ---- choices that all strategies make -------------------------------------------------------- */
+
+static bool chance(struct adversary *a, uint32_t ppm)
+{
+    return ppm != 0 && random_below(&a->random, 1000000) < ppm;
+}
+
+static uint16_t some_process(struct adversary *a)
+{
+    return (uint16_t)random_below(&a->random, a->w->n);
+}
+
+static bool apply(struct adversary *a, struct choice c)
+{
+    return sim_world_apply(a->w, &c);
+}
+
+static bool request(struct adversary *a, uint16_t p, bool waiting)
+{
+    struct choice c;
+    if (!sim_world_request(a->w, p, &c))
+        return false;
+    if (a->w->app.to_process)
+        c.q = some_process(a);
+    c.k = waiting;
+    return sim_world_apply(a->w, &c);
+}
+
+/* Crash where it hurts: before a step, at an event of one that has work, or between its sends. */
+static bool crash(struct adversary *a)
+{
+    struct sim_world *w = a->w;
+    uint16_t p = some_process(a);
+    if (a->crashed >= a->mix->crashes || w->proc[p].state == SIM_CRASHED)
+        return false;
+    uint32_t kind = random_below(&a->random, 5);
+    if (kind == 0) {
+        request(a, p, true);
+    } else if (kind <= 2 && w->sim.flights > 0) {
+        uint32_t k = random_below(&a->random, w->sim.flights);
+        p = w->sim.flight[k].to;
+        apply(a, choice_frame(CHOICE_ARRIVE, &w->sim, k));
+    }
+    struct choice c = {.kind = CHOICE_CRASH, .p = p};
+    if (kind % 2 == 0) {
+        c.kind = CHOICE_CRASH_SENT;
+        c.k = random_below(&a->random, w->n);
+    } else if (kind == 1) {
+        c.kind = CHOICE_CRASH_AT;
+        c.k = random_below(&a->random, 8);
+    }
+    a->crashed++;
+    return sim_world_apply(w, &c);
+}
+
+static bool toggle_pause(struct adversary *a)
+{
+    uint16_t p = some_process(a);
+    enum choice_kind kind = a->w->proc[p].state == SIM_PAUSED ? CHOICE_RESUME : CHOICE_PAUSE;
+    return apply(a, (struct choice){.kind = (uint8_t)kind, .p = p});
+}
+
+static bool toggle_rule(struct adversary *a)
+{
+    const struct fault_engine *e = &a->w->faults;
+    if (e->rules == 0)
+        return false;
+    uint32_t k = random_below(&a->random, e->rules);
+    enum choice_kind kind = e->armed >> k & 1 ? CHOICE_DISARM : CHOICE_ARM;
+    return apply(a, (struct choice){.kind = (uint8_t)kind, .k = k});
+}
+
+static bool some_timer(struct adversary *a)
+{
+    return apply(a, (struct choice){.kind = CHOICE_TIMER, .p = some_process(a)});
+}
+
+/* What may befall any schedule, now and then. True: it was that. */
+static bool mishap(struct adversary *a)
+{
+    const struct mix *m = a->mix;
+    if (chance(a, m->crash))
+        return crash(a);
+    if (chance(a, m->pause))
+        return toggle_pause(a);
+    if (chance(a, m->arm))
+        return toggle_rule(a);
+    if (chance(a, m->lie))
+        return apply(a, (struct choice){.kind = CHOICE_LIE,
+                                        .p = some_process(a),
+                                        .q = some_process(a)});
+    return false;
+}
+
+/* ---- uniform random -------------------------------------------------------------------------- */
+
+static bool on_frame(struct adversary *a, uint32_t k)
+{
+    const struct mix *m = a->mix;
+    enum choice_kind kind = CHOICE_DELIVER;
+    if (chance(a, m->drop))
+        kind = CHOICE_DROP;
+    else if (chance(a, m->duplicate))
+        kind = CHOICE_DUPLICATE;
+    else if (chance(a, m->corrupt))
+        kind = CHOICE_CORRUPT;
+    else if (chance(a, m->arrive))
+        kind = CHOICE_ARRIVE;
+    struct choice c = choice_frame(kind, &a->w->sim, k);
+    if (kind == CHOICE_CORRUPT)
+        c.a = random_below(&a->random, 4096);
+    return sim_world_apply(a->w, &c);
+}
+
+/* One choice; false: it came to nothing. */
+static bool random_choice(struct adversary *a)
+{
+    struct sim_world *w = a->w;
+    if (mishap(a))
+        return true;
+    bool flood = w->sim.flights > 64u * w->n;
+    if (!flood && chance(a, a->mix->timer) && some_timer(a))
+        return true;
+    if (!flood && chance(a, a->mix->request) && request(a, some_process(a), false))
+        return true;
+    if (w->sim.flights > 0)
+        return on_frame(a, random_below(&a->random, w->sim.flights));
+    uint16_t p = some_process(a);
+    if (sim_world_busy(w, p))
+        return apply(a, (struct choice){.kind = CHOICE_STEP, .p = p});
+    return request(a, p, false) || some_timer(a);
+}
+
+static void random_phase(struct adversary *a)
+{
+    uint32_t idle = 0;
+    for (uint32_t i = 0; i < a->mix->steps && idle < 8u * a->w->n; i++) {
+        idle = random_choice(a) ? 0 : idle + 1;
+        uint16_t layer;
+        if (sim_world_violation(a->w, &layer) != NULL)
+            return;
+    }
+}
+
+/* ---- probabilistic concurrency testing ------------------------------------------------------- */
+
+static uint32_t new_chain(struct adversary *a)
+{
+    if (a->chains == a->chains_max) {
+        a->chains_max = a->chains_max == 0 ? 1024 : 2 * a->chains_max;
+        a->priority = realloc(a->priority, a->chains_max * sizeof a->priority[0]);
+        if (a->priority == NULL)
+            rte_panic("adversary: out of memory for %u chains\n", a->chains_max);
+    }
+    /* Above all lowered priorities, in random order among the others. */
+    a->priority[a->chains] = (uint32_t)(random_u64(&a->random) >> 33) + 16;
+    return a->chains++;
+}
+
+static int ascending(const void *x, const void *y)
+{
+    uint32_t p = *(const uint32_t *)x, q = *(const uint32_t *)y;
+    return p < q ? -1 : p > q;
+}
+
+static void pctcp_begin(struct adversary *a)
+{
+    struct sim_world *w = a->w;
+    a->chains = a->changed = 0;
+    for (uint16_t p = 0; p < w->n; p++)
+        new_chain(a);
+    uint32_t span = 2u * w->n * w->n * w->job.ops;
+    a->changes = a->mix->depth > 0 ? a->mix->depth - 1u : 0;
+    if (a->changes > RTE_DIM(a->change))
+        a->changes = RTE_DIM(a->change);
+    for (uint32_t i = 0; i < a->changes; i++)
+        a->change[i] = random_below(&a->random, span < a->mix->steps ? span + 1 : a->mix->steps);
+    qsort(a->change, a->changes, sizeof a->change[0], ascending);
+}
+
+/* The enabled choice whose chain stands highest. Its chain, or UINT32_MAX: none is enabled. */
+static uint32_t highest(struct adversary *a, struct choice *best)
+{
+    struct sim_world *w = a->w;
+    uint32_t chain = UINT32_MAX;
+    for (uint32_t k = 0; k < w->sim.flights; k++) {
+        uint32_t c = w->sim.flight[k].tag;
+        if (w->proc[w->sim.flight[k].to].state == SIM_RUNNING &&
+            (chain == UINT32_MAX || a->priority[c] > a->priority[chain])) {
+            chain = c;
+            *best = choice_frame(CHOICE_DELIVER, &w->sim, k);
+        }
+    }
+    for (uint16_t p = 0; p < w->n; p++) {
+        struct choice c;
+        if ((chain == UINT32_MAX || a->priority[p] > a->priority[chain]) &&
+            sim_world_request(w, p, &c)) {
+            chain = p;
+            *best = c;
+        }
+    }
+    return chain;
+}
+
+/* Put the frames sent by the choice just applied into chains: one continues its cause's chain. */
+static void extend_chains(struct adversary *a, uint64_t first_id, uint32_t chain)
+{
+    struct sim *s = &a->w->sim;
+    uint32_t k = s->flights;
+    while (k > 0 && s->flight[k - 1].id >= first_id)
+        k--;
+    for (; k < s->flights; k++) {
+        bool next = chain >= a->w->n && chain != UINT32_MAX;
+        s->flight[k].tag = next ? chain : new_chain(a);
+        chain = UINT32_MAX;
+    }
+}
+
+/* Nothing is enabled but time: the earliest timer of all. */
+static bool earliest_timer(struct adversary *a)
+{
+    uint64_t first = UINT64_MAX;
+    uint16_t who = 0;
+    for (uint16_t p = 0; p < a->w->n; p++)
+        if (a->w->proc[p].state == SIM_RUNNING && a->w->proc[p].timer_ns < first) {
+            first = a->w->proc[p].timer_ns;
+            who = p;
+        }
+    return first != UINT64_MAX && apply(a, (struct choice){.kind = CHOICE_TIMER, .p = who});
+}
+
+/* At a change point the highest chain falls below all others; a timer may fire, a crash befall. */
+static void change_point(struct adversary *a)
+{
+    struct choice c;
+    uint32_t chain = highest(a, &c);
+    if (chain != UINT32_MAX)
+        a->priority[chain] = a->changes - a->changed;
+    a->changed++;
+    uint64_t id = a->w->sim.next_id;
+    if (a->mix->timer != 0 && random_below(&a->random, 2) == 0)
+        some_timer(a);
+    if (a->mix->crash != 0 && random_below(&a->random, 3) == 0)
+        crash(a);
+    extend_chains(a, id, UINT32_MAX);
+}
+
+static void pctcp_phase(struct adversary *a)
+{
+    struct sim_world *w = a->w;
+    pctcp_begin(a);
+    for (uint32_t i = 0; i < a->mix->steps; i++) {
+        while (a->changed < a->changes && a->change[a->changed] == i)
+            change_point(a);
+        uint64_t id = w->sim.next_id;
+        struct choice c;
+        uint32_t chain = highest(a, &c);
+        bool done = chain != UINT32_MAX ? sim_world_apply(w, &c) : earliest_timer(a);
+        if (!done)
+            return;
+        extend_chains(a, id, chain);
+        uint16_t layer;
+        if (sim_world_violation(w, &layer) != NULL)
+            return;
+    }
+}
+
+/* ---- keeping time ---------------------------------------------------------------------------- */
+
+static bool timed_choice(struct adversary *a)
+{
+    struct choice c;
+    if (mishap(a))
+        return true;
+    if (chance(a, a->mix->request) && request(a, some_process(a), false))
+        return true;
+    if (!sim_world_timed(a->w, &c))
+        return request(a, some_process(a), false);
+    return sim_world_apply(a->w, &c);
+}
+
+static void timed_phase(struct adversary *a)
+{
+    uint32_t idle = 0;
+    for (uint32_t i = 0; i < a->mix->steps && idle < 8u * a->w->n; i++) {
+        idle = timed_choice(a) ? 0 : idle + 1;
+        uint16_t layer;
+        if (sim_world_violation(a->w, &layer) != NULL)
+            return;
+    }
+}
+
+/* ---- the second phase ------------------------------------------------------------------------ */
+
+/* The latest timer that is armed anywhere: how long a process may wait before it does something. */
+static uint64_t horizon_ns(const struct sim_world *w, uint64_t now)
+{
+    uint64_t last = now;
+    for (uint16_t p = 0; p < w->n; p++) {
+        const struct timer_wheel *wheel = &w->proc[p].st->wheel;
+        if (w->proc[p].state != SIM_RUNNING || wheel->armed == 0)
+            continue;
+        for (int l = 0; l < TIMER_LEVELS; l++)
+            for (int s = 0; s < TIMER_SLOTS; s++)
+                for (const struct timer *t = wheel->slot[l][s].next; t != &wheel->slot[l][s];
+                     t = t->next)
+                    last = t->when_ns > last ? t->when_ns : last;
+    }
+    return last - now;
+}
+
+/* Every correct process makes what is left of its requests. True: something was requested. */
+static bool request_rest(struct sim_world *w)
+{
+    bool any = false;
+    struct choice c;
+    for (uint16_t p = 0; p < w->n; p++)
+        while (sim_world_request(w, p, &c) && sim_world_apply(w, &c))
+            any = true;
+    return any;
+}
+
+static uint64_t quiet_base_ns(const struct sim_world *w)
+{
+    const struct stack_conf *c = &w->job.conf;
+    return 2 * c->rto_max_ns + (w->needs.detector ? 4 * c->detect_ns : 0);
+}
+
+/*
+ * Whether the world has come to rest: the border of the top was not crossed for longer than any
+ * armed timer takes, several times over.
+ */
+static bool at_rest(const struct sim_world *w, uint64_t since, const struct mix *mix)
+{
+    uint64_t now = w->sim.now_ns, last = w->top_ns > since ? w->top_ns : since;
+    uint64_t quiet = now > last ? now - last : 0;
+    uint64_t patience = 1 + mix->patience;
+    return quiet > patience * quiet_base_ns(w) &&
+           quiet > patience * (quiet_base_ns(w) + 2 * horizon_ns(w, now));
+}
+
+bool adversary_settle(struct sim_world *w, const struct mix *mix)
+{
+    struct choice c = {.kind = CHOICE_HEAL};
+    uint16_t layer;
+    sim_world_apply(w, &c);
+    c = (struct choice){.kind = CHOICE_ADVANCE};
+    sim_world_apply(w, &c);
+    uint64_t since = w->sim.now_ns, most = mix->fair_most != 0 ? mix->fair_most : 1000000;
+    bool rested = false;
+    request_rest(w);
+    for (uint64_t i = 0; i < most && !rested; i++) {
+        if (!sim_world_timed(w, &c)) {
+            rested = !request_rest(w);
+            continue;
+        }
+        sim_world_apply(w, &c);
+        if (c.kind == CHOICE_ADVANCE) {
+            if (request_rest(w))
+                since = w->sim.now_ns;
+            rested = at_rest(w, since, mix);
+        }
+        if (sim_world_violation(w, &layer) != NULL)
+            return false;
+    }
+    return rested;
+}
+
+/* ---- a run ----------------------------------------------------------------------------------- */
+
+struct outcome adversary_run(struct adversary *a, struct sim_world *w, const struct mix *mix,
+                             uint64_t seed)
+{
+    struct outcome out = {0};
+    a->random = random_seeded(seed, STREAM_STRATEGY);
+    a->w = w;
+    a->mix = mix;
+    a->crashed = 0;
+    if (mix->strategy == STRATEGY_PCTCP)
+        pctcp_phase(a);
+    else if (mix->strategy == STRATEGY_TIMED)
+        timed_phase(a);
+    else
+        random_phase(a);
+    out.first_steps = w->steps;
+    out.state = sim_world_hash(w);
+    const struct check_result *r = sim_world_violation(w, &out.layer);
+    if (r == NULL && !mix->unfair) {
+        out.fair = adversary_settle(w, mix);
+        r = sim_world_violation(w, &out.layer);
+    }
+    if (r == NULL) {
+        sim_world_end(w, out.fair);
+        r = sim_world_violation(w, &out.layer);
+    }
+    if (r != NULL) {
+        out.violated = true;
+        out.result = *r;
+    }
+    return out;
+}
+
+static bool is_liveness(const struct sim_world *w, const struct outcome *out)
+{
+    for (uint32_t i = 0; i < property_info_count; i++)
+        if (strcmp(property_infos[i].code, out->result.code) == 0 &&
+            property_infos[i].abstraction == w->check[out->layer]->cls->abstraction)
+            return property_infos[i].kind == LIVENESS;
+    return false;
+}
+
+struct outcome adversary_judge(struct adversary *a, struct sim_world *w, const struct mix *mix,
+                               uint64_t seed)
+{
+    struct outcome out = adversary_run(a, w, mix, seed);
+    if (!out.violated || !is_liveness(w, &out))
+        return out;
+    char why[256];
+    struct mix patient = *mix;
+    patient.patience = 9;
+    if (sim_world_start(w, &w->job, why, sizeof why) != 0)
+        return out;
+    return adversary_run(a, w, &patient, seed);
+}
+
+/* ---- swarm ----------------------------------------------------------------------------------- */
+
+static uint32_t one_of(struct random *r, const uint32_t *values, uint32_t count)
+{
+    return values[random_below(r, count)];
+}
+#define ONE_OF(r, ...)                         \
+    one_of(r, (const uint32_t[]){__VA_ARGS__}, \
+           (uint32_t)(sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t)))
+
+/* Off in half of the cases, else anything between rare and often. */
+static uint32_t draw_ppm(struct random *r, uint32_t most)
+{
+    uint32_t odds = random_below(r, 2), shift = random_below(r, 6);
+    return odds == 0 ? 0 : most >> shift;
+}
+
+/*
+ * Tables that wrap soon. A ring holds what every process may have outstanding at once: with less,
+ * broadcasts that relay can fill all rings, and each end sheds what would let the other proceed.
+ */
+static void draw_sizes(struct random *r, struct sim_job *job)
+{
+    struct stack_conf *c = &job->conf;
+    c->flight_msgs = ONE_OF(r, 2, 4, 16);
+    c->frame_records = ONE_OF(r, 1, 2, 4);
+    c->batch_events = ONE_OF(r, 1, 2, 5, 64);
+    c->msg_copy_bytes = ONE_OF(r, 1, 64, 512);
+    c->store_msgs = ONE_OF(r, 8, 16);
+    c->ring_msgs = job->n <= 4 ? 128 : job->n <= 8 ? 256 : 1024;
+    c->instances = ONE_OF(r, 8, 16, 64);
+    c->forward = random_below(r, 2) == 0;
+    job->msg_bytes = ONE_OF(r, 8, 8, 40, 200);
+    job->ops = ONE_OF(r, 1, 2, 3, 5, 8, 40);
+    if (!sim_needs(job->def).synchronous)
+        return;
+    /* The bound that P relies on holds for messages, so no backlog may wait for credit. */
+    c->flight_msgs = 16;
+    c->heartbeat_ns = 5 * MS;
+    c->detect_ns = 50 * MS;
+    job->ops = job->ops > 8 ? 8 : job->ops;
+}
+
+static void add_rule(struct sim_job *job, struct fault_rule rule)
+{
+    if (job->faults < FAULT_RULES_MAX)
+        job->fault[job->faults++] = rule;
+}
+
+/* A delay law for a schedule that keeps time. P is promised a bound. */
+static void draw_delay(struct random *r, struct sim_job *job, bool synchronous)
+{
+    struct fault_rule rule = {.kind = FAULT_DELAY,
+                              .from = FAULT_ANY,
+                              .to = FAULT_ANY,
+                              .ppm = FAULT_PPM};
+    rule.law = (uint8_t)random_below(r, LAWS);
+    rule.a_ns = ONE_OF(r, 1000, 20000, 200000);
+    rule.b_ns = synchronous ? 400000 : ONE_OF(r, 400000, 5000000, 50000000);
+    add_rule(job, rule);
+}
+
+/* A cut for a while: in two, in one direction, or of one process. */
+static void draw_cut(struct random *r, struct sim_job *job)
+{
+    struct fault_rule rule = {.from = FAULT_ANY, .to = FAULT_ANY, .ppm = FAULT_PPM};
+    rule.kind = (uint8_t)ONE_OF(r, FAULT_PARTITION, FAULT_ONEWAY);
+    rule.since_ns = random_below(r, 20) * MS;
+    rule.until_ns = rule.since_ns + (1 + random_below(r, 40)) * MS;
+    bool isolate = random_below(r, 2) != 0;
+    rule.side = isolate ? 1ull << random_below(r, job->n) : random_u64(r) | 1;
+    add_rule(job, rule);
+}
+
+static void draw_omission(struct random *r, struct sim_job *job)
+{
+    struct fault_rule rule = {.from = FAULT_ANY, .to = FAULT_ANY, .off = true};
+    rule.kind = (uint8_t)ONE_OF(r, FAULT_SEND_OMIT, FAULT_RECEIVE_OMIT);
+    rule.ppm = ONE_OF(r, 20000, 200000, 1000000);
+    uint16_t p = (uint16_t)random_below(r, job->n);
+    if (rule.kind == FAULT_SEND_OMIT)
+        rule.from = p;
+    else
+        rule.to = p;
+    add_rule(job, rule);
+}
+
+static void draw_loss(struct random *r, struct sim_job *job)
+{
+    struct fault_rule rule = {.kind = FAULT_LOSS, .from = FAULT_ANY, .to = FAULT_ANY};
+    rule.ppm = ONE_OF(r, 10000, 100000, 400000);
+    add_rule(job, rule);
+}
+
+static void draw_mix(struct random *r, const struct sim_job *job, struct mix *mix)
+{
+    *mix = mix_default(STRATEGY_RANDOM, job->def, job->n);
+    bool synchronous = sim_needs(job->def).synchronous;
+    uint32_t which = random_below(r, 100);
+    mix->strategy = synchronous || which < 20 ? STRATEGY_TIMED
+                    : which < 45              ? STRATEGY_PCTCP
+                                              : STRATEGY_RANDOM;
+    mix->depth = (uint8_t)(1 + random_below(r, 5));
+    mix->steps = ONE_OF(r, 30, 60, 100, 200, 400) * (job->ops > 8 ? 4 : 1);
+    mix->request = ONE_OF(r, 30000, 100000, 300000);
+    mix->crash = draw_ppm(r, 40000);
+    mix->duplicate = draw_ppm(r, 200000);
+    if (synchronous)
+        return;
+    mix->drop = draw_ppm(r, 300000);
+    mix->corrupt = draw_ppm(r, 100000);
+    mix->arrive = draw_ppm(r, 500000);
+    mix->timer = draw_ppm(r, 200000);
+    mix->pause = draw_ppm(r, 20000);
+    mix->arm = draw_ppm(r, 30000);
+}
+
+void adversary_draw(uint64_t seed, struct sim_job *job, struct mix *mix)
+{
+    struct random r = random_seeded(seed, STREAM_SWARM);
+    if (job->n == 0)
+        job->n = (uint16_t)ONE_OF(&r, 1, 2, 3, 3, 3, 3, 4, 4, 5, 7);
+    job->seed = seed;
+    job->delay_ns = 20000;
+    draw_sizes(&r, job);
+    draw_mix(&r, job, mix);
+    if (mix->strategy == STRATEGY_TIMED)
+        draw_delay(&r, job, sim_needs(job->def).synchronous);
+    if (sim_needs(job->def).synchronous)
+        return;
+    if (random_below(&r, 3) == 0)
+        draw_cut(&r, job);
+    if (random_below(&r, 3) == 0)
+        draw_omission(&r, job);
+    if (mix->strategy == STRATEGY_TIMED && random_below(&r, 2) == 0)
+        draw_loss(&r, job);
+}
+
+int adversary_text(const struct sim_job *job, const struct mix *mix, char *text, size_t size)
+{
+    size_t at =
+        (size_t)snprintf(text, size,
+                         "%s n=%u seed=%" PRIu64
+                         " %s%s%.0u steps≤%u ops=%u bytes=%u flight=%u records=%u batch=%u "
+                         "crashes≤%u crash=%u drop=%u dup=%u corrupt=%u timer=%u pause=%u (ppm)",
+                         job->def->name, job->n, job->seed, strategy_names[mix->strategy],
+                         mix->strategy == STRATEGY_PCTCP ? " d=" : "",
+                         mix->strategy == STRATEGY_PCTCP ? mix->depth : 0, mix->steps, job->ops,
+                         job->msg_bytes, job->conf.flight_msgs, job->conf.frame_records,
+                         job->conf.batch_events, mix->crashes, mix->crash, mix->drop,
+                         mix->duplicate, mix->corrupt, mix->timer, mix->pause);
+    for (uint16_t i = 0; i < job->faults && at < size; i++) {
+        char rule[160];
+        fault_text(&job->fault[i], rule, sizeof rule);
+        at += (size_t)snprintf(text + at, size - at, "; %s", rule);
+    }
+    return (int)at;
+}

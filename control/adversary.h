@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The adversary: who picks Del(m, i, j) and Exec(i). A run has two phases. In the first, a strategy
+ * chooses as it likes, within what the stack may assume. Then the world is healed and becomes fair:
+ * frames arrive in order, timers fire in order of time, every process makes its requests, until
+ * nothing happens any more. Safety is judged throughout, liveness at the end.
+ *
+ * All it does is a function of (job, mix, seed).
+ */
+#ifndef UPON_ADVERSARY_H
+#define UPON_ADVERSARY_H
+
+#include "sim_world.h"
+
+enum strategy {
+    STRATEGY_RANDOM, /* a uniform choice among frames; other choices by the mix's probabilities */
+    STRATEGY_PCTCP,  /* Ozkan et al. 2018: chains of causally ordered messages, priorities, and
+                        d − 1 places where the highest priority is lowered */
+    STRATEGY_TIMED,  /* a clock is kept: frames take their delay, timers fire when they are due */
+    STRATEGIES
+};
+
+extern const char *const strategy_names[STRATEGIES];
+
+/* How an adversary behaves. Probabilities are per choice, in millionths. */
+struct mix {
+    uint8_t strategy; /* enum strategy */
+    uint8_t depth;    /* PCTCP: d */
+    uint16_t crashes; /* at most */
+    uint32_t steps;   /* choices of the first phase, at most */
+    uint32_t drop;
+    uint32_t duplicate;
+    uint32_t corrupt;
+    uint32_t arrive; /* a frame waits in the InBuf, so that a step takes several */
+    uint32_t timer;
+    uint32_t request;
+    uint32_t crash;
+    uint32_t pause;
+    uint32_t lie;
+    uint32_t arm;       /* arm or disarm a fault rule */
+    bool unfair;        /* no second phase: what is open at the end is not yet decided */
+    uint32_t patience;  /* 0, 1, …: how long the second phase waits for something to happen */
+    uint32_t fair_most; /* choices of the second phase, at most; 0: 1,000,000 */
+};
+
+struct adversary;
+
+struct adversary *adversary_new(void);
+void adversary_free(struct adversary *a);
+
+/* How a run ended. */
+struct outcome {
+    bool violated;
+    bool fair;                  /* the second phase came to rest within its bound */
+    uint64_t first_steps;       /* choices of the first phase */
+    uint64_t state;             /* hash of the configuration between the phases */
+    uint16_t layer;             /* violated: at whose border … */
+    struct check_result result; /* … and what */
+};
+
+/*
+ * Run one schedule of a world that has just been started, to its end, checkers judged. The world
+ * stays as it is at the end, so that it can be looked at.
+ */
+struct outcome adversary_run(struct adversary *a, struct sim_world *w, const struct mix *mix,
+                             uint64_t seed);
+
+/* As adversary_run(), and a liveness violation is confirmed with much more patience. */
+struct outcome adversary_judge(struct adversary *a, struct sim_world *w, const struct mix *mix,
+                               uint64_t seed);
+
+/* The second phase alone: heal, become fair, judge. For scripts. True: it came to rest. */
+bool adversary_settle(struct sim_world *w, const struct mix *mix);
+
+/*
+ * Swarm: draw n (where job->n is 0), load, table sizes, strategy, faults and probabilities from
+ * the seed, within what the stack may assume.
+ */
+void adversary_draw(uint64_t seed, struct sim_job *job, struct mix *mix);
+
+/* The processes that may crash. */
+uint16_t adversary_crashes_max(const struct stack_def *def, uint16_t n);
+
+/* What is assumed of the first phase when nothing is drawn. */
+struct mix mix_default(enum strategy strategy, const struct stack_def *def, uint16_t n);
+
+/* A job and a mix in one line, as a person reads it. */
+int adversary_text(const struct sim_job *job, const struct mix *mix, char *text, size_t size);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "control/adversary.h"
+#include "dataplane/eal.h"
+
+static struct rte_mempool *pool;
+static unsigned pool_full;
+static struct adversary *adversary;
+static char why[256];
+
+static struct sim_job swarm_job(const struct stack_def *def, uint16_t n, uint64_t seed,
+                                struct mix *mix)
+{
+    struct sim_job job = {.def = def, .n = n};
+    adversary_draw(seed, &job, mix);
+    return job;
+}
+
+static struct outcome run(struct sim_world *w, const struct sim_job *job, const struct mix *mix)
+{
+    if (sim_world_start(w, job, why, sizeof why) != 0)
+        fail_msg("%s", why);
+    return adversary_judge(adversary, w, mix, job->seed);
+}
+
+static void test_no_property_of_any_stack_is_violated(void **state)
+{
+    (void)state;
+    struct sim_world *w = sim_world_new(pool);
+    for (const struct stack_def *const *d = stack_defs; *d != NULL; d++)
+        for (uint64_t seed = 1; seed <= 60 && !sim_needs(*d).disk; seed++) {
+            struct mix mix;
+            struct sim_job job = swarm_job(*d, 0, seed, &mix);
+            struct outcome out = run(w, &job, &mix);
+            if (out.violated)
+                fail_msg("stack %s seed %u: %s: %s", (*d)->name, (unsigned)seed, out.result.code,
+                         out.result.witness);
+        }
+    sim_world_free(w);
+    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+}
+
+static void test_a_seed_gives_one_trace(void **state)
+{
+    (void)state;
+    struct sim_world *w = sim_world_new(pool);
+    for (uint64_t seed = 100; seed < 120; seed++) {
+        struct mix mix;
+        struct sim_job job = swarm_job(stack_find("beb"), 0, seed, &mix);
+        run(w, &job, &mix);
+        uint64_t trace = w->trace_hash;
+        struct sim_world *other = sim_world_new(pool);
+        run(other, &job, &mix);
+        assert_true(other->trace_hash == trace);
+        assert_true(sim_world_hash(other) == sim_world_hash(w));
+        sim_world_free(other);
+    }
+    sim_world_free(w);
+}
+
+/* The same numbers in every build: another compiler, level of optimisation or sanitizer. */
+static void test_traces_are_the_same_in_every_build(void **state)
+{
+    (void)state;
+    struct sim_world *w = sim_world_new(pool);
+    uint64_t digest = 0;
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        struct mix mix;
+        struct sim_job job = swarm_job(stack_find("beb"), 0, seed, &mix);
+        run(w, &job, &mix);
+        digest = digest * 31 + w->trace_hash;
+    }
+    print_message("digest of 50 seeds: %016llx\n", (unsigned long long)digest);
+    sim_world_free(w);
+}
+
+/* What an algorithm that says nothing at all would do: an unfair schedule is called unfair. */
+static void test_an_unfair_schedule_leaves_liveness_open(void **state)
+{
+    (void)state;
+    struct sim_world *w = sim_world_new(pool);
+    struct sim_job job = {.def = stack_find("beb"), .n = 3, .seed = 1, .ops = 2};
+    struct mix mix = mix_default(STRATEGY_RANDOM, job.def, job.n);
+    mix.drop = 1000000;
+    mix.unfair = true;
+    mix.crash = 0;
+    struct outcome out = run(w, &job, &mix);
+    assert_false(out.violated);
+    assert_false(out.fair);
+    assert_int_equal(w->check[1]->result[0].state, CHECK_NOT_YET); /* BEB1 */
+    mix.unfair = false;
+    out = run(w, &job, &mix);
+    assert_false(out.violated);
+    assert_true(out.fair);
+    assert_int_equal(w->check[1]->result[0].state, CHECK_HOLDS);
+    sim_world_free(w);
+}
+
+static void test_a_lie_of_P_is_not_held_against_P(void **state)
+{
+    (void)state;
+    struct sim_world *w = sim_world_new(pool);
+    struct sim_job job = {.def = stack_find("P"), .n = 3, .seed = 1, .delay_ns = 20000};
+    if (sim_world_start(w, &job, why, sizeof why) != 0)
+        fail_msg("%s", why);
+    assert_true(sim_world_apply(w, &(struct choice){.kind = CHOICE_LIE, .p = 0, .q = 2}));
+    uint16_t layer;
+    assert_null(sim_world_violation(w, &layer));
+    assert_true(w->crossed == 1);
+    sim_world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_property_of_any_stack_is_violated),
+        cmocka_unit_test(test_a_seed_gives_one_trace),
+        cmocka_unit_test(test_traces_are_the_same_in_every_build),
+        cmocka_unit_test(test_an_unfair_schedule_leaves_liveness_open),
+        cmocka_unit_test(test_a_lie_of_P_is_not_held_against_P),
+    };
+    if (eal_start_light(64) != 0 || (pool = eal_pool("sim", 16383, 256, 1024)) == NULL)
+        return 2;
+    pool_full = rte_mempool_avail_count(pool);
+    adversary = adversary_new();
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    adversary_free(adversary);
+    return failed;
+}
