@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "result.h"
+#include "sim_main.h"
 #include "verbs.h"
 
 static const struct verb {
@@ -13,8 +14,9 @@ static const struct verb {
     const char *text;
 } verbs[] = {
     {"run", run_main, "run a stack over a device under load, and measure and judge it"},
+    {"sim", sim_main, "search for a schedule that breaks a property"},
+    {"replay", replay_main, "run a recorded schedule again"},
     {"list", list_main, "list stacks, modules, devices, and the keys of a job"},
-    {"log", log_main, "look at the log of a process, judge it, copy it"},
 };
 #define VERBS (sizeof verbs / sizeof verbs[0])
 

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "replay.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define MAGIC      "upon replay 1"
+#define BYTES_MAX  (256u << 20)
+#define START_SIZE 8192
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+static int write_body(FILE *f, const struct sim_world *w, enum replay_end end)
+{
+    char *text = malloc(START_SIZE);
+    if (text == NULL)
+        return -ENOMEM;
+    script_start_text(&w->job, text, START_SIZE);
+    fputs(text, f);
+    for (uint64_t i = 0; i < w->records; i++) {
+        choice_text(&w->record[i], &w->app, text, START_SIZE);
+        fprintf(f, "%s\n", text);
+    }
+    free(text);
+    fputs(end == REPLAY_END_FAIR ? "end fair\n" : end == REPLAY_END ? "end\n" : "# cut\n", f);
+    return 0;
+}
+
+int replay_write(const char *path, const struct sim_world *w, const char *property,
+                 enum replay_end end)
+{
+    char *body = NULL;
+    size_t bytes = 0;
+    FILE *m = open_memstream(&body, &bytes);
+    int err = m != NULL ? write_body(m, w, end) : -ENOMEM;
+    if (m != NULL && fclose(m) != 0)
+        err = -ENOMEM;
+    FILE *f = err == 0 ? fopen(path, "w") : NULL;
+    if (err == 0 && f == NULL)
+        err = -errno;
+    if (err == 0) {
+        fprintf(f,
+                MAGIC "\nrevision %s\nproperty %s\ntrace %016" PRIx64 "\nchoices %" PRIu64
+                      "\nbytes %zu\nsum %016" PRIx64 "\n\n",
+                upon_revision, property, w->trace_hash, w->records, bytes,
+                XXH3_64bits(body, bytes));
+        if (fwrite(body, 1, bytes, f) != bytes)
+            err = -EIO;
+        if (fclose(f) != 0 && err == 0)
+            err = -errno;
+    }
+    free(body);
+    return err;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static int slurp(const char *path, char **text, size_t *bytes, char *why, size_t size)
+{
+    FILE *f = fopen(path, "r");
+    if (f == NULL) {
+        snprintf(why, size, "%s: %s", path, strerror(errno));
+        return -errno;
+    }
+    FILE *m = open_memstream(text, bytes);
+    char chunk[65536];
+    size_t n, all = 0;
+    while (m != NULL && (n = fread(chunk, 1, sizeof chunk, f)) > 0 && (all += n) <= BYTES_MAX)
+        fwrite(chunk, 1, n, m);
+    bool bad = m == NULL || ferror(f) != 0 || all > BYTES_MAX;
+    fclose(f);
+    if (m != NULL)
+        fclose(m);
+    if (bad)
+        snprintf(why, size, "%s: cannot be read, or is longer than %u bytes", path, BYTES_MAX);
+    return bad ? -EIO : 0;
+}
+
+static int check_header(const char *path, const char *text, size_t len, bool any_revision,
+                        struct replay_info *info, char *why, size_t size, const char **body)
+{
+    uint64_t bytes, sum;
+    int at = 0;
+    *body = strstr(text, "\n\n");
+    if (strncmp(text, MAGIC "\n", sizeof MAGIC) != 0) {
+        snprintf(why, size, "%s: not a replay file; a scenario runs with upon sim --script", path);
+        return -EINVAL;
+    }
+    if (*body == NULL ||
+        sscanf(text + sizeof MAGIC,
+               "revision %63s\nproperty %15s\ntrace %" SCNx64 "\nchoices %" SCNu64
+               "\nbytes %" SCNu64 "\nsum %" SCNx64 "%n",
+               info->revision, info->property, &info->trace_hash, &info->choices, &bytes, &sum,
+               &at) != 6 ||
+        text + sizeof MAGIC + at != *body) {
+        snprintf(why, size, "%s: its header is cut off or altered", path);
+        return -EINVAL;
+    }
+    *body += 2;
+    size_t have = len - (size_t)(*body - text);
+    if (have < bytes) {
+        snprintf(why, size, "%s: cut off: %zu of %" PRIu64 " bytes are there", path, have, bytes);
+        return -EINVAL;
+    }
+    if (have > bytes || XXH3_64bits(*body, have) != sum) {
+        snprintf(why, size, "%s: altered since it was written: its sum does not fit", path);
+        return -EINVAL;
+    }
+    if (strcmp(info->revision, upon_revision) != 0 && !any_revision) {
+        snprintf(why, size,
+                 "%s: recorded by revision %s, this is %s: check that out, or try it here with "
+                 "--any-revision",
+                 path, info->revision, upon_revision);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int replay_read(const char *path, bool any_revision, struct replay_info *info, char **text,
+                char *why, size_t size)
+{
+    char *file = NULL;
+    const char *body;
+    size_t len = 0;
+    int err = slurp(path, &file, &len, why, size);
+    if (err == 0 && memchr(file, '\0', len) != NULL) {
+        snprintf(why, size, "%s: not a replay file: it holds a zero byte", path);
+        err = -EINVAL;
+    }
+    if (err == 0)
+        err = check_header(path, file, len, any_revision, info, why, size, &body);
+    *text = err == 0 ? strdup(body) : NULL;
+    free(file);
+    return err == 0 && *text == NULL ? -ENOMEM : err;
+}
+
+/* ---- explaining ------------------------------------------------------------------------------ */
+
+static void put_line(struct explain *x, const char *line)
+{
+    if (x->all != NULL)
+        fprintf(x->all, "%s\n", line);
+    else
+        snprintf(x->line[x->lines % RTE_DIM(x->line)], sizeof x->line[0], "%s", line);
+    x->lines++;
+}
+
+static void on_event(void *ctx, struct sim_world *w, struct stack *st, struct co *to,
+                     const struct ev *ev)
+{
+    char line[240] = "    ";
+    (void)w;
+    ev_text(st, to, ev, line + 4, sizeof line - 4);
+    put_line(ctx, line);
+}
+
+static void on_choice(void *ctx, struct sim_world *w, const struct choice *c)
+{
+    char line[240], what[200];
+    choice_text(c, &w->app, what, sizeof what);
+    snprintf(line, sizeof line, "%" PRIu64 ": %s", w->steps + 1, what);
+    put_line(ctx, line);
+}
+
+void explain_attach(struct explain *x, struct sim_world *w, FILE *all)
+{
+    x->w = w;
+    x->all = all;
+    x->lines = 0;
+    w->observer = (struct sim_observer){.event = on_event, .choice = on_choice, .ctx = x};
+}
+
+void explain_detach(struct explain *x)
+{
+    x->w->observer = (struct sim_observer){0};
+}
+
+void explain_print(const struct explain *x, FILE *out)
+{
+    uint64_t first = x->lines > RTE_DIM(x->line) ? x->lines - RTE_DIM(x->line) : 0;
+    if (x->all != NULL)
+        return;
+    if (first > 0)
+        fprintf(out, "    …\n");
+    for (uint64_t i = first; i < x->lines; i++)
+        fprintf(out, "%s\n", x->line[i % RTE_DIM(x->line)]);
+}

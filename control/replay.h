@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Replay files: a scenario (script.h) that was recorded, under a header that says of which revision
+ * it is, what it violates and which trace it must give, and a sum over all that follows the header.
+ */
+#ifndef UPON_REPLAY_H
+#define UPON_REPLAY_H
+
+#include "script.h"
+
+#include <stdio.h>
+
+extern const char upon_revision[]; /* which this program was built from */
+
+struct replay_info {
+    char revision[64];
+    char property[16]; /* "-": none was violated */
+    uint64_t trace_hash;
+    uint64_t choices;
+};
+
+/* What is written behind the choices. */
+enum replay_end { REPLAY_CUT, REPLAY_END, REPLAY_END_FAIR };
+
+/* Write the choices that the world has recorded. 0 or −errno. */
+int replay_write(const char *path, const struct sim_world *w, const char *property,
+                 enum replay_end end);
+
+/*
+ * Read a file: its header into *info, its scenario into *text, which the caller frees. 0, or
+ * −errno with one sentence: not a replay file, cut off, altered, of another revision (unless
+ * `any_revision`).
+ */
+int replay_read(const char *path, bool any_revision, struct replay_info *info, char **text,
+                char *why, size_t size);
+
+/* The last lines of an execution, in the book's notation, or all of them. */
+struct explain {
+    struct sim_world *w;
+    FILE *all; /* print every line here; NULL: keep the last ones */
+    char line[24][240];
+    uint64_t lines;
+};
+
+/* Watch a world, from its start on. */
+void explain_attach(struct explain *x, struct sim_world *w, FILE *all);
+void explain_detach(struct explain *x);
+void explain_print(const struct explain *x, FILE *out);
+
+#endif

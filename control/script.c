@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "script.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define WORDS_MAX 32
+
+static int refuse(char *why, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int refuse(char *why, size_t size, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(why, size, format, args);
+    va_end(args);
+    return -EINVAL;
+}
+
+/* ---- words ----------------------------------------------------------------------------------- */
+
+struct words {
+    char copy[4096];
+    char *word[WORDS_MAX];
+    int count;
+};
+
+static bool split(struct words *ws, const char *line)
+{
+    size_t len = strcspn(line, "\n#");
+    /* A '#' that names a frame stands behind a blank and before a digit. */
+    while (line[len] == '#' && line[len + 1] >= '0' && line[len + 1] <= '9')
+        len += 1 + strcspn(line + len + 1, "\n#");
+    if (len >= sizeof ws->copy)
+        return false;
+    memcpy(ws->copy, line, len);
+    ws->copy[len] = '\0';
+    ws->count = 0;
+    char *save = NULL;
+    for (char *w = strtok_r(ws->copy, " \t\r", &save); w != NULL;
+         w = strtok_r(NULL, " \t\r", &save)) {
+        if (ws->count == WORDS_MAX)
+            return false;
+        ws->word[ws->count++] = w;
+    }
+    return true;
+}
+
+static bool parse_u64(const char *text, uint64_t *value)
+{
+    char *end;
+    errno = 0;
+    *value = strtoull(text, &end, 0);
+    return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0;
+}
+
+static bool parse_process(const char *text, uint16_t *p)
+{
+    uint64_t value;
+    if (*text != 'p' || !parse_u64(text + 1, &value) || value >= PROCS_MAX)
+        return false;
+    *p = (uint16_t)value;
+    return true;
+}
+
+/* "0->1" */
+static bool parse_edge(const char *text, uint16_t *from, uint16_t *to)
+{
+    char *end;
+    unsigned long p = strtoul(text, &end, 10), q;
+    if (end == text || strncmp(end, "->", 2) != 0 || p >= PROCS_MAX)
+        return false;
+    const char *second = end + 2;
+    q = strtoul(second, &end, 10);
+    *from = (uint16_t)p;
+    *to = (uint16_t)q;
+    return end != second && *end == '\0' && q < PROCS_MAX;
+}
+
+/* ---- jobs ------------------------------------------------------------------------------------ */
+
+struct key {
+    const char *name;
+    uint16_t offset;
+    uint16_t bytes;
+};
+
+#define CONF_KEY(field)                                                                          \
+    {                                                                                            \
+#field, offsetof(struct sim_job, conf.field), sizeof(((struct stack_conf *)NULL)->field) \
+    }
+#define JOB_KEY(name, field)                                                           \
+    {                                                                                  \
+        name, offsetof(struct sim_job, field), sizeof(((struct sim_job *)NULL)->field) \
+    }
+
+static const struct key keys[] = {
+    JOB_KEY("n", n),
+    JOB_KEY("seed", seed),
+    JOB_KEY("ops", ops),
+    JOB_KEY("bytes", msg_bytes),
+    JOB_KEY("delay_ns", delay_ns),
+    CONF_KEY(inbox_events),
+    CONF_KEY(flight_msgs),
+    CONF_KEY(ring_msgs),
+    CONF_KEY(instances),
+    CONF_KEY(store_msgs),
+    CONF_KEY(frame_records),
+    CONF_KEY(batch_events),
+    CONF_KEY(msg_copy_bytes),
+    CONF_KEY(rto_min_ns),
+    CONF_KEY(rto_max_ns),
+    CONF_KEY(ack_delay_ns),
+    CONF_KEY(give_up_ns),
+    CONF_KEY(heartbeat_ns),
+    CONF_KEY(detect_ns),
+    CONF_KEY(forward),
+};
+
+static uint64_t key_get(const struct sim_job *job, const struct key *k)
+{
+    uint64_t v = 0;
+    memcpy(&v, (const uint8_t *)job + k->offset, k->bytes); /* little-endian, like the wire */
+    return v;
+}
+
+int script_set(struct sim_job *job, const char *key, const char *value, char *why, size_t size)
+{
+    for (size_t i = 0; i < RTE_DIM(keys); i++) {
+        const struct key *k = &keys[i];
+        uint64_t v;
+        if (strcmp(k->name, key) != 0)
+            continue;
+        if (!parse_u64(value, &v) && !fault_parse_time(value, &v))
+            return refuse(why, size, "%s=%s: not a number or a time", key, value);
+        if (k->bytes < 8 && v >> (8 * k->bytes) != 0)
+            return refuse(why, size, "%s=%s is too large", key, value);
+        memcpy((uint8_t *)job + k->offset, &v, k->bytes);
+        return 0;
+    }
+    return refuse(why, size,
+                  "'%s' is no key of a simulation: n, seed, ops, bytes, delay_ns or a "
+                  "field of the stack's configuration",
+                  key);
+}
+
+int script_start_text(const struct sim_job *job, char *text, size_t size)
+{
+    size_t at = (size_t)snprintf(text, size, "start %s", job->def->name);
+    for (size_t i = 0; i < RTE_DIM(keys) && at < size; i++)
+        at += (size_t)snprintf(text + at, size - at, " %s=%" PRIu64, keys[i].name,
+                               key_get(job, &keys[i]));
+    if (at < size)
+        at += (size_t)snprintf(text + at, size - at, "\n");
+    for (uint16_t i = 0; i < job->faults && at < size; i++) {
+        char rule[200];
+        fault_text(&job->fault[i], rule, sizeof rule);
+        at += (size_t)snprintf(text + at, size - at, "fault%s %s\n",
+                               job->fault[i].off ? " off" : "", rule);
+    }
+    return (int)at;
+}
+
+static int obey_start(struct script *s, const struct words *ws, char *why, size_t size)
+{
+    if (s->named)
+        return refuse(why, size, "'start' stands twice");
+    if (ws->count < 2)
+        return refuse(why, size, "'start' lacks the name of a stack");
+    s->job = (struct sim_job){.def = stack_find(ws->word[1]), .n = 3, .ops = 0, .delay_ns = 20000};
+    if (s->job.def == NULL)
+        return refuse(why, size, "stack '%s' is unknown: see upon list stacks", ws->word[1]);
+    for (int i = 2; i < ws->count; i++) {
+        char *eq = strchr(ws->word[i], '=');
+        if (eq == NULL)
+            return refuse(why, size, "'%s' is no key=value", ws->word[i]);
+        *eq = '\0';
+        int err = script_set(&s->job, ws->word[i], eq + 1, why, size);
+        if (err != 0)
+            return err;
+    }
+    s->named = true;
+    return 0;
+}
+
+static int obey_fault(struct script *s, const char *line, char *why, size_t size)
+{
+    char text[256];
+    const char *rule = strstr(line, "fault") + 5;
+    rule += strspn(rule, " \t");
+    bool off = strncmp(rule, "off ", 4) == 0;
+    if (off)
+        rule += 4;
+    size_t len = strcspn(rule, "\r\n#");
+    if (len >= sizeof text)
+        return refuse(why, size, "the fault is too long");
+    memcpy(text, rule, len);
+    text[len] = '\0';
+    if (s->job.faults == FAULT_RULES_MAX)
+        return refuse(why, size, "more than %d faults", FAULT_RULES_MAX);
+    struct fault_rule *r = &s->job.fault[s->job.faults];
+    int err = fault_parse(text, r, why, size);
+    if (err != 0)
+        return err;
+    r->off = off;
+    s->job.faults++;
+    return 0;
+}
+
+/* ---- choices --------------------------------------------------------------------------------- */
+
+static int frame_choice(const struct sim_world *w, const struct words *ws, struct choice *c,
+                        char *why, size_t size)
+{
+    const struct sim *s = &w->sim;
+    if (ws->count == 1 && s->flights > 0) {
+        *c = choice_frame(c->kind, s, 0);
+        return 0;
+    }
+    if (ws->count < 2 || !parse_edge(ws->word[1], &c->p, &c->q))
+        return refuse(why, size, "'%s' lacks an edge, such as 0->1", ws->word[0]);
+    int at = 2;
+    uint64_t v;
+    bool named = ws->count > 2 && ws->word[2][0] == '#';
+    if (named) {
+        if (!parse_u64(ws->word[2] + 1, &v))
+            return refuse(why, size, "'%s' is no frame number", ws->word[2]);
+        c->k = (uint32_t)v;
+        at = 3;
+    } else {
+        uint32_t k = 0;
+        while (k < s->flights && (s->flight[k].from != c->p || s->flight[k].to != c->q))
+            k++;
+        if (k == s->flights)
+            return refuse(why, size, "no frame is in flight on %u->%u", c->p, c->q);
+        c->k = s->flight[k].ordinal;
+    }
+    if (c->kind == CHOICE_CORRUPT && at + 1 < ws->count && strcmp(ws->word[at], "bit") == 0 &&
+        parse_u64(ws->word[at + 1], &c->a))
+        at += 2;
+    if (at < ws->count)
+        return refuse(why, size, "'%s' is not understood there", ws->word[at]);
+    return 0;
+}
+
+static int request_choice(const struct sim_world *w, const struct words *ws, struct choice *c,
+                          char *why, size_t size)
+{
+    int at = 2;
+    if (w->app.type == EV_NONE)
+        return refuse(why, size, "stack %s takes no requests", w->job.def->name);
+    if (at >= ws->count || strcmp(ws->word[at], w->app.verb) != 0)
+        return refuse(why, size, "stack %s takes requests to %s, not to '%s'", w->job.def->name,
+                      w->app.verb, at < ws->count ? ws->word[at] : "");
+    at++;
+    if (w->app.to_process && (at >= ws->count || !parse_process(ws->word[at++], &c->q)))
+        return refuse(why, size, "'%s' lacks its process, such as p1", w->app.verb);
+    if (at >= ws->count || !parse_u64(ws->word[at++], &c->a))
+        return refuse(why, size, "'%s' lacks its value, a number", w->app.verb);
+    if (w->app.instance && at < ws->count && ws->word[at][0] == '@')
+        if (!parse_u64(ws->word[at++] + 1, &c->b))
+            return refuse(why, size, "'%s' is no instance, such as @3", ws->word[at - 1]);
+    if (at < ws->count && strcmp(ws->word[at], "waiting") == 0) {
+        c->k = 1;
+        at++;
+    }
+    if (at < ws->count)
+        return refuse(why, size, "'%s' is not understood there", ws->word[at]);
+    return 0;
+}
+
+/* step p1, crash-at p0 3, lie p1 p2, arm 0, advance 5ms, heal */
+static int other_choice(const struct words *ws, struct choice *c, char *why, size_t size)
+{
+    uint64_t v = 0;
+    int want = 1, at = 1;
+    const char *missing = NULL;
+    if (c->kind == CHOICE_ADVANCE) {
+        want = 2;
+        if (ws->count < 2 ||
+            (!fault_parse_time(ws->word[1], &c->a) && !parse_u64(ws->word[1], &c->a)))
+            missing = "a time, such as 5ms";
+    } else if (c->kind == CHOICE_ARM || c->kind == CHOICE_DISARM) {
+        want = 2;
+        if (ws->count < 2 || !parse_u64(ws->word[1], &v))
+            missing = "the number of a fault";
+        c->k = (uint32_t)v;
+    } else if (c->kind != CHOICE_HEAL) {
+        want = 2;
+        if (ws->count <= at || !parse_process(ws->word[at++], &c->p))
+            missing = "a process, such as p1";
+        if (c->kind == CHOICE_LIE && ++want &&
+            (ws->count <= at || !parse_process(ws->word[at], &c->q)))
+            missing = "the process that the lie is about";
+        bool counted = c->kind == CHOICE_CRASH_AT || c->kind == CHOICE_CRASH_SENT;
+        if (counted && ++want && (ws->count <= at || !parse_u64(ws->word[at], &v)))
+            missing = "a number: of the event, or of the frames sent";
+        c->k = (uint32_t)v;
+    }
+    if (missing != NULL)
+        return refuse(why, size, "'%s' lacks %s", ws->word[0], missing);
+    if (ws->count > want)
+        return refuse(why, size, "'%s' is not understood there", ws->word[want]);
+    return 0;
+}
+
+static int parse_choice(const struct sim_world *w, const struct words *ws, struct choice *c,
+                        char *why, size_t size)
+{
+    uint8_t kind = 1;
+    while (kind < CHOICES && strcmp(choice_names[kind], ws->word[0]) != 0)
+        kind++;
+    if (kind == CHOICES)
+        return refuse(why, size, "'%s' is no choice of a scenario", ws->word[0]);
+    *c = (struct choice){.kind = kind, .hint = UINT32_MAX};
+    int err;
+    if (kind >= CHOICE_DELIVER && kind <= CHOICE_CORRUPT)
+        err = frame_choice(w, ws, c, why, size);
+    else if (kind == CHOICE_REQUEST && (ws->count < 2 || !parse_process(ws->word[1], &c->p)))
+        err = refuse(why, size, "'request' lacks a process, such as p1");
+    else if (kind == CHOICE_REQUEST)
+        err = request_choice(w, ws, c, why, size);
+    else
+        err = other_choice(ws, c, why, size);
+    if (err == 0 && (c->p >= w->n || c->q >= w->n))
+        return refuse(why, size, "p%u is not one of the %u processes", c->p >= w->n ? c->p : c->q,
+                      w->n);
+    return err;
+}
+
+int script_choice(const struct sim_world *w, const char *line, struct choice *c, char *why,
+                  size_t size)
+{
+    struct words ws;
+    if (!split(&ws, line) || ws.count == 0)
+        return refuse(why, size, "the line is no choice");
+    return parse_choice(w, &ws, c, why, size);
+}
+
+static int obey_choice(struct script *s, const struct words *ws, char *why, size_t size)
+{
+    struct choice c;
+    int err = parse_choice(s->w, ws, &c, why, size);
+    if (err != 0)
+        return err;
+    if (sim_world_apply(s->w, &c))
+        return 0;
+    if (c.kind >= CHOICE_DELIVER && c.kind <= CHOICE_CORRUPT)
+        return refuse(why, size, "frame #%u of %u->%u is not in flight", c.k, c.p, c.q);
+    return refuse(why, size, "'%s' is not possible now: p%u has crashed, is paused, or has no room",
+                  ws->word[0], c.p);
+}
+
+/* ---- directives ------------------------------------------------------------------------------ */
+
+static void settle(struct sim_world *w)
+{
+    struct choice c;
+    for (uint16_t p = 0; p < w->n; p++) {
+        c = (struct choice){.kind = CHOICE_STEP, .p = p};
+        sim_world_apply(w, &c);
+    }
+    for (uint32_t k = 0; k < w->sim.flights;) {
+        c = choice_frame(CHOICE_DELIVER, &w->sim, k);
+        if (w->proc[c.q].state == SIM_RUNNING)
+            sim_world_apply(w, &c);
+        else
+            k++; /* frames to a paused process wait */
+    }
+}
+
+static int obey_run(struct script *s, const struct words *ws, char *why, size_t size)
+{
+    struct sim_world *w = s->w;
+    uint64_t ns, end;
+    if (ws->count != 2 || !fault_parse_time(ws->word[1], &ns))
+        return refuse(why, size, "'run' lacks a time, such as 100ms");
+    struct choice c = {.kind = CHOICE_ADVANCE};
+    sim_world_apply(w, &c);
+    end = w->sim.now_ns + ns;
+    while (sim_world_timed(w, &c)) {
+        if (c.kind == CHOICE_ADVANCE && w->sim.now_ns + c.a > end)
+            break;
+        sim_world_apply(w, &c);
+    }
+    if (w->sim.now_ns < end) {
+        c = (struct choice){.kind = CHOICE_ADVANCE, .a = end - w->sim.now_ns};
+        sim_world_apply(w, &c);
+    }
+    return 0;
+}
+
+static int begin(struct script *s, char *why, size_t size)
+{
+    if (s->started)
+        return 0;
+    if (!s->named)
+        return refuse(why, size, "the scenario does not begin with 'start STACK'");
+    s->started = true;
+    s->mix = mix_default(STRATEGY_RANDOM, s->job.def, s->job.n);
+    return sim_world_start(s->w, &s->job, why, size);
+}
+
+int script_line(struct script *s, const char *line, char *why, size_t size)
+{
+    struct words ws;
+    if (!split(&ws, line))
+        return refuse(why, size, "the line is too long");
+    if (ws.count == 0)
+        return 0;
+    if (strcmp(ws.word[0], "start") == 0)
+        return obey_start(s, &ws, why, size);
+    if (strcmp(ws.word[0], "fault") == 0 && s->named && !s->started)
+        return obey_fault(s, line, why, size);
+    int err = begin(s, why, size);
+    if (err != 0)
+        return err;
+    if (s->judged)
+        return refuse(why, size, "'%s' stands behind the end", ws.word[0]);
+    if (strcmp(ws.word[0], "settle") == 0) {
+        settle(s->w);
+    } else if (strcmp(ws.word[0], "run") == 0) {
+        return obey_run(s, &ws, why, size);
+    } else if (strcmp(ws.word[0], "fair") == 0) {
+        s->fair = adversary_settle(s->w, &s->mix);
+        sim_world_end(s->w, s->fair);
+        s->judged = true;
+    } else if (strcmp(ws.word[0], "end") == 0) {
+        s->fair = ws.count > 1 && strcmp(ws.word[1], "fair") == 0;
+        sim_world_end(s->w, s->fair);
+        s->judged = true;
+    } else {
+        return obey_choice(s, &ws, why, size);
+    }
+    return 0;
+}
+
+int script_text(struct script *s, const char *text, char *why, size_t size)
+{
+    uint32_t number = 0;
+    while (*text != '\0') {
+        char line[4096], reason[256];
+        size_t len = strcspn(text, "\n");
+        number++;
+        if (len >= sizeof line)
+            return refuse(why, size, "line %u is too long", number);
+        memcpy(line, text, len);
+        line[len] = '\0';
+        int err = script_line(s, line, reason, sizeof reason);
+        if (err != 0)
+            return refuse(why, size, "line %u: %s", number, reason);
+        text += len + (text[len] == '\n');
+    }
+    char reason[256];
+    int err = begin(s, reason, sizeof reason);
+    return err != 0 ? refuse(why, size, "%s", reason) : 0;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The words of scenarios, transcripts and replay files: one line, one thing.
+ *
+ *   start beb n=3 seed=7 ops=2 flight_msgs=4   begin a run: stack, then what differs from the default
+ *   fault loss 10% 0->1                        a rule of the fault engine; before the first choice
+ *   request p0 broadcast 17                    p0's application; ⟨pl, Send⟩: request p0 send p1 17;
+ *                                              consensus: request p0 propose 17 @3
+ *   deliver 0->1 [#k]     arrive 0->1     duplicate 0->1     drop 0->1     corrupt 0->1 [#k] bit 9
+ *                                              the k-th frame of that edge; without #k the oldest
+ *   deliver               the oldest frame of all
+ *   step p1     timer p1     advance 5ms     pause p1     resume p1     recover p1
+ *   crash p0     crash-at p0 3     crash-sent p0 1     lie p1 p2     arm 0     disarm 0     heal
+ *   settle                                     deliver in order and step until nothing is in flight
+ *   run 100ms                                  keep time for so long
+ *   fair                                       heal, be fair until nothing happens, judge liveness
+ *   end                                        judge, liveness left open
+ *   # a comment
+ */
+#ifndef UPON_SCRIPT_H
+#define UPON_SCRIPT_H
+
+#include "adversary.h"
+
+struct script {
+    struct sim_world *w;
+    struct sim_job job;
+    struct mix mix;
+    bool named;   /* `start` was read */
+    bool started; /* the first choice was applied */
+    bool judged;  /* liveness too */
+    bool fair;
+};
+
+/* Obey one line. 0, or −EINVAL with one sentence in `why` that names the word. */
+int script_line(struct script *s, const char *line, char *why, size_t size);
+
+/* Obey a text; the sentence begins with the number of the line. */
+int script_text(struct script *s, const char *text, char *why, size_t size);
+
+/* Set one key of a job: n, seed, ops, bytes, delay, forward, or a field of struct stack_conf. */
+int script_set(struct sim_job *job, const char *key, const char *value, char *why, size_t size);
+
+/* Write the lines that start this job. Returns the length. */
+int script_start_text(const struct sim_job *job, char *text, size_t size);
+
+/* Read a line that is a choice. 0, or −EINVAL with a sentence. */
+int script_choice(const struct sim_world *w, const char *line, struct choice *c, char *why,
+                  size_t size);
+
+#endif

@@ -1,0 +1,806 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* `upon sim`: schedules by seed, judged, counted, and explained when a property breaks. */
+#include "sim_main.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dataplane/eal.h"
+#include "replay.h"
+
+#define STACKS_MAX 64
+#define SHAPES_MAX 9 /* worlds are kept for n = 1 … 8 of each stack */
+#define DEFAULT_NS 10000000000ull
+#define SETS_MAX   32
+#define POOL_PKTS  16383
+#define PKT_BYTES  1024
+#define STATES_MAX (1u << 21)
+
+enum { EXIT_HOLDS = 0, EXIT_VIOLATED = 1, EXIT_FAILED = 2 };
+
+/* ---- what was asked for ---------------------------------------------------------------------- */
+
+struct options {
+    const struct stack_def *stack; /* NULL: all */
+    uint64_t first, last;          /* seeds */
+    uint64_t time_ns;              /* 0: no limit */
+    uint64_t steps;                /* 0: the strategy's own */
+    uint64_t n;                    /* 0: drawn, or 3 */
+    uint64_t depth;
+    uint64_t pool_pkts;
+    uint32_t lie_ppm;
+    enum strategy strategy;
+    bool swarm;
+    bool seeds_given;
+    bool trace, quiet, keep_going, unfair, unchecked;
+    const char *script;
+    const char *out;
+    const char *set[SETS_MAX];
+    uint32_t sets;
+    struct fault_rule fault[FAULT_RULES_MAX];
+    uint16_t faults;
+};
+
+enum {
+    OPT_SEEDS = 256,
+    OPT_STRATEGY,
+    OPT_STEPS,
+    OPT_TIME,
+    OPT_FAULTS,
+    OPT_SET,
+    OPT_DEPTH,
+    OPT_UNFAIR,
+    OPT_KEEP,
+    OPT_UNCHECKED,
+    OPT_MEMORY,
+    OPT_LIES,
+};
+
+static const struct argp_option options_table[] =
+    {{"stack", 'S', "NAME", 0, "simulate this stack (default: every stack, in turn)"},
+     {"n", 'n', "N", 0, "processes (default: drawn from the seed; 3 without swarm)"},
+     {"seed", 's', "N", 0, "one schedule"},
+     {"seeds", OPT_SEEDS, "A..B", 0, "all of these (default: from 1 until the time is over)"},
+     {"strategy", OPT_STRATEGY, "NAME", 0, "swarm (default), random, pctcp, timed, script"},
+     {"depth", OPT_DEPTH, "D", 0, "pctcp: bugs of depth D (default 3)"},
+     {"steps", OPT_STEPS, "N", 0, "choices of the adversary before the world is healed"},
+     {"time", OPT_TIME, "TIME", 0, "stop after this (default 10s, unless seeds are given)"},
+     {"faults", OPT_FAULTS, "RULE", 0, "for example \"loss 10% 0->1\"; may be repeated"},
+     {"lies", OPT_LIES, "PERCENT", 0, "detectors say what is not so, in this share of choices"},
+     {"set", OPT_SET, "KEY=VALUE", 0, "ops, bytes, flight_msgs, detect_ns …; may be repeated"},
+     {"script", 'f', "FILE", 0, "obey a scenario"},
+     {"trace", 't', NULL, 0, "print the execution in the book's notation"},
+     {"unfair", OPT_UNFAIR, NULL, 0, "never heal the world: liveness stays open"},
+     {"unchecked", OPT_UNCHECKED, NULL, 0, "without checkers"},
+     {"keep-going", OPT_KEEP, NULL, 0, "go on after a violation"},
+     {"memory", OPT_MEMORY, "PACKETS", 0, "packets in all, of 1 KiB (default 16383)"},
+     {"out", 'o', "DIR", 0, "where replay files go (default runs)"},
+     {"quiet", 'q', NULL, 0, "no progress line"},
+     {0}};
+
+static bool parse_u64(const char *text, uint64_t *v)
+{
+    char *end;
+    errno = 0;
+    *v = strtoull(text, &end, 0);
+    return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0;
+}
+
+static bool parse_range(const char *text, uint64_t *first, uint64_t *last)
+{
+    char head[32];
+    const char *dots = strstr(text, "..");
+    if (dots == NULL || (size_t)(dots - text) >= sizeof head)
+        return false;
+    memcpy(head, text, (size_t)(dots - text));
+    head[dots - text] = '\0';
+    return parse_u64(head, first) && parse_u64(dots + 2, last) && *first <= *last;
+}
+
+static bool parse_strategy(const char *text, struct options *o)
+{
+    o->swarm = strcmp(text, "swarm") == 0;
+    for (int i = 0; i < STRATEGIES; i++)
+        if (strcmp(text, strategy_names[i]) == 0) {
+            o->strategy = (enum strategy)i;
+            return true;
+        }
+    return o->swarm || strcmp(text, "script") == 0;
+}
+
+/* A number within bounds, or the end of the program with a sentence. */
+static uint64_t number(struct argp_state *state, const char *name, const char *arg, uint64_t least,
+                       uint64_t most)
+{
+    uint64_t v;
+    if (!parse_u64(arg, &v) || v < least || v > most)
+        argp_failure(state, EXIT_FAILED, 0, "--%s %s: not a number from %" PRIu64 " to %" PRIu64,
+                     name, arg, least, most);
+    return v;
+}
+
+static void on_fault(struct argp_state *state, struct options *o, const char *arg)
+{
+    char why[256];
+    if (o->faults == FAULT_RULES_MAX)
+        argp_failure(state, EXIT_FAILED, 0, "more than %d faults", FAULT_RULES_MAX);
+    if (fault_parse(arg, &o->fault[o->faults++], why, sizeof why) != 0)
+        argp_failure(state, EXIT_FAILED, 0, "%s", why);
+}
+
+static void on_set(struct argp_state *state, struct options *o, const char *arg)
+{
+    struct sim_job scratch = {0};
+    char key[64], why[256];
+    const char *eq = strchr(arg, '=');
+    if (o->sets == SETS_MAX || eq == NULL || (size_t)(eq - arg) >= sizeof key)
+        argp_failure(state, EXIT_FAILED, 0, "--set %s: not KEY=VALUE", arg);
+    memcpy(key, arg, (size_t)(eq - arg));
+    key[eq - arg] = '\0';
+    if (script_set(&scratch, key, eq + 1, why, sizeof why) != 0)
+        argp_failure(state, EXIT_FAILED, 0, "--set %s: %s", arg, why);
+    o->set[o->sets++] = arg;
+}
+
+static error_t on_flag(int key, struct options *o)
+{
+    bool *flag = key == 't'             ? &o->trace
+                 : key == 'q'           ? &o->quiet
+                 : key == OPT_UNFAIR    ? &o->unfair
+                 : key == OPT_UNCHECKED ? &o->unchecked
+                 : key == OPT_KEEP      ? &o->keep_going
+                                        : NULL;
+    if (flag == NULL)
+        return ARGP_ERR_UNKNOWN;
+    *flag = true;
+    return 0;
+}
+
+static error_t on_option(int key, char *arg, struct argp_state *state)
+{
+    struct options *o = state->input;
+    switch (key) {
+    case 'S':
+        o->stack = stack_find(arg);
+        if (o->stack == NULL)
+            argp_failure(state, EXIT_FAILED, 0, "stack '%s' is unknown: see upon list stacks", arg);
+        return 0;
+    case 'n':
+        o->n = number(state, "n", arg, 1, PROCS_MAX);
+        return 0;
+    case 's':
+        o->first = o->last = number(state, "seed", arg, 0, UINT64_MAX);
+        o->seeds_given = true;
+        return 0;
+    case OPT_SEEDS:
+        if (!parse_range(arg, &o->first, &o->last))
+            argp_failure(state, EXIT_FAILED, 0, "--seeds %s: not a range such as 1..1000", arg);
+        o->seeds_given = true;
+        return 0;
+    case OPT_STRATEGY:
+        if (!parse_strategy(arg, o))
+            argp_failure(state, EXIT_FAILED, 0,
+                         "--strategy %s: swarm, random, pctcp, timed or script", arg);
+        return 0;
+    case OPT_DEPTH:
+        o->depth = number(state, "depth", arg, 1, 8);
+        return 0;
+    case OPT_STEPS:
+        o->steps = number(state, "steps", arg, 1, UINT32_MAX / 2);
+        return 0;
+    case OPT_TIME:
+        if (!fault_parse_time(arg, &o->time_ns))
+            argp_failure(state, EXIT_FAILED, 0, "--time %s: not a time such as 10s", arg);
+        return 0;
+    case OPT_FAULTS:
+        on_fault(state, o, arg);
+        return 0;
+    case OPT_LIES:
+        o->lie_ppm = (uint32_t)number(state, "lies", arg, 0, 100) * 10000;
+        return 0;
+    case OPT_SET:
+        on_set(state, o, arg);
+        return 0;
+    case OPT_MEMORY:
+        o->pool_pkts = number(state, "memory", arg, 1023, 16777215);
+        return 0;
+    case 'f':
+        o->script = arg;
+        return 0;
+    case 'o':
+        o->out = arg;
+        return 0;
+    default:
+        return on_flag(key, o);
+    }
+}
+
+/* ---- tallies --------------------------------------------------------------------------------- */
+
+struct tally {
+    uint64_t runs;
+    uint64_t unfair; /* that did not come to rest */
+    uint64_t state[CO_STACK_MAX][CHECK_PROPERTIES_MAX][4];
+    const char *code[CO_STACK_MAX][CHECK_PROPERTIES_MAX];
+};
+
+struct session {
+    struct options o;
+    struct rte_mempool *pool;
+    struct adversary *adversary;
+    struct sim_world *world[STACKS_MAX][SHAPES_MAX];
+    struct sim_world *large;
+    struct tally tally[STACKS_MAX];
+    uint32_t stacks;
+    uint64_t *states; /* hashes seen: open addressing */
+    uint64_t distinct;
+    uint64_t runs, events, breaths, choices, violations;
+    uint64_t digest; /* of all trace hashes, in order of seeds */
+    struct timespec begin;
+    uint64_t next_progress_ns;
+};
+
+static uint64_t since_ns(const struct timespec *begin)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)(now.tv_sec - begin->tv_sec) * 1000000000u + (uint64_t)now.tv_nsec -
+           (uint64_t)begin->tv_nsec;
+}
+
+static void count_state(struct session *s, uint64_t hash)
+{
+    if (s->distinct >= STATES_MAX / 4 * 3)
+        return;
+    uint64_t i = hash & (STATES_MAX - 1);
+    while (s->states[i] != 0 && s->states[i] != hash)
+        i = (i + 1) & (STATES_MAX - 1);
+    s->distinct += s->states[i] == 0;
+    s->states[i] = hash;
+}
+
+static void count_run(struct session *s, uint32_t stack, const struct sim_world *w,
+                      const struct outcome *out)
+{
+    struct tally *t = &s->tally[stack];
+    t->runs++;
+    t->unfair += !out->fair;
+    s->runs++;
+    s->events += w->events;
+    s->breaths += w->breaths;
+    s->choices += w->steps;
+    s->violations += out->violated;
+    s->digest = (s->digest ^ w->trace_hash) * 0x9e3779b97f4a7c15u;
+    s->digest ^= s->digest >> 32;
+    if (out->state != 0)
+        count_state(s, out->state);
+    for (int i = 0; i < CO_STACK_MAX; i++)
+        if (w->check[i] != NULL && !(w->lies >> w->check[i]->cls->abstraction & 1))
+            for (uint16_t r = 0; r < w->check[i]->results; r++) {
+                t->state[i][r][w->check[i]->result[r].state]++;
+                t->code[i][r] = w->check[i]->result[r].code;
+            }
+}
+
+static void print_layer(const struct tally *t, const struct stack_layer *l, int i)
+{
+    printf("    %-10s", l->name);
+    for (int r = 0; r < CHECK_PROPERTIES_MAX && t->code[i][r] != NULL; r++) {
+        const uint64_t *n = t->state[i][r];
+        printf("  %s ", t->code[i][r]);
+        if (n[CHECK_VIOLATED] > 0)
+            printf("VIOLATED in %" PRIu64, n[CHECK_VIOLATED]);
+        else if (n[CHECK_HOLDS] == 0 && n[CHECK_NOT_YET] == 0)
+            printf("unknown");
+        else if (n[CHECK_NOT_YET] > 0)
+            printf("holds, open in %" PRIu64, n[CHECK_NOT_YET]);
+        else
+            printf("holds");
+    }
+    printf("\n");
+}
+
+static void print_table(const struct session *s)
+{
+    for (uint32_t k = 0; k < s->stacks; k++) {
+        const struct tally *t = &s->tally[k];
+        if (t->runs == 0)
+            continue;
+        printf("%s: %" PRIu64 " schedules", stack_defs[k]->name, t->runs);
+        if (t->unfair > 0)
+            printf(", %" PRIu64 " stopped before they came to rest", t->unfair);
+        printf("\n");
+        int i = 0;
+        for (const struct stack_layer *l = stack_defs[k]->layers; l->name != NULL; l++, i++)
+            if (t->code[i][0] != NULL)
+                print_layer(t, l, i);
+    }
+    double seconds = (double)since_ns(&s->begin) / 1e9;
+    printf("%" PRIu64 " schedules in %.2f s: %.0f schedules/s, %.2f M events/s, %.2f M steps/s, "
+           "%s%" PRIu64 " distinct states sampled, %" PRIu64 " violations\n",
+           s->runs, seconds, (double)s->runs / seconds, (double)s->events / seconds / 1e6,
+           (double)s->breaths / seconds / 1e6, s->distinct >= STATES_MAX / 4 * 3 ? "≥ " : "",
+           s->distinct, s->violations);
+    printf("digest of all traces: %016" PRIx64 "\n", s->digest);
+}
+
+static void progress(struct session *s, uint64_t seed)
+{
+    uint64_t ns = since_ns(&s->begin);
+    if (s->o.quiet || !isatty(STDERR_FILENO) || ns < s->next_progress_ns)
+        return;
+    s->next_progress_ns = ns + 1000000000u;
+    fprintf(stderr,
+            "\rseed %" PRIu64 "  %.1f s  %.0f schedules/s  %.2f M events/s  %" PRIu64
+            " distinct states  %" PRIu64 " violations ",
+            seed, (double)ns / 1e9, (double)s->runs * 1e9 / (double)ns,
+            (double)s->events * 1e3 / (double)ns, s->distinct, s->violations);
+}
+
+/* ---- a violation ----------------------------------------------------------------------------- */
+
+/* What an abort in a protocol's own assertion leaves behind: the schedule that led there. */
+static struct {
+    const struct sim_world *w;
+    char path[512];
+} in_hand;
+
+static void on_abort(int signal_number)
+{
+    signal(signal_number, SIG_DFL);
+    if (in_hand.w == NULL)
+        return;
+    const struct sim_world *w = in_hand.w;
+    char what[256];
+    choice_text(&w->current, &w->app, what, sizeof what);
+    fprintf(stderr,
+            "\nstack %s stopped at an assertion in seed %" PRIu64 ", after %" PRIu64
+            " choices, in: %s\n",
+            w->job.def->name, w->job.seed, w->steps - 1, what);
+    if (in_hand.path[0] != '\0' && replay_write(in_hand.path, w, "assert", REPLAY_CUT) == 0)
+        fprintf(stderr, "again: upon replay %s\n", in_hand.path);
+    fflush(NULL);
+    _exit(EXIT_VIOLATED);
+}
+
+static void replay_path(const struct options *o, const struct sim_job *job, char *path, size_t size)
+{
+    const char *dir = o->out != NULL ? o->out : "runs";
+    snprintf(path, size, "%s/%s-%" PRIu64 ".replay", dir, job->def->name, job->seed);
+}
+
+static void make_dir(const struct options *o)
+{
+    const char *dir = o->out != NULL ? o->out : "runs";
+    if (mkdir(dir, 0777) != 0 && errno != EEXIST)
+        fprintf(stderr, "upon sim: %s: %s: replay files are not written\n", dir, strerror(errno));
+}
+
+/* Run the same choices again, this time watched. */
+static void explain(struct sim_world *w)
+{
+    static struct explain x;
+    uint64_t records = w->records;
+    struct choice *record = malloc((records + 1) * sizeof *record);
+    char why[256];
+    if (record == NULL)
+        return;
+    memcpy(record, w->record, records * sizeof *record);
+    if (sim_world_start(w, &w->job, why, sizeof why) == 0) {
+        explain_attach(&x, w, NULL);
+        for (uint64_t i = 0; i < records; i++)
+            sim_world_apply(w, &record[i]);
+        explain_detach(&x);
+        explain_print(&x, stdout);
+    }
+    free(record);
+}
+
+static void report(struct session *s, struct sim_world *w, const struct outcome *out)
+{
+    const struct stack_layer *l = &w->job.def->layers[out->layer];
+    char path[512];
+    enum replay_end end = out->fair ? REPLAY_END_FAIR : REPLAY_END;
+    replay_path(&s->o, &w->job, path, sizeof path);
+    make_dir(&s->o);
+    int err = replay_write(path, w, out->result.code, end);
+    printf("%s\n%s of stack %s: %s violated in seed %" PRIu64 ", at choice %" PRIu64 " of %" PRIu64
+           "\n    %s\nThe end of the execution:\n",
+           isatty(STDERR_FILENO) ? "\r" : "", l->name, w->job.def->name, out->result.code,
+           w->job.seed, out->result.step, w->steps, out->result.witness);
+    explain(w);
+    if (err == 0)
+        printf("again: upon replay %s\n\n", path);
+    else
+        printf("(%s could not be written: %s)\n\n", path, strerror(-err));
+}
+
+/* ---- schedules by seed ----------------------------------------------------------------------- */
+
+static uint32_t stack_index(const struct stack_def *def)
+{
+    uint32_t i = 0;
+    while (stack_defs[i] != def)
+        i++;
+    return i;
+}
+
+/* The stack that a seed is about: the one asked for, or each in turn that can be simulated. */
+static const struct stack_def *stack_of(const struct session *s, uint64_t seed)
+{
+    if (s->o.stack != NULL)
+        return s->o.stack;
+    for (uint64_t i = seed % s->stacks;; i = (i + 1) % s->stacks)
+        if (!sim_needs(stack_defs[i]).disk)
+            return stack_defs[i];
+}
+
+static void set_keys(const struct options *o, struct sim_job *job)
+{
+    for (uint32_t i = 0; i < o->sets; i++) {
+        char key[64], why[256];
+        const char *eq = strchr(o->set[i], '=');
+        snprintf(key, sizeof key, "%.*s", (int)(eq - o->set[i]), o->set[i]);
+        script_set(job, key, eq + 1, why, sizeof why);
+    }
+}
+
+static uint16_t procs_most(const struct stack_def *def)
+{
+    uint16_t most = PROCS_MAX;
+    for (const struct stack_layer *l = def->layers; l->name != NULL; l++)
+        if (l->cls->procs_max != 0 && l->cls->procs_max < most)
+            most = l->cls->procs_max;
+    return most;
+}
+
+static void make_job(const struct session *s, uint64_t seed, struct sim_job *job, struct mix *mix)
+{
+    const struct options *o = &s->o;
+    *job = (struct sim_job){.def = stack_of(s, seed),
+                            .n = (uint16_t)(o->n != 0  ? o->n
+                                            : o->swarm ? 0
+                                                       : 3),
+                            .seed = seed,
+                            .ops = 2,
+                            .delay_ns = 20000,
+                            .unchecked = o->unchecked};
+    if (o->swarm) {
+        adversary_draw(seed, job, mix);
+    } else {
+        *mix = mix_default(o->strategy, job->def, job->n);
+        mix->depth = (uint8_t)(o->depth != 0 ? o->depth : 3);
+    }
+    if (job->n > procs_most(job->def) && o->n == 0)
+        job->n = procs_most(job->def);
+    set_keys(o, job);
+    job->seed = seed;
+    mix->unfair = o->unfair;
+    mix->lie = o->lie_ppm;
+    if (o->steps != 0)
+        mix->steps = (uint32_t)o->steps;
+    for (uint16_t i = 0; i < o->faults && job->faults < FAULT_RULES_MAX; i++)
+        job->fault[job->faults++] = o->fault[i];
+}
+
+static struct sim_world *world_for(struct session *s, const struct sim_job *job)
+{
+    struct sim_world **w = &s->large;
+    if (job->n < SHAPES_MAX)
+        w = &s->world[stack_index(job->def)][job->n];
+    if (*w == NULL)
+        *w = sim_world_new(s->pool);
+    return *w;
+}
+
+/* One seed. 0, or EXIT_FAILED with a sentence printed. */
+static int run_seed(struct session *s, uint64_t seed)
+{
+    struct sim_job job;
+    struct mix mix;
+    char why[256], text[2048];
+    static struct explain x;
+    make_job(s, seed, &job, &mix);
+    struct sim_world *w = world_for(s, &job);
+    if (w == NULL || sim_world_start(w, &job, why, sizeof why) != 0) {
+        fprintf(stderr, "upon sim: %s\n", w == NULL ? "out of memory" : why);
+        return EXIT_FAILED;
+    }
+    in_hand.w = w;
+    replay_path(&s->o, &job, in_hand.path, sizeof in_hand.path);
+    if (s->o.trace || (s->o.first == s->o.last && s->o.seeds_given)) {
+        adversary_text(&w->job, &mix, text, sizeof text);
+        printf("%s\n", text);
+    }
+    if (s->o.trace)
+        explain_attach(&x, w, stdout);
+    struct outcome out = adversary_judge(s->adversary, w, &mix, seed);
+    if (s->o.trace)
+        explain_detach(&x);
+    count_run(s, stack_index(job.def), w, &out);
+    if (out.violated)
+        report(s, w, &out);
+    in_hand.w = NULL;
+    return 0;
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal_number)
+{
+    (void)signal_number;
+    interrupted = 1;
+}
+
+static int run_seeds(struct session *s)
+{
+    uint64_t limit = s->o.time_ns;
+    if (limit == 0 && !s->o.seeds_given)
+        limit = DEFAULT_NS;
+    for (uint64_t seed = s->o.first;; seed++) {
+        int err = run_seed(s, seed);
+        if (err != 0)
+            return err;
+        progress(s, seed);
+        if (seed == s->o.last || interrupted || (s->violations > 0 && !s->o.keep_going) ||
+            (limit != 0 && s->runs % 16 == 0 && since_ns(&s->begin) >= limit))
+            break;
+    }
+    if (!s->o.quiet && isatty(STDERR_FILENO))
+        fprintf(stderr, "\n");
+    print_table(s);
+    return s->violations > 0 ? EXIT_VIOLATED : EXIT_HOLDS;
+}
+
+/* ---- scenarios and replays ------------------------------------------------------------------- */
+
+static int judge_script(struct sim_world *w, const struct script *sc)
+{
+    uint16_t layer;
+    const struct check_result *r = sim_world_violation(w, &layer);
+    printf("trace %016" PRIx64 ", %" PRIu64 " choices, %" PRIu64 " events\n", w->trace_hash,
+           w->steps, w->events);
+    if (r == NULL) {
+        printf("no property is violated%s\n", !sc->judged ? "; liveness was not judged"
+                                              : sc->fair  ? ""
+                                                          : "; liveness is open");
+        return EXIT_HOLDS;
+    }
+    printf("%s: %s violated at choice %" PRIu64 "\n    %s\n", w->job.def->layers[layer].name,
+           r->code, r->step, r->witness);
+    return EXIT_VIOLATED;
+}
+
+static int run_script(struct sim_world *w, const char *name, const char *text, bool trace)
+{
+    static struct explain x;
+    struct script sc = {.w = w};
+    char why[512];
+    explain_attach(&x, w, trace ? stdout : NULL);
+    in_hand.w = w;
+    int err = script_text(&sc, text, why, sizeof why);
+    in_hand.w = NULL;
+    explain_detach(&x);
+    if (err != 0) {
+        fflush(stdout);
+        fprintf(stderr, "upon: %s: %s\n", name, why);
+        return EXIT_FAILED;
+    }
+    uint16_t layer;
+    if (sim_world_violation(w, &layer) != NULL)
+        explain_print(&x, stdout);
+    return judge_script(w, &sc);
+}
+
+static int read_text(const char *path, char **text)
+{
+    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
+    size_t size = 0;
+    if (f == NULL) {
+        fprintf(stderr, "upon sim: %s: %s\n", path, strerror(errno));
+        return EXIT_FAILED;
+    }
+    *text = NULL;
+    if (getdelim(text, &size, '\0', f) < 0 && ferror(f) != 0) {
+        fprintf(stderr, "upon sim: %s: %s\n", path, strerror(errno));
+        fclose(f);
+        return EXIT_FAILED;
+    }
+    fclose(f);
+    return 0;
+}
+
+static int start_session(struct session *s)
+{
+    uint64_t pkts = s->o.pool_pkts != 0 ? s->o.pool_pkts : POOL_PKTS;
+    unsigned megabytes = (unsigned)(32 + pkts * (PKT_BYTES + 512) / (1u << 20));
+    if (eal_start_light(megabytes) != 0 ||
+        (s->pool = eal_pool("sim", (unsigned)pkts, 256, PKT_BYTES)) == NULL) {
+        fprintf(stderr, "upon sim: no memory for %" PRIu64 " packets: lower --memory\n", pkts);
+        return EXIT_FAILED;
+    }
+    s->adversary = adversary_new();
+    s->states = calloc(STATES_MAX, sizeof s->states[0]);
+    if (s->adversary == NULL || s->states == NULL)
+        return EXIT_FAILED;
+    while (stack_defs[s->stacks] != NULL)
+        s->stacks++;
+    if (s->stacks > STACKS_MAX)
+        rte_panic("simulator: raise STACKS_MAX to %u\n", s->stacks);
+    clock_gettime(CLOCK_MONOTONIC, &s->begin);
+    signal(SIGABRT, on_abort);
+    signal(SIGINT, on_interrupt);
+    return 0;
+}
+
+static void end_session(struct session *s)
+{
+    for (uint32_t i = 0; i < STACKS_MAX; i++)
+        for (uint32_t n = 0; n < SHAPES_MAX; n++)
+            if (s->world[i][n] != NULL)
+                sim_world_free(s->world[i][n]);
+    if (s->large != NULL)
+        sim_world_free(s->large);
+    adversary_free(s->adversary);
+    free(s->states);
+}
+
+/* The pool must be full again: a packet that is missing is a leak in a protocol. */
+static int check_leak(struct session *s, int status)
+{
+    unsigned full = (unsigned)(s->o.pool_pkts != 0 ? s->o.pool_pkts : POOL_PKTS);
+    unsigned have = rte_mempool_avail_count(s->pool);
+    if (have == full)
+        return status;
+    fprintf(stderr, "upon sim: %u packets did not return to the pool: a leak\n", full - have);
+    return status == EXIT_HOLDS ? EXIT_VIOLATED : status;
+}
+
+int sim_main(int argc, char **argv)
+{
+    static const struct argp argp =
+        {options_table, on_option, NULL,
+         "Search for a schedule that breaks a property. Alone: swarm over every stack for ten "
+         "seconds.\vA run is a function of the job and the seed, byte for byte, in every build. "
+         "Exit "
+         "status: 0 all properties hold, 1 one was violated, 2 it could not run."};
+    static struct session s;
+    s = (struct session){.o = {.first = 1, .last = UINT64_MAX, .swarm = true}};
+    argp_err_exit_status = EXIT_FAILED;
+    if (argp_parse(&argp, argc, argv, 0, NULL, &s.o) != 0)
+        return EXIT_FAILED;
+    char *text = NULL;
+    int status = s.o.script != NULL ? read_text(s.o.script, &text) : 0;
+    if (status == 0)
+        status = start_session(&s);
+    if (status != 0)
+        return status;
+    if (s.o.script != NULL) {
+        s.large = sim_world_new(s.pool);
+        status = run_script(s.large, s.o.script, text != NULL ? text : "", s.o.trace);
+    } else {
+        status = run_seeds(&s);
+    }
+    free(text);
+    end_session(&s);
+    return check_leak(&s, status);
+}
+
+/* ---- upon replay ----------------------------------------------------------------------------- */
+
+struct replay_options {
+    const char *path;
+    uint64_t dump; /* choice; UINT64_MAX: none */
+    bool trace;
+    bool any_revision;
+};
+
+enum { OPT_ANY_REVISION = 512, OPT_DUMP };
+
+static const struct argp_option replay_table[] =
+    {{"trace", 't', NULL, 0, "print the whole execution in the book's notation"},
+     {"dump", OPT_DUMP, "STEP", 0, "show the configuration of all processes after that choice"},
+     {"any-revision", OPT_ANY_REVISION, NULL, 0, "try a file of another revision"},
+     {0}};
+
+static error_t on_replay_option(int key, char *arg, struct argp_state *state)
+{
+    struct replay_options *o = state->input;
+    switch (key) {
+    case 't':
+        o->trace = true;
+        return 0;
+    case OPT_DUMP:
+        o->dump = number(state, "dump", arg, 0, UINT64_MAX - 1);
+        return 0;
+    case OPT_ANY_REVISION:
+        o->any_revision = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (o->path != NULL)
+            return ARGP_ERR_UNKNOWN;
+        o->path = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (o->path == NULL)
+            argp_failure(state, EXIT_FAILED, 0, "which FILE is to be replayed?");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static void print_line(void *ctx, const char *line)
+{
+    (void)ctx;
+    printf("%s\n", line);
+}
+
+/* Apply the file's lines up to that many choices, and show where the world stands. */
+static int dump(struct sim_world *w, const char *path, char *text, uint64_t step)
+{
+    struct script sc = {.w = w};
+    char why[512];
+    char *save = NULL;
+    for (char *line = strtok_r(text, "\n", &save); line != NULL;
+         line = strtok_r(NULL, "\n", &save)) {
+        if (sc.started && (w->steps >= step || strncmp(line, "end", 3) == 0))
+            break;
+        if (script_line(&sc, line, why, sizeof why) != 0) {
+            fprintf(stderr, "upon replay: %s: %s\n", path, why);
+            return EXIT_FAILED;
+        }
+    }
+    if (w->steps < step) {
+        fprintf(stderr, "upon replay: %s: there is no choice %" PRIu64 ": it has %" PRIu64 "\n",
+                path, step, w->steps);
+        return EXIT_FAILED;
+    }
+    sim_world_dump(w, print_line, NULL);
+    return EXIT_HOLDS;
+}
+
+static int replay(struct session *s, const struct replay_options *o, const struct replay_info *info,
+                  char *text)
+{
+    s->large = sim_world_new(s->pool);
+    if (o->dump != UINT64_MAX)
+        return dump(s->large, o->path, text, o->dump);
+    int status = run_script(s->large, o->path, text, o->trace);
+    if (status != EXIT_FAILED && s->large->trace_hash != info->trace_hash)
+        printf("this is not the execution that was recorded: its trace was %016" PRIx64 "\n",
+               info->trace_hash);
+    return status;
+}
+
+int replay_main(int argc, char **argv)
+{
+    static const struct argp argp = {replay_table, on_replay_option, "FILE",
+                                     "Run a recorded schedule again, byte for byte."};
+    static struct session s;
+    struct replay_options o = {.dump = UINT64_MAX};
+    struct replay_info info;
+    char *text = NULL, why[512];
+    argp_err_exit_status = EXIT_FAILED;
+    if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0)
+        return EXIT_FAILED;
+    if (replay_read(o.path, o.any_revision, &info, &text, why, sizeof why) != 0) {
+        fprintf(stderr, "upon replay: %s\n", why);
+        return EXIT_FAILED;
+    }
+    s = (struct session){0};
+    int status = start_session(&s);
+    if (status == 0) {
+        status = replay(&s, &o, &info, text);
+        end_session(&s);
+        status = check_leak(&s, status);
+    }
+    free(text);
+    return status;
+}
