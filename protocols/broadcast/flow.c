@@ -7,7 +7,9 @@
 
 void flow_init(struct co *self, struct flow *f)
 {
-    f->window = self->st->conf.store_msgs;
+    const struct stack_conf *conf = &self->st->conf;
+    uint32_t share = conf->ring_msgs / 4 / conf->n;
+    f->window = share == 0 ? 1 : share < conf->store_msgs ? share : conf->store_msgs;
     f->waited = flow_everybody(self->st->n);
 }
 
@@ -55,8 +57,7 @@ void flow_told(struct co *self, struct flow *f, uint16_t p, uint64_t floor)
 
 /* ---- silence --------------------------------------------------------------------------------- */
 
-/* Who keeps half of the window waiting, ourselves left out. */
-static uint64_t laggards(const struct co *self, const struct flow *f)
+uint64_t flow_laggards(const struct co *self, const struct flow *f)
 {
     uint64_t late = 0;
     for (uint64_t set = f->waited & ~(1ull << self->st->self); set != 0; set &= set - 1) {
@@ -67,21 +68,22 @@ static uint64_t laggards(const struct co *self, const struct flow *f)
     return late;
 }
 
-void flow_watch(struct co *self, struct flow *f)
+void flow_watch(struct co *self, struct flow *f, uint64_t late)
 {
-    if (timer_armed(&f->alarm) || self->st->conf.give_up_ns == UINT64_MAX || laggards(self, f) == 0)
+    if (late == 0 || timer_armed(&f->alarm) || self->st->conf.give_up_ns == UINT64_MAX)
         return;
     f->heard = 0;
     co_timer(self, &f->alarm, self->st->conf.give_up_ns, 0);
 }
 
-void flow_timeout(struct co *self, struct flow *f)
+uint64_t flow_timeout(struct co *self, struct flow *f, uint64_t late)
 {
-    uint64_t silent = laggards(self, f) & ~f->heard;
+    uint64_t silent = late & ~f->heard;
+    f->given_up |= f->waited & silent;
     f->waited &= ~silent;
-    f->given_up |= silent;
     co_count(self, COUNT_given_up, (uint64_t)__builtin_popcountll(silent));
-    flow_watch(self, f);
+    flow_watch(self, f, late & ~silent);
+    return silent;
 }
 
 /* ---- the rest -------------------------------------------------------------------------------- */

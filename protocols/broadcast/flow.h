@@ -3,15 +3,20 @@
  * What reliable and uniform broadcasts share: names of messages, and the window that bounds memory.
  *
  * A message is named by its origin and its number there, counted from 0. Each process keeps, per
- * origin, a floor, below which all is finished here, and rows for the `store_msgs` numbers from
- * the floor on. A number below the floor belongs to a message that was delivered: what still
+ * origin, a floor, below which all is finished here, and rows for a window of `store_msgs` numbers
+ * from the floor on. A number below the floor belongs to a message that was delivered: what still
  * comes of it (the relays of slower processes) is ignored.
  *
  * The rule that makes a window enough: now and then every process tells its floors, and an origin
  * broadcasts number k only when every process that it waits for has told a floor above
- * k − store_msgs. So whatever arrives finds a row, by whichever link and in whatever order it
- * comes, since its origin knew of that row before it sent. room() is how many numbers the rule
- * leaves.
+ * k − window. So whatever arrives finds a row, by whichever link and in whatever order it comes,
+ * since its origin knew of that row before it sent. room() is how many numbers the rule leaves.
+ *
+ * Where everybody relays, a floor rises over a message only when all its relays have come. So a
+ * link never holds more than the windows of n origins, and the window is made so small that these
+ * fill a quarter of its ring: the link never has to refuse what arrives for want of space for the
+ * relays that it would cause. That matters: two processes that refuse each other's messages since
+ * their rings are full of messages to each other would wait for ever.
  *
  * Whom an origin waits for is everybody, less the crashed. Where there is P, it says who. Without
  * it nothing tells a crashed process from a slow one, and bounded memory has its price: a process
@@ -58,7 +63,7 @@ struct flow {
     uint64_t waited;   /* whose floors bound it */
     uint64_t given_up; /* who was silent for too long; disjoint from `waited` */
     uint64_t heard;    /* who was heard of since the alarm was armed */
-    uint32_t window;   /* store_msgs */
+    uint32_t window;   /* numbers that may be open at once: store_msgs or less */
     struct timer alarm;
     uint64_t floor[PSET_PROCS]; /* of our messages, as each process told */
 };
@@ -93,11 +98,15 @@ static inline uint32_t flow_room(const struct flow *f)
 void flow_broadcast(struct co *self, struct flow *f, struct co *beb, const struct ev *ev,
                     uint32_t n);
 
-/* As flow_broadcast(), in a stack without P: watch for processes that say nothing. */
-void flow_watch(struct co *self, struct flow *f);
+/* In a stack without P: whose floor keeps half of our window waiting, ourselves left out. */
+uint64_t flow_laggards(const struct co *self, const struct flow *f);
 
-/* upon ⟨Timeout⟩ of the alarm that flow_watch() arms. */
-void flow_timeout(struct co *self, struct flow *f);
+/* Watch for signs of life of `late` processes, if any, unless that is being done. */
+void flow_watch(struct co *self, struct flow *f, uint64_t late);
+
+/* upon ⟨Timeout⟩ of the alarm that flow_watch() arms: give up those of `late` who were silent,
+ * and return them. */
+uint64_t flow_timeout(struct co *self, struct flow *f, uint64_t late);
 
 /* P says that p has crashed. */
 static inline void flow_crashed(struct flow *f, uint16_t p)

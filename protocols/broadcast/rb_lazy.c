@@ -79,11 +79,11 @@ static void rb_lazy_init(struct co *self)
     const struct stack_conf *conf = &self->st->conf;
     l->mask = 2 * (uint64_t)conf->store_msgs - 1;
     l->correct = flow_everybody(conf->n);
+    flow_init(self, &l->flow);
     /* Each process tells n others: one part in 32 of what the messages themselves cost. */
     l->tell_every = 32u * conf->n;
-    if (l->tell_every > (conf->store_msgs + 3) / 4)
-        l->tell_every = (conf->store_msgs + 3) / 4;
-    flow_init(self, &l->flow);
+    if (l->tell_every > (l->flow.window + 3) / 4)
+        l->tell_every = (l->flow.window + 3) / 4;
     struct row *rows = (struct row *)&l->origin[conf->n];
     uint64_t *floors = (uint64_t *)(rows + 2 * (size_t)conf->store_msgs * conf->n);
     for (uint16_t s = 0; s < conf->n; s++) {
@@ -104,7 +104,22 @@ static void change(struct rb_lazy *l, uint64_t origins)
     co_dirty(&l->co);
 }
 
-/* Move the floor of an origin over what is here without a gap; tell it when it has become much. */
+/*
+ * Tell our floor for an origin when it has become much; but not a window beyond what we have heard
+ * from the slowest. Then who cannot hear us holds up the origin, by its own floor, before what we
+ * have told in vain fills our link to it.
+ */
+static void tell(struct rb_lazy *l, uint16_t s)
+{
+    struct origin *o = &l->origin[s];
+    if (o->floor - o->told < l->tell_every ||
+        o->floor > flow_lowest(o->floors, l->correct) + l->flow.window)
+        return;
+    o->told = o->floor;
+    flow_tell_floor(&l->co, l->co.use[0], s, o->floor);
+}
+
+/* Move the floor of an origin over what is here without a gap. */
 static void advance(struct rb_lazy *l, uint16_t s)
 {
     struct origin *o = &l->origin[s];
@@ -114,10 +129,7 @@ static void advance(struct rb_lazy *l, uint16_t s)
     o->floors[self] = o->floor;
     if (s == self)
         l->flow.floor[s] = o->floor;
-    if (o->floor - o->told >= l->tell_every) {
-        o->told = o->floor;
-        flow_tell_floor(&l->co, l->co.use[0], s, o->floor);
-    }
+    tell(l, s);
 }
 
 /*
@@ -157,6 +169,7 @@ static void told(struct rb_lazy *l, uint16_t p, struct flow_id id)
     if (p != l->co.st->self && id.number > o->floors[p]) {
         o->floors[p] = id.number;
         change(l, 1ull << id.origin);
+        tell(l, id.origin);
     }
 }
 
@@ -217,6 +230,8 @@ static void upon_p_crash(struct co *self, const struct ev *ev, uint32_t n)
         l->origin[p].relay_end = l->origin[p].top;
         l->relaying |= 1ull << p;
     }
+    for (uint16_t s = 0; s < self->st->n; s++)
+        tell(l, s);
     change(l, flow_everybody(self->st->n));
     if (!timer_armed(&l->alarm))
         relay_portion(l);

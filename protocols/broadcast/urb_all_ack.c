@@ -67,8 +67,8 @@ static void urb_all_ack_init(struct co *self)
     const struct stack_conf *conf = &self->st->conf;
     u->mask = conf->store_msgs - 1;
     u->correct = flow_everybody(conf->n);
-    u->tell_every = (conf->store_msgs + 3) / 4;
     flow_init(self, &u->flow);
+    u->tell_every = (u->flow.window + 3) / 4;
     struct row *rows = (struct row *)&u->origin[conf->n];
     for (uint16_t s = 0; s < conf->n; s++)
         u->origin[s].row = rows + (size_t)s * conf->store_msgs;

@@ -365,6 +365,46 @@ __attribute__((unused)) static void cut_off(const struct subject *s, uint16_t p,
     }
 }
 
+/*
+ * Everybody broadcasts all that room() admits, all the time, while p1 and p2 cannot hear each
+ * other; then they can. Nobody may end up refusing what others send since its own rings are full.
+ */
+__attribute__((unused)) static void case_no_gridlock(const struct subject *s)
+{
+    for (uint16_t n = 3; n <= 7; n += 2) {
+        struct stack_conf conf = quiet;
+        uint64_t sent = 0, seen = 0;
+        conf.flight_msgs = 256;
+        conf.ring_msgs = 1024;
+        world_start(&w, stack_find(s->stack), n, &conf);
+        for (int ms = 0; ms < 150; ms++) {
+            for (uint16_t p = 0; p < n; p++) {
+                for (uint32_t room = co_room(layer(s, p)); room > 0 && ms < 100; room--)
+                    broadcast(s, p, sent++);
+                w.sim.env[p].now_ns += MS;
+                world_step(&w, p);
+            }
+            for (int hops = 0; hops < 4; hops++) {
+                while (ms < 50 && world_lose(&w, 1, 2) + world_lose(&w, 2, 1) > 0)
+                    ;
+                while (w.sim.flights > 0) /* a burst: all at once, then one breath of each */
+                    sim_deliver(&w.sim, 0);
+                for (uint16_t p = 0; p < n; p++)
+                    world_step(&w, p);
+                seen += w.seens;
+                w.seens = 0;
+            }
+        }
+        assert_true(sent > n * 1024u);
+        assert_int_equal(seen, n * sent);
+        assert_int_equal(count_all(COUNT_drop_no_room), 0);
+        assert_int_equal(count_all(COUNT_drop_early), 0);
+        for (uint16_t p = 0; p < n; p++)
+            assert_true(co_room(layer(s, p)) > 0);
+        world_end(&w);
+    }
+}
+
 /* The hash sees the state: equal after equal inputs, another one after any message. */
 __attribute__((unused)) static void case_show_sees_every_message(const struct subject *s)
 {

@@ -45,6 +45,12 @@ static void test_a_run_longer_than_the_window_keeps_its_memory(void **state)
     case_memory_stays_flat(&rb);
 }
 
+static void test_full_load_and_a_cut_between_two_end_in_no_gridlock(void **state)
+{
+    (void)state;
+    case_no_gridlock(&rb);
+}
+
 static void test_the_hash_sees_every_message(void **state)
 {
     (void)state;
@@ -159,6 +165,7 @@ int main(void)
         cmocka_unit_test(test_RB4_when_whoever_delivers_crashes),
         cmocka_unit_test(test_what_is_no_message_of_ours_is_dropped_and_counted),
         cmocka_unit_test(test_a_run_longer_than_the_window_keeps_its_memory),
+        cmocka_unit_test(test_full_load_and_a_cut_between_two_end_in_no_gridlock),
         cmocka_unit_test(test_the_hash_sees_every_message),
         cmocka_unit_test(test_RB2_a_copy_that_comes_again_is_ignored),
         cmocka_unit_test(test_RB4_is_not_uniform),

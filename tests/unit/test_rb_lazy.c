@@ -45,6 +45,12 @@ static void test_a_run_longer_than_the_window_keeps_its_memory(void **state)
     case_memory_stays_flat(&rb);
 }
 
+static void test_full_load_and_a_cut_between_two_end_in_no_gridlock(void **state)
+{
+    (void)state;
+    case_no_gridlock(&rb);
+}
+
 static void test_the_hash_sees_every_message(void **state)
 {
     (void)state;
@@ -133,7 +139,7 @@ static void test_RB4_a_whole_window_is_relayed_in_portions(void **state)
     uint64_t sent[7] = {1024};
     conf.store_msgs = 1024;
     conf.flight_msgs = 64;
-    conf.ring_msgs = 4096;
+    conf.ring_msgs = 16384;
     world_start(&w, stack_find("rb_lazy"), 3, &conf);
     for (uint64_t k = 0; k < sent[0]; k++)
         broadcast(&rb, 0, k);
@@ -183,6 +189,7 @@ int main(void)
         cmocka_unit_test(test_RB4_when_whoever_delivers_crashes),
         cmocka_unit_test(test_what_is_no_message_of_ours_is_dropped_and_counted),
         cmocka_unit_test(test_a_run_longer_than_the_window_keeps_its_memory),
+        cmocka_unit_test(test_full_load_and_a_cut_between_two_end_in_no_gridlock),
         cmocka_unit_test(test_the_hash_sees_every_message),
         cmocka_unit_test(test_RB2_a_copy_that_comes_again_is_ignored),
         cmocka_unit_test(test_RB4_is_not_uniform),

@@ -45,6 +45,12 @@ static void test_a_run_longer_than_the_window_keeps_its_memory(void **state)
     case_memory_stays_flat(&urb);
 }
 
+static void test_full_load_and_a_cut_between_two_end_in_no_gridlock(void **state)
+{
+    (void)state;
+    case_no_gridlock(&urb);
+}
+
 static void test_the_hash_sees_every_message(void **state)
 {
     (void)state;
@@ -126,8 +132,11 @@ static void test_a_crash_that_P_itself_detects(void **state)
 static void test_URB1_a_crash_makes_a_whole_window_deliverable(void **state)
 {
     (void)state;
+    struct stack_conf conf = quiet;
     uint64_t sent[7] = {1024};
-    start(&urb, 3, 1024);
+    conf.store_msgs = 1024;
+    conf.ring_msgs = 16384;
+    world_start(&w, stack_find(urb.stack), 3, &conf);
     world_crash(&w, 2);
     assert_int_equal(pump(&urb, 0, 0, 1024), 1024);
     assert_int_equal(world_count_type(&w, 0, EV_URB_DELIVER), 0);
@@ -150,6 +159,7 @@ int main(void)
         cmocka_unit_test(test_URB4_when_whoever_delivers_crashes),
         cmocka_unit_test(test_what_is_no_message_of_ours_is_dropped_and_counted),
         cmocka_unit_test(test_a_run_longer_than_the_window_keeps_its_memory),
+        cmocka_unit_test(test_full_load_and_a_cut_between_two_end_in_no_gridlock),
         cmocka_unit_test(test_the_hash_sees_every_message),
         cmocka_unit_test(test_URB2_a_copy_that_comes_again_is_ignored),
         cmocka_unit_test(test_URB4_nobody_delivers_what_only_its_sender_has),
