@@ -43,6 +43,9 @@ struct peer {
     uint64_t tail;
     uint64_t limit; /* the peer takes sequence numbers below this */
     uint64_t sack;  /* bit i: una + 1 + i has arrived */
+    /* After an alarm: all below recover is taken for lost, all below resent has been sent again. */
+    uint64_t recover;
+    uint64_t resent;
     struct sent *ring;
     /* Receiving: everything below rcv has arrived; bit (s mod flight) of seen: s ≥ rcv has. */
     uint64_t rcv;
@@ -241,6 +244,7 @@ static void resend(struct pl_window *w, uint16_t q)
         while (seq < end && sacked(p, seq))
             seq++;
     }
+    p->resent = end;
     p->probe_seq = 0;
     p->resent_ns = w->co.st->now;
     p->resend = false;
@@ -298,9 +302,18 @@ static void release_until(struct pl_window *w, struct peer *p, uint64_t end)
     set_tight(w, p);
 }
 
-static void measure(struct pl_window *w, struct peer *p, uint64_t now)
+/* The timeout that the measured round trip asks for: whatever arrived ends a backoff. */
+static void set_rto(struct pl_window *w, struct peer *p)
 {
     const struct stack_conf *conf = &w->co.st->conf;
+    uint64_t rto = p->srtt_ns + 4 * p->rttvar_ns + conf->ack_delay_ns;
+    p->rto_ns = rto < conf->rto_min_ns   ? conf->rto_min_ns
+                : rto > conf->rto_max_ns ? conf->rto_max_ns
+                                         : rto;
+}
+
+static void measure(struct pl_window *w, struct peer *p, uint64_t now)
+{
     uint64_t rtt = now - p->probe_ns;
     if (p->srtt_ns == 0) {
         p->srtt_ns = rtt;
@@ -311,10 +324,19 @@ static void measure(struct pl_window *w, struct peer *p, uint64_t now)
         p->srtt_ns += rtt / 8 - p->srtt_ns / 8;
     }
     p->probe_seq = 0;
-    uint64_t rto = p->srtt_ns + 4 * p->rttvar_ns + conf->ack_delay_ns;
-    p->rto_ns = rto < conf->rto_min_ns   ? conf->rto_min_ns
-                : rto > conf->rto_max_ns ? conf->rto_max_ns
-                                         : rto;
+    set_rto(w, p);
+}
+
+/*
+ * The first unacknowledged message has moved on. A window that was lost as a whole is sent again
+ * part by part, the next when the one before has arrived, as RFC 6582 does on a partial
+ * acknowledgement; not by an alarm each, whose delays double.
+ */
+static void progressed(struct pl_window *w, struct peer *p)
+{
+    p->since_ns = w->co.st->now;
+    p->resend = p->una < p->recover && p->una >= p->resent;
+    set_rto(w, p);
 }
 
 /* False when the frame acknowledges what was never sent: then nothing in it is believed. */
@@ -330,10 +352,9 @@ static bool acknowledged(struct pl_window *w, uint16_t q, const struct frame *f)
         return true; /* overtaken by a later one */
     if (f->ack > p->una) {
         release_until(w, p, f->ack);
-        p->since_ns = now;
-        p->resend = false;
         if (p->probe_seq != 0 && f->ack >= p->probe_seq)
             measure(w, p, now);
+        progressed(w, p);
     }
     uint64_t flying = p->nxt - p->una; /* believe nothing about what is not in flight */
     p->sack = flying > SACK_MSGS ? f->sack
@@ -387,7 +408,7 @@ static bool current_incarnation(struct pl_window *w, uint16_t q, const struct fr
             p->ahead = p->owed = 0;
             memset(p->seen, 0, (w->flight + 63) / 64 * 8);
             p->limit = w->flight;
-            p->sack = p->probe_seq = 0;
+            p->sack = p->probe_seq = p->recover = p->resent = 0;
             p->resend = p->lost = false;
             p->since_ns = w->co.st->now;
         }
@@ -530,6 +551,7 @@ static void upon_timeout(struct co *self, const struct ev *ev, uint32_t n)
             continue;
         }
         p->resend = true;
+        p->recover = p->nxt;
         p->resent_ns = now;
         p->rto_ns =
             2 * p->rto_ns < self->st->conf.rto_max_ns ? 2 * p->rto_ns : self->st->conf.rto_max_ns;
@@ -571,6 +593,8 @@ static void pl_window_show(const struct co *self, struct view *v)
         view_u64(v, "una", p->una);
         view_u64(v, "nxt", p->nxt);
         view_u64(v, "limit", p->limit);
+        view_u64(v, "recover", p->recover > p->una ? p->recover : p->una);
+        view_u64(v, "resent", p->resent > p->una ? p->resent : p->una);
         view_u64(v, "rcv", p->rcv);
         view_u64(v, "incarnation", p->incarnation);
         view_u64(v, "flags",

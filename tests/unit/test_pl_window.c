@@ -86,6 +86,20 @@ static void test_large_bodies_are_shared_not_copied(void **state)
     world_end(&w);
 }
 
+static void test_PL1_a_lost_window_is_sent_again_within_a_few_alarms(void **state)
+{
+    (void)state;
+    world_start(&w, stack_find("pl"), 2, NULL);
+    for (uint64_t i = 0; i < 1000; i++)
+        send_value(0, 1, i, 8);
+    world_step(&w, 0);
+    assert_true(world_lose(&w, 0, 1) > 1);
+    world_run(&w, 5 * w.st[0]->conf.rto_min_ns);
+    assert_int_equal(world_count_type(&w, 1, EV_PL_DELIVER), 1000);
+    assert_true(w.st[0]->counters[COUNT_tx_retransmits] < 1100);
+    world_end(&w);
+}
+
 static void test_messages_of_one_breath_ride_in_one_frame(void **state)
 {
     (void)state;
@@ -164,6 +178,7 @@ int main(void)
         cmocka_unit_test(test_PL1_PL2_every_message_once),
         cmocka_unit_test(test_PL1_PL2_over_loss_duplication_reordering),
         cmocka_unit_test(test_large_bodies_are_shared_not_copied),
+        cmocka_unit_test(test_PL1_a_lost_window_is_sent_again_within_a_few_alarms),
         cmocka_unit_test(test_messages_of_one_breath_ride_in_one_frame),
         cmocka_unit_test(test_acknowledgement_of_what_was_not_sent_is_refused),
         cmocka_unit_test(test_a_restarted_peer_gets_what_its_former_self_lacked),
