@@ -15,6 +15,7 @@
 #include <rte_lcore.h>
 #include <rte_log.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
 
 #include "clock.h"
 
@@ -199,7 +200,27 @@ void eal_stop(void)
 
 struct rte_mempool *eal_pool(const char *name, unsigned count, unsigned cache, unsigned data_bytes)
 {
-    return rte_pktmbuf_pool_create(name, count, cache, 0,
-                                   (uint16_t)(RTE_PKTMBUF_HEADROOM + data_bytes),
-                                   (int)rte_socket_id());
+    struct rte_pktmbuf_pool_private conf = {.mbuf_data_room_size =
+                                                (uint16_t)(RTE_PKTMBUF_HEADROOM + data_bytes)};
+    /* No device addresses 4 KiB pages physically: a packet may then span two of them, which it
+     * must not by default, so that each would take whole pages. */
+    unsigned flags = rte_eal_has_hugepages() ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG;
+    struct rte_mempool *pool =
+        rte_mempool_create_empty(name, count,
+                                 (unsigned)sizeof(struct rte_mbuf) + conf.mbuf_data_room_size,
+                                 cache, sizeof conf, (int)rte_socket_id(), flags);
+    if (pool == NULL)
+        return NULL;
+    int err = rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL);
+    if (err == 0) {
+        rte_pktmbuf_pool_init(pool, &conf);
+        err = rte_mempool_populate_default(pool);
+    }
+    if (err < 0) {
+        rte_mempool_free(pool);
+        rte_errno = -err;
+        return NULL;
+    }
+    rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+    return pool;
 }

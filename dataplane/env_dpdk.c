@@ -35,6 +35,8 @@ static int strip(struct env_dpdk *e, struct rte_mbuf *pkt)
 {
     const uint8_t *data = rte_pktmbuf_mtod(pkt, const uint8_t *);
     uint32_t frame_bytes;
+    if (unlikely(pkt->ol_flags & RTE_MBUF_F_RX_VLAN)) /* there was a tag, whoever took it off */
+        return COUNT_drop_not_ip;
     int bad = wire_check(data, pkt->data_len, pkt->pkt_len, &e->self, &frame_bytes);
     if (unlikely(bad >= 0))
         return bad;
@@ -109,6 +111,16 @@ static void udp_checksum_offload(struct rte_mbuf *pkt)
     udp->dgram_cksum = rte_ipv4_phdr_cksum(ip, pkt->ol_flags);
 }
 
+/* Let the capture port read and free what is about to be sent: a reference more to each segment. */
+static void capture(struct env_dpdk *e, struct rte_mbuf **pkts, uint16_t n)
+{
+    for (uint16_t i = 0; i < n; i++)
+        for (struct rte_mbuf *seg = pkts[i]; seg != NULL; seg = seg->next)
+            rte_mbuf_refcnt_update(seg, 1);
+    uint16_t taken = rte_eth_tx_burst(e->capture.port, e->capture.queue, pkts, n);
+    rte_pktmbuf_free_bulk(pkts + taken, (unsigned)(n - taken));
+}
+
 static void dpdk_tx(struct env *env, uint16_t peer, struct rte_mbuf **pkts, uint16_t n)
 {
     struct env_dpdk *e = dpdk(env);
@@ -122,6 +134,8 @@ static void dpdk_tx(struct env *env, uint16_t peer, struct rte_mbuf **pkts, uint
         else if (unlikely(e->udp_checksum))
             udp_checksum_software(pkt);
     }
+    if (unlikely(e->captured))
+        capture(e, pkts, n);
     uint16_t sent = rte_eth_tx_burst(p->tx.port, p->tx.queue, pkts, n);
     if (unlikely(sent < n)) {
         e->counters[COUNT_drop_tx_full] += (uint64_t)(n - sent);

@@ -26,8 +26,10 @@ struct env_dpdk {
     struct env_queue *source; /* queues where our frames arrive */
     uint16_t sources;
     uint16_t next_source; /* polled first in the next breath, so that no peer starves the others */
-    bool udp_checksum;    /* compute it in software */
-    bool udp_offload;     /* have the port compute it, and the IPv4 header's */
+    bool captured;        /* a copy of what is sent goes to `capture`, which takes all */
+    struct env_queue capture;
+    bool udp_checksum; /* compute it in software */
+    bool udp_offload;  /* have the port compute it, and the IPv4 header's */
     struct wire_self self;
     uint64_t counters[COUNTERS] __attribute__((aligned(RTE_CACHE_LINE_SIZE)));
 };

@@ -27,7 +27,9 @@
 #define QUEUE_SLOTS        1024
 #define LAYERS_BYTES       (FRAME_BYTES + RECORD_BYTES + MSG_HEADROOM_MAX)
 
-static const struct fabric_device_ops *const devices[] = {&fabric_ring};
+static const struct fabric_device_ops *const devices[] = {&fabric_ring,  &fabric_null,
+                                                          &fabric_memif, &fabric_af_packet,
+                                                          &fabric_tap,   &fabric_pcap};
 
 const char *fabric_device_name(uint32_t index)
 {
@@ -61,8 +63,20 @@ int fabric_add_port(struct fabric *f, uint16_t port, bool ours)
     if (ports == NULL)
         return no_memory(f);
     f->port = ports;
-    f->port[f->ports++] = (struct fabric_port){port, ours};
+    f->port[f->ports++] = (struct fabric_port){.id = port, .ours = ours};
     return 0;
+}
+
+bool fabric_name(const struct fabric *f, uint16_t rank, char *name, size_t size)
+{
+    const char *args = f->conf.args != NULL ? f->conf.args : "";
+    const char *mark = strstr(args, "%p");
+    int len;
+    if (mark == NULL)
+        len = snprintf(name, size, "%s", args);
+    else
+        len = snprintf(name, size, "%.*s%u%s", (int)(mark - args), args, rank, mark + 2);
+    return len > 0 && (size_t)len < size && strpbrk(name, ",= ") == NULL;
 }
 
 int fabric_vdev(struct fabric *f, const char *driver, const char *label, const char *args,
@@ -74,8 +88,8 @@ int fabric_vdev(struct fabric *f, const char *driver, const char *label, const c
     if (err == 0)
         err = rte_eth_dev_get_port_by_name(name, port);
     if (err != 0)
-        return fabric_refuse(f, -err, "device %s: %s(%s) does not open: %s", f->conf.device, name,
-                             args, strerror(-err));
+        return fabric_refuse(f, -err, "device %s: %s(%s) does not open: %s (%s)", f->conf.device,
+                             name, args, strerror(-err), eal_last_words());
     return fabric_add_port(f, *port, true);
 }
 
@@ -107,7 +121,7 @@ static int setup_queues(uint16_t port, uint16_t rx_queues, uint16_t tx_queues,
     return err;
 }
 
-int fabric_port_start(struct fabric *f, uint16_t port, uint16_t rx_queues, uint16_t tx_queues,
+int fabric_port_setup(struct fabric *f, uint16_t port, uint16_t rx_queues, uint16_t tx_queues,
                       struct rte_mempool *pool)
 {
     struct rte_eth_dev_info info;
@@ -131,13 +145,24 @@ int fabric_port_start(struct fabric *f, uint16_t port, uint16_t rx_queues, uint1
     err = rte_eth_dev_configure(port, rx_queues, tx_queues, &conf);
     if (err == 0)
         err = setup_queues(port, rx_queues, tx_queues, pool);
-    if (err == 0 && f->conf.mtu > MTU_DEFAULT)
-        (void)rte_eth_dev_set_mtu(port, (uint16_t)f->conf.mtu); /* most virtual ones have none */
-    if (err == 0)
-        err = rte_eth_dev_start(port);
+    if (err == 0 && f->device->sets_mtu && f->conf.mtu != MTU_DEFAULT)
+        err = rte_eth_dev_set_mtu(port, (uint16_t)f->conf.mtu);
     if (err != 0)
-        return fabric_refuse(f, -err, "device %s: port %u does not start: %s", f->conf.device, port,
-                             strerror(-err));
+        return fabric_refuse(f, -err, "device %s: port %u takes no configuration: %s (%s)",
+                             f->conf.device, port, strerror(-err), eal_last_words());
+    return 0;
+}
+
+int fabric_port_start(struct fabric *f, uint16_t port, uint16_t rx_queues, uint16_t tx_queues,
+                      struct rte_mempool *pool)
+{
+    int err = fabric_port_setup(f, port, rx_queues, tx_queues, pool);
+    if (err != 0)
+        return err;
+    err = rte_eth_dev_start(port);
+    if (err != 0)
+        return fabric_refuse(f, -err, "device %s: port %u does not start: %s (%s)", f->conf.device,
+                             port, strerror(-err), eal_last_words());
     return 0;
 }
 

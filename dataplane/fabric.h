@@ -36,7 +36,7 @@ struct fabric_conf {
     uint32_t pool_pkts; /* packets per process; 0: enough for the window sizes of a live run */
     bool checksum;      /* compute and verify UDP checksums where the device does not */
     const struct fabric_addr
-        *addr; /* n of them, or NULL for 10.117.x.y, 02:75:70:6e:x:y, 7000 + rank */
+        *addr; /* n of them, or NULL for 10.117.x.y, 02:75:70:6e:x:y, 21000 + rank */
 };
 
 struct fabric;

@@ -21,7 +21,8 @@ struct fabric_proc {
 
 struct fabric_port {
     uint16_t id;
-    bool ours; /* made here, so removed here */
+    bool ours;   /* made here, so removed here */
+    bool redial; /* memif: a client, which must call again when its server was not ready */
 };
 
 struct fabric_device_ops;
@@ -50,10 +51,12 @@ struct fabric_device_ops {
     /* Make ports; say in every environment what it receives from and sends to. */
     int (*open)(struct fabric *f);
     bool offloads;         /* ask the port for checksums */
+    bool sets_mtu;         /* tell the port its MTU */
     uint32_t rx_pool_pkts; /* an own pool for receiving, of so many packets; 0: none */
 };
 
-extern const struct fabric_device_ops fabric_ring;
+extern const struct fabric_device_ops fabric_ring, fabric_null, fabric_memif, fabric_af_packet,
+    fabric_tap, fabric_pcap;
 
 /* Say why, and return −error. */
 int fabric_refuse(struct fabric *f, int error, const char *format, ...)
@@ -69,12 +72,23 @@ int fabric_add_port(struct fabric *f, uint16_t port, bool ours);
 /* A ring for packets between two threads, to be drained and freed with the fabric; or NULL. */
 struct rte_ring *fabric_add_ring(struct fabric *f, uint16_t from, uint16_t to, uint32_t slots);
 
-/* Configure queues and start; the MTU is set where the port lets it be. */
+/* Configure the port and its queues. */
+int fabric_port_setup(struct fabric *f, uint16_t port, uint16_t rx_queues, uint16_t tx_queues,
+                      struct rte_mempool *pool);
+
+/* The same, and start it. */
 int fabric_port_start(struct fabric *f, uint16_t port, uint16_t rx_queues, uint16_t tx_queues,
                       struct rte_mempool *pool);
 
 /* Receive `p`'s frames from this queue as well. */
 int fabric_add_source(struct fabric_proc *p, uint16_t port, uint16_t queue);
+
+/* Open device ring, also as part of another. */
+int fabric_ring_check(struct fabric *f);
+int fabric_ring_open(struct fabric *f);
+
+/* Replace "%p" in the device's argument by the rank. False if the name does not fit. */
+bool fabric_name(const struct fabric *f, uint16_t rank, char *name, size_t size);
 
 /* The common case: a port for a process, one queue each way. */
 int fabric_single_port(struct fabric *f, struct fabric_proc *p, uint16_t port);

@@ -12,7 +12,7 @@
 #define RING_SLOTS     2048 /* a full window of one-record frames, and acknowledgements */
 #define RING_PROCS_MAX 16   /* queues of a net_ring port */
 
-static int ring_check(struct fabric *f)
+int fabric_ring_check(struct fabric *f)
 {
     if (f->conf.n > RING_PROCS_MAX)
         return fabric_refuse(f, EINVAL,
@@ -53,7 +53,7 @@ static int ring_port(struct fabric *f, struct fabric_proc *p)
     return err;
 }
 
-static int ring_open(struct fabric *f)
+int fabric_ring_open(struct fabric *f)
 {
     uint16_t n = f->conf.n;
     for (uint16_t i = 0; i < n; i++)
@@ -74,6 +74,6 @@ static int ring_open(struct fabric *f)
 const struct fabric_device_ops fabric_ring = {
     .name = "ring",
     .text = "shared memory between threads of one OS process",
-    .check = ring_check,
-    .open = ring_open,
+    .check = fabric_ring_check,
+    .open = fabric_ring_open,
 };

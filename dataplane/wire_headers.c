@@ -4,7 +4,7 @@
 
 #include <arpa/inet.h>
 
-#define UDP_PORT_FIRST 7000
+#define UDP_PORT_FIRST 21000 /* up to 22023 no dissector of Wireshark waits */
 #define IP_TTL_HOPS    64
 
 struct fabric_addr wire_addr_default(uint16_t rank)

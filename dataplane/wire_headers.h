@@ -45,8 +45,10 @@ struct wire_self {
     uint16_t udp_port;
 };
 
-/* The address that `rank` has when a topology gives none: 10.117.x.y, 02:75:70:6e:x:y, port 7000 +
- * rank, where x.y is rank + 1. */
+/*
+ * The address that `rank` has when a topology gives none: 10.117.x.y, 02:75:70:6e:x:y, UDP port
+ * 21000 + rank, where x.y is rank + 1.
+ */
 struct fabric_addr wire_addr_default(uint16_t rank);
 
 void wire_template_init(struct wire_template *t, const struct fabric_addr *from,

@@ -233,7 +233,7 @@ int device_run(const struct device_job *job, struct device_result *r)
         return err;
     uint64_t start = run.st[0]->env->ops->now(run.st[0]->env);
     err = launch(&run);
-    r->ns = atomic_load(&run.done_ns) - start;
+    r->ns = atomic_load(&run.done_ns) > start ? atomic_load(&run.done_ns) - start : 0;
     collect(&run, r);
     r->leak = fabric_close(f);
     for (uint16_t i = 0; i < job->fabric.selves; i++)

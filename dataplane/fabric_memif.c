@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Device memif: shared memory between OS processes, an interface for each pair of processes. Of a
+ * pair the lower rank is the server, whose socket stands in the folder that the job names.
+ */
+#include "fabric_device.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <rte_ethdev.h>
+
+#include "eal.h"
+
+#define MEMIF_RING_LOG2     11 /* 2048 buffers: a full window of one-record frames, and more */
+#define MEMIF_BYTES_MIN     2048
+#define MEMIF_PROCS_MAX     32 /* ports of an OS process are bounded */
+#define MEMIF_UP_TIMEOUT_MS 10000
+#define MEMIF_POLL_MS       2
+#define MEMIF_RETRY_MS      50
+
+static int memif_check(struct fabric *f)
+{
+    const char *folder = f->conf.args;
+    struct stat st;
+    struct sockaddr_un addr;
+    if (f->conf.n > MEMIF_PROCS_MAX)
+        return fabric_refuse(f, EINVAL,
+                             "device memif: n = %u, and every pair needs an interface: "
+                             "lower job.n to at most %d",
+                             f->conf.n, MEMIF_PROCS_MAX);
+    if (folder == NULL || stat(folder, &st) != 0 || !S_ISDIR(st.st_mode) ||
+        access(folder, W_OK | X_OK) != 0)
+        return fabric_refuse(f, ENOENT,
+                             "device memif: device.args = \"%s\" is no folder to put "
+                             "sockets into: name one that exists and is ours to write",
+                             folder != NULL ? folder : "");
+    if (strlen(folder) + sizeof "/memif-1023-1023" > sizeof addr.sun_path)
+        return fabric_refuse(f, EINVAL,
+                             "device memif: the path %s is too long for a socket: name "
+                             "a shorter folder",
+                             folder);
+    return 0;
+}
+
+/* One end of the interface between p and q. */
+static int memif_end(struct fabric *f, struct fabric_proc *p, uint16_t q)
+{
+    uint16_t low = p->rank < q ? p->rank : q, high = p->rank < q ? q : p->rank, port;
+    uint32_t bytes = f->frame_bytes_max + WIRE_BYTES;
+    char label[24], args[256];
+    snprintf(label, sizeof label, "p%u_p%u", p->rank, q);
+    snprintf(args, sizeof args,
+             "role=%s,id=0,bsize=%u,rsize=%d,socket=%s/memif-%u-%u,socket-abstract=no",
+             p->rank == low ? "server" : "client",
+             bytes > MEMIF_BYTES_MIN ? (unsigned)RTE_ALIGN_CEIL(bytes, 64) : MEMIF_BYTES_MIN,
+             MEMIF_RING_LOG2, f->conf.args, low, high);
+    int err = fabric_vdev(f, "net_memif", label, args, &port);
+    if (err == 0)
+        err = fabric_port_setup(f, port, 1, 1, p->rx_pool);
+    if (err != 0)
+        return err;
+    f->port[f->ports - 1].redial = p->rank == high;
+    (void)rte_eth_dev_start(port); /* a client whose server is not there yet fails: see below */
+    p->env->peer[q].tx = (struct env_queue){port, 0};
+    return fabric_add_source(p, port, 0);
+}
+
+static bool is_up(uint16_t port)
+{
+    struct rte_eth_link link;
+    return rte_eth_link_get_nowait(port, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+}
+
+/* A server has room for what we send only once its client has polled. */
+static void first_poll(uint16_t port)
+{
+    struct rte_mbuf *pkts[RX_BURST_FRAMES];
+    rte_pktmbuf_free_bulk(pkts, rte_eth_rx_burst(port, 0, pkts, RX_BURST_FRAMES));
+}
+
+/*
+ * Wait until every peer is there. A client that found no server, or one that was not ready, does
+ * not try again by itself: it is restarted after a pause that doubles.
+ */
+static int await_links(struct fabric *f)
+{
+    unsigned waited = 0, pause = MEMIF_RETRY_MS, next = pause;
+    for (; waited < MEMIF_UP_TIMEOUT_MS; waited += MEMIF_POLL_MS) {
+        uint16_t up = 0;
+        for (uint16_t i = 0; i < f->ports; i++) {
+            uint16_t port = f->port[i].id;
+            if (is_up(port)) {
+                up++;
+            } else if (f->port[i].redial && waited >= next) {
+                (void)rte_eth_dev_stop(port);
+                (void)rte_eth_dev_start(port);
+            }
+        }
+        if (up == f->ports)
+            break;
+        if (waited >= next) {
+            pause *= 2;
+            next = waited + pause;
+        }
+        nanosleep(&(struct timespec){0, MEMIF_POLL_MS * 1000000L}, NULL);
+    }
+    if (waited >= MEMIF_UP_TIMEOUT_MS)
+        return fabric_refuse(f, ETIMEDOUT,
+                             "device memif: not all peers came within %d s: start "
+                             "every process of the job, with the same folder %s",
+                             MEMIF_UP_TIMEOUT_MS / 1000, f->conf.args);
+    for (uint16_t i = 0; i < f->ports; i++)
+        first_poll(f->port[i].id);
+    return 0;
+}
+
+static int memif_open(struct fabric *f)
+{
+    for (uint16_t i = 0; i < f->conf.selves; i++)
+        for (uint16_t q = 0; q < f->conf.n; q++) {
+            int err = q != f->proc[i].rank ? memif_end(f, &f->proc[i], q) : 0;
+            if (err != 0)
+                return err;
+        }
+    snprintf(f->text, sizeof f->text, "memif (net_memif, %u interface%s here, rings of %d)",
+             f->ports, f->ports == 1 ? "" : "s", 1 << MEMIF_RING_LOG2);
+    return await_links(f);
+}
+
+const struct fabric_device_ops fabric_memif = {
+    .name = "memif",
+    .text = "shared memory between OS processes, an interface for each pair",
+    .check = memif_check,
+    .open = memif_open,
+};

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Device pcap: as device ring, and everything that a process sends is also written to its file, by
+ * the thread that sends it. For looking at frames, not for speed.
+ */
+#include "fabric_device.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+
+static int file_name(struct fabric *f, uint16_t rank, char *name, size_t size)
+{
+    if (!fabric_name(f, rank, name, size))
+        return fabric_refuse(f, EINVAL,
+                             "device.args = \"%s\": names no file: set it to one such as "
+                             "p%%p.pcap, without blank, comma or equals sign",
+                             f->conf.args != NULL ? f->conf.args : "");
+    return 0;
+}
+
+static int pcap_check(struct fabric *f)
+{
+    char name[PATH_MAX];
+    int err = fabric_ring_check(f);
+    for (uint16_t i = 0; i < f->conf.selves && err == 0; i++) {
+        err = file_name(f, f->conf.self[i], name, sizeof name);
+        if (err != 0)
+            return err;
+        if (f->conf.selves > 1 && strstr(f->conf.args, "%p") == NULL)
+            return fabric_refuse(f, EINVAL,
+                                 "device.args = \"%s\": %u processes write a file each: "
+                                 "put %%p where the rank belongs",
+                                 f->conf.args, f->conf.selves);
+        FILE *file = fopen(name, "we");
+        if (file == NULL)
+            return fabric_refuse(f, errno, "device pcap: %s cannot be written: %s", name,
+                                 strerror(errno));
+        fclose(file);
+    }
+    return err;
+}
+
+static int pcap_open(struct fabric *f)
+{
+    int err = fabric_ring_open(f);
+    for (uint16_t i = 0; i < f->conf.selves && err == 0; i++) {
+        struct fabric_proc *p = &f->proc[i];
+        char name[PATH_MAX], label[16], args[PATH_MAX + 16];
+        err = file_name(f, p->rank, name, sizeof name);
+        snprintf(label, sizeof label, "p%u", p->rank);
+        snprintf(args, sizeof args, "tx_pcap=%s", name);
+        if (err == 0)
+            err = fabric_vdev(f, "net_pcap", label, args, &p->env->capture.port);
+        if (err == 0)
+            err = fabric_port_start(f, p->env->capture.port, 1, 1, p->rx_pool);
+        p->env->captured = true;
+    }
+    snprintf(f->text, sizeof f->text, "pcap (net_ring, %u ports; net_pcap writes %s)", f->conf.n,
+             f->conf.args);
+    return err;
+}
+
+const struct fabric_device_ops fabric_pcap = {
+    .name = "pcap",
+    .text = "as ring, and every frame sent is written to a capture file for each process",
+    .check = pcap_check,
+    .open = pcap_open,
+};
