@@ -11,5 +11,6 @@ typedef int verb_fn(int argc, char **argv);
 
 verb_fn run_main;
 verb_fn list_main;
+verb_fn log_main;
 
 #endif

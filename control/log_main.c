@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* `upon log inspect|verify|backup|restore`: the log of a process, for people. */
+#include <argp.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dataplane/disk_uring.h"
+#include "dataplane/log_format.h"
+#include "dataplane/pkt.h"
+#include "verbs.h"
+
+#define BUFFER_BYTES (2 * LOG_BLOCK_BYTES) /* nothing is written by looking */
+
+struct args {
+    const char *what;
+    const char *dir;
+    const char *to;
+    uint64_t from_seq;
+    uint64_t count;
+};
+
+static const struct argp_option options[] = {
+    {"from", 'f', "SEQ", 0, "inspect: begin with this record (default: the first)", 0},
+    {"count", 'c', "N", 0, "inspect: show so many records (default: 20; 0: all)", 0},
+    {0}};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct args *a = state->input;
+    char *end;
+    switch (key) {
+    case 'f':
+    case 'c':
+        *(key == 'f' ? &a->from_seq : &a->count) = strtoull(arg, &end, 10);
+        if (*arg == '\0' || *end != '\0')
+            argp_error(state, "\"%s\" is not a number", arg);
+        return 0;
+    case ARGP_KEY_ARG:
+        if (a->what == NULL)
+            a->what = arg;
+        else if (a->dir == NULL)
+            a->dir = arg;
+        else if (a->to == NULL)
+            a->to = arg;
+        else
+            argp_error(state, "\"%s\" is one argument too many", arg);
+        return 0;
+    case ARGP_KEY_END: {
+        bool copy = a->what != NULL &&
+                    (strcmp(a->what, "backup") == 0 || strcmp(a->what, "restore") == 0);
+        if (a->what == NULL || a->dir == NULL || copy != (a->to != NULL))
+            argp_usage(state);
+        return 0;
+    }
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    options, parse, "inspect DIR\nverify DIR\nbackup DIR COPY\nrestore COPY DIR",
+    "Look at the log of a process, judge it, copy it.\v"
+    "inspect  show what the log holds, record by record\n"
+    "verify   read all of it as a recovery would, and judge it; changes nothing\n"
+    "backup   copy a log that no process has open, if it is sound, and verify the copy\n"
+    "restore  copy a backup to where no log is, and verify it there\n\n"
+    "Exit status: 0 sound, 1 refused or damaged, 2 it could not be looked at.",
+    NULL, NULL, NULL};
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+struct show {
+    const struct args *args;
+    uint64_t shown;
+};
+
+static void show_record(void *ctx, uint64_t seq, uint16_t type, const void *data, uint32_t len)
+{
+    struct show *s = ctx;
+    if (seq < s->args->from_seq || (s->args->count != 0 && s->shown >= s->args->count))
+        return;
+    s->shown++;
+    printf("%10" PRIu64 "  type %-3u %6u B ", seq, type, len);
+    for (uint32_t i = 0; i < len && i < 24; i++)
+        printf("%s%02x", i % 8 == 0 ? " " : "", ((const uint8_t *)data)[i]);
+    printf("%s\n", len > 24 ? " …" : "");
+}
+
+static const char *const outcomes[LOG_OUTCOMES] = {
+    [LOG_CLEAN] = "sound",
+    [LOG_CUT_TORN] = "sound, with a torn tail that was never acknowledged",
+    [LOG_CUT_UNORDERED] = "sound, with a tail that was never acknowledged",
+    [LOG_DAMAGED] = "damaged",
+    [LOG_LOST] = "an acknowledged write is lost",
+    [LOG_FOREIGN] = "of another version",
+    [LOG_NO_SUPER] = "without a valid super block",
+    [LOG_UNREADABLE] = "unreadable",
+};
+
+/* Whose log it is stands in its super block. */
+static int identity(struct disk *d, struct log_id *id)
+{
+    uint8_t *block = aligned_alloc(LOG_BLOCK_BYTES, LOG_BLOCK_BYTES);
+    int err = -EILSEQ;
+    for (int copy = 0; block != NULL && copy < 2 && err != 0; copy++) {
+        const struct log_super_wire *w = (const struct log_super_wire *)block;
+        if (d->ops->read_super(d, copy, block) == 0 && le32_get(w->magic) == LOG_MAGIC_SUPER) {
+            *id = (struct log_id){le32_get(w->cluster), le32_get(w->process)};
+            err = 0;
+        }
+    }
+    free(block);
+    return err;
+}
+
+/* Read a log as recovery does. 0, 1 or 2: the exit status, with the sentence printed. */
+static int look(const char *dir, log_found_fn *found, void *ctx)
+{
+    char why[256];
+    struct disk_uring_conf conf = {.dir = dir, .buffers = 2, .buffer_bytes = BUFFER_BYTES};
+    struct disk *disk;
+    struct log *log;
+    struct log_report r;
+    struct log_id id = {0, 0};
+    if (disk_uring_shape(dir, &conf.shape, why, sizeof why) != 0 ||
+        disk_uring_open(&disk, &conf, true, why, sizeof why) != 0) {
+        fprintf(stderr, "upon log: %s\n", why);
+        return 2;
+    }
+    identity(disk, &id); /* if there is none, opening says so */
+    int err = log_open(&log, disk, id, found, ctx, true, &r);
+    disk->ops->close(disk);
+    printf("%s: %s\n", dir, outcomes[r.outcome]);
+    if (r.why[0] != '\0')
+        printf("  %s\n", r.why);
+    if (err == 0)
+        printf("  process p%u of cluster %08x, incarnation %u so far; records %" PRIu64
+               " to before %" PRIu64 " in %" PRIu64 " batches; %u segments of %u KiB\n",
+               id.process, id.cluster, r.incarnation, r.first_seq, r.next_seq, r.batches,
+               conf.shape.slots, conf.shape.segment_bytes / 1024);
+    return err == 0 ? 0 : 1;
+}
+
+/* ---- copying --------------------------------------------------------------------------------- */
+
+static int copy_file(const char *from_dir, const char *to_dir, const char *name)
+{
+    char from[4096], to[4096];
+    static char buffer[1 << 20];
+    snprintf(from, sizeof from, "%s/%s", from_dir, name);
+    snprintf(to, sizeof to, "%s/%s", to_dir, name);
+    int in = open(from, O_RDONLY | O_CLOEXEC);
+    int out = open(to, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    int err = in < 0 || out < 0 ? -errno : 0;
+    ssize_t n = 0;
+    while (err == 0 && (n = read(in, buffer, sizeof buffer)) > 0)
+        for (ssize_t at = 0; at < n && err == 0;) {
+            ssize_t w = write(out, buffer + at, (size_t)(n - at));
+            if (w < 0)
+                err = -errno;
+            else
+                at += w;
+        }
+    if (err == 0 && (n < 0 || fsync(out) != 0))
+        err = -errno;
+    if (in >= 0)
+        close(in);
+    if (out >= 0)
+        close(out);
+    if (err != 0)
+        fprintf(stderr, "upon log: %s to %s: %s\n", from, to, strerror(-err));
+    return err;
+}
+
+static int copy_log(const char *from, const char *to)
+{
+    char why[256], name[32];
+    struct log_shape shape;
+    int status = look(from, NULL, NULL);
+    if (status != 0)
+        return status;
+    if (disk_uring_shape(from, &shape, why, sizeof why) != 0)
+        return 2;
+    if (mkdir(to, 0700) != 0 && errno != EEXIST) {
+        fprintf(stderr, "upon log: %s: %s\n", to, strerror(errno));
+        return 2;
+    }
+    /* The super block comes last: without it a copy that was cut short is no log. */
+    for (uint32_t i = 0; i < shape.slots; i++) {
+        snprintf(name, sizeof name, "seg-%04u", i);
+        if (copy_file(from, to, name) != 0)
+            return 2;
+    }
+    if (copy_file(from, to, "super") != 0)
+        return 2;
+    int dir = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0 || fsync(dir) != 0) {
+        fprintf(stderr, "upon log: %s: %s\n", to, strerror(errno));
+        return 2;
+    }
+    close(dir);
+    return look(to, NULL, NULL);
+}
+
+int log_main(int argc, char **argv)
+{
+    struct args args = {.count = 20};
+    argp_parse(&argp, argc, argv, 0, NULL, &args);
+    struct show show = {&args, 0};
+    if (strcmp(args.what, "inspect") == 0)
+        return look(args.dir, show_record, &show);
+    if (strcmp(args.what, "verify") == 0)
+        return look(args.dir, NULL, NULL);
+    if (strcmp(args.what, "backup") == 0 || strcmp(args.what, "restore") == 0)
+        return copy_log(args.dir, args.to);
+    fprintf(stderr, "upon log: there is no \"%s\"; it is inspect, verify, backup or restore\n",
+            args.what);
+    return 2;
+}
