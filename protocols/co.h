@@ -329,6 +329,18 @@ static inline struct msg msg_new(struct stack *st, uint32_t bytes)
     return (struct msg){st->slab, (uint16_t)pos, (uint16_t)bytes};
 }
 
+/*
+ * A new message: room for a header of `bytes`, to be written by the caller, and behind it a copy of
+ * m. For a layer whose header differs from one receiver to the next: a user may send one message to
+ * many, so m itself cannot take it.
+ */
+static inline struct msg msg_copy_behind(struct stack *st, struct msg m, uint16_t bytes)
+{
+    struct msg c = msg_new(st, (uint32_t)bytes + m.len);
+    pkt_copy(msg_data(c) + bytes, msg_data(m), m.len);
+    return c;
+}
+
 /* Queue a frame for `peer`; it leaves at the end of the breath. Takes the packet over. */
 void stack_send(struct stack *st, uint16_t peer, struct rte_mbuf *pkt);
 

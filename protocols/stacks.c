@@ -2,11 +2,15 @@
 /* Named stacks, bottom first, and every module. `upon list` prints these tables. */
 #include "broadcast/broadcast.h"
 #include "co.h"
+#include "consensus/consensus.h"
 #include "detectors/detectors.h"
 #include "links/links.h"
 #include "log/log.h"
 
 const struct co_class *const co_classes[] = {
+    &fll_device_class,
+    &sl_retransmit_forever_class,
+    &pl_eliminate_duplicates_class,
     &pl_window_class,
     &log_device_class,
     &p_exclude_on_timeout_class,
@@ -18,7 +22,36 @@ const struct co_class *const co_classes[] = {
     &rb_eager_class,
     &urb_all_ack_class,
     &urb_majority_ack_class,
+    &ec_leader_based_class,
+    &ep_read_write_class,
+    &uc_leader_driven_class,
     NULL,
+};
+
+static const struct stack_def stack_fll = {
+    .name = "fll",
+    .summary = "fair-loss links: the device as it is",
+    .top = "fll",
+    .layers = (const struct stack_layer[]){{"fll", &fll_device_class, {NULL}}, {0}},
+};
+
+static const struct stack_def stack_sl = {
+    .name = "sl",
+    .summary = "stubborn links: ring_msgs / 2 messages to each peer, sent for ever",
+    .top = "sl",
+    .layers = (const struct stack_layer[]){{"fll", &fll_device_class, {NULL}},
+                                           {"sl", &sl_retransmit_forever_class, {"fll"}},
+                                           {0}},
+};
+
+static const struct stack_def stack_pl_textbook = {
+    .name = "pl_textbook",
+    .summary = "perfect links as in the textbook, with acknowledgements that bound them",
+    .top = "pl",
+    .layers = (const struct stack_layer[]){{"fll", &fll_device_class, {NULL}},
+                                           {"sl", &sl_retransmit_forever_class, {"fll"}},
+                                           {"pl", &pl_eliminate_duplicates_class, {"sl", "fll"}},
+                                           {0}},
 };
 
 static const struct stack_def stack_pl = {
@@ -124,7 +157,40 @@ static const struct stack_def stack_urb = {
                                            {0}},
 };
 
-const struct stack_def *const stack_defs[] = {
-    &stack_pl,      &stack_p,        &stack_le,          &stack_epfd, &stack_omega, &stack_beb,
-    &stack_rb_lazy, &stack_rb_eager, &stack_urb_all_ack, &stack_urb,  &stack_log,   NULL,
+static const struct stack_def stack_uc = {
+    .name = "uc",
+    .summary = "uniform consensus, a stream of instances, leader-driven over Ω",
+    .top = "uc",
+    .layers =
+        (const struct stack_layer[]){{"pl", &pl_window_class, {NULL}},
+                                     {"epfd", &epfd_increasing_timeout_class, {"pl"}},
+                                     {"omega", &omega_monarchical_class, {"epfd"}},
+                                     {"beb.ec", &beb_basic_class, {"pl"}},
+                                     {"ec", &ec_leader_based_class, {"omega", "beb.ec", "pl"}},
+                                     {"beb.ep", &beb_basic_class, {"pl"}},
+                                     {"ep", &ep_read_write_class, {"beb.ep", "pl", "epfd"}},
+                                     {"uc", &uc_leader_driven_class, {"ec", "ep", "pl"}},
+                                     {0}},
 };
+
+/* One a line. */
+/* clang-format off */
+const struct stack_def *const stack_defs[] = {
+    &stack_fll,
+    &stack_sl,
+    &stack_pl_textbook,
+    &stack_pl,
+    &stack_p,
+    &stack_le,
+    &stack_epfd,
+    &stack_omega,
+    &stack_beb,
+    &stack_rb_lazy,
+    &stack_rb_eager,
+    &stack_urb_all_ack,
+    &stack_urb,
+    &stack_uc,
+    &stack_log,
+    NULL,
+};
+/* clang-format on */

@@ -5,6 +5,9 @@
 
 struct co_class;
 
+extern const struct co_class fll_device_class;
+extern const struct co_class sl_retransmit_forever_class;
+extern const struct co_class pl_eliminate_duplicates_class;
 extern const struct co_class pl_window_class;
 
 #endif

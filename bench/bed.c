@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Stacks over a device, with an application that sends, counts and answers. */
+#include "bed.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tsc.h"
+
+/* ---- the application ------------------------------------------------------------------------- */
+
+static size_t bed_app_bytes(const struct stack_conf *conf)
+{
+    (void)conf;
+    return sizeof(struct bed_app);
+}
+
+static void request(struct bed_app *a, uint16_t to, uint64_t number)
+{
+    struct bed *b = a->bed;
+    struct co *top = a->co.use[0];
+    struct msg m = msg_new(a->co.st, b->conf.bytes);
+    memset(msg_data(m), (int)number, b->conf.bytes);
+    if (b->link)
+        link_send(&a->co, top, (enum ev_type)b->request, to, m);
+    else
+        trigger(top, ev_make((enum ev_type)b->request, 0, number, 0, m));
+}
+
+static void upon_ready(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct bed_app *a = (struct bed_app *)self;
+    uint64_t room = ev[n - 1].attr, window = a->bed->conf.window;
+    uint64_t k = a->target - a->begun;
+    if (k > CO_BATCH_EVENTS)
+        k = CO_BATCH_EVENTS;
+    if (k > room)
+        k = room;
+    if (window != 0 && k > window - (a->begun - a->heard))
+        k = window - (a->begun - a->heard);
+    for (uint64_t i = 0; i < k; i++)
+        request(a, 1, a->begun++);
+    self->st->app_wants = a->begun < a->target;
+}
+
+static void upon_top(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct bed_app *a = (struct bed_app *)self;
+    for (uint32_t i = 0; i < n; i++)
+        a->sum += le64_get(msg_data(ev_msg(&ev[i])));
+    a->heard += n;
+    if (a->bed->conf.echo && self->st->self != 0)
+        for (uint32_t i = 0; i < n; i++)
+            request(a, ev[i].proc, a->heard);
+    if (a->shown != NULL)
+        atomic_store_explicit(a->shown, a->heard, memory_order_release);
+}
+
+static struct co_upon app_upon[EV_TYPES + 1];
+
+static const struct co_class app_class = {.name = "bed",
+                                          .title = "sends, counts and answers",
+                                          .implements = ABS_APP,
+                                          .bytes = bed_app_bytes,
+                                          .upon = app_upon};
+
+static void fill_upon(void)
+{
+    uint32_t u = 0;
+    for (uint16_t t = 1; t < EV_TYPES; t++)
+        if (ev_infos[t].way == EV_WAY_INDICATION)
+            app_upon[u++] = (struct co_upon){t, t == EV_APP_READY ? upon_ready : upon_top};
+}
+
+/* ---- the bed --------------------------------------------------------------------------------- */
+
+static bool is_link(uint8_t abstraction)
+{
+    return abstraction == ABS_FLL || abstraction == ABS_SL || abstraction == ABS_PL ||
+           abstraction == ABS_FPL;
+}
+
+static uint16_t request_of(uint8_t abstraction)
+{
+    for (uint16_t t = 1; t < EV_TYPES; t++)
+        if (ev_infos[t].abstraction == abstraction && ev_infos[t].way == EV_WAY_REQUEST)
+            return t;
+    return EV_NONE;
+}
+
+static bool wire(struct bed *b, const struct stack_def *def, const char **why)
+{
+    static char text[256];
+    for (uint16_t p = 0; p < b->conf.n; p++) {
+        struct stack_conf c = b->conf.stack_conf;
+        c.n = b->conf.n;
+        c.self = p;
+        stack_conf_default(&c);
+        if (co_check_wiring(def, &app_class, &c, text, sizeof text) != 0) {
+            *why = text;
+            return false;
+        }
+        b->mem[p] = aligned_alloc(64, co_wire_bytes(def, &app_class, &c));
+        b->st[p] = co_wire(b->mem[p], def, &app_class, &c, fabric_env(b->fabric, p));
+        bed_app(b, p)->bed = b;
+    }
+    uint8_t top = b->st[0]->app->use[0]->cls->implements;
+    b->request = request_of(top);
+    b->link = is_link(top);
+    return true;
+}
+
+struct bed *bed_open(const struct bed_conf *conf, const char **why)
+{
+    static char text[256];
+    static const uint16_t ranks[BED_PROCS] = {0, 1, 2, 3, 4, 5, 6, 7};
+    const struct stack_def *def = stack_find(conf->stack);
+    if (def == NULL) {
+        snprintf(text, sizeof text, "there is no stack %s", conf->stack);
+        *why = text;
+        return NULL;
+    }
+    fill_upon();
+    struct bed *b = calloc(1, sizeof *b);
+    b->conf = *conf;
+    struct fabric_conf fc = {.device = conf->device != NULL ? conf->device : "ring",
+                             .n = conf->n,
+                             .self = ranks,
+                             .selves = conf->n,
+                             .mtu = conf->mtu != 0 ? conf->mtu : 9000,
+                             .msg_bytes = conf->bytes,
+                             .pool_pkts = 16384};
+    if (fabric_open(&b->fabric, &fc, text, sizeof text) != 0) {
+        *why = text;
+        free(b);
+        return NULL;
+    }
+    if (!wire(b, def, why)) {
+        bed_close(b);
+        return NULL;
+    }
+    return b;
+}
+
+void bed_close(struct bed *b)
+{
+    for (uint16_t p = 0; p < b->conf.n && b->st[p] != NULL; p++)
+        stack_fini(b->st[p]);
+    uint32_t leak = fabric_close(b->fabric);
+    if (leak != 0) {
+        fprintf(stderr, "bench: stack %s: %u packets are missing\n", b->conf.stack, leak);
+        exit(1);
+    }
+    for (uint16_t p = 0; p < b->conf.n; p++)
+        free(b->mem[p]);
+    free(b);
+}
+
+/* Whether what p0 has begun is finished at every process that is to hear of it. */
+static bool finished(struct bed *b)
+{
+    for (uint16_t p = b->link ? 1 : 0; p < (b->link ? 2 : b->conf.n); p++)
+        if (bed_app(b, p)->heard < bed_app(b, 0)->target)
+            return false;
+    return true;
+}
+
+double bed_round(struct bed *b, uint64_t ops)
+{
+    struct bed_app *source = bed_app(b, 0);
+    source->target += ops;
+    b->st[0]->app_wants = true;
+    uint64_t start = tsc_now();
+    while (!finished(b))
+        bed_breath(b, 0);
+    return tsc_ns(tsc_now() - start) / (double)ops;
+}
+
+double bed_alone(struct bed *b, uint64_t ops)
+{
+    struct bed_app *source = bed_app(b, 0);
+    uint64_t start = tsc_now();
+    for (uint64_t i = 0; i < ops; i++) {
+        uint64_t heard = source->heard;
+        source->target++;
+        b->st[0]->app_wants = true;
+        while (source->heard == heard)
+            bed_breath(b, 0);
+    }
+    return tsc_ns(tsc_now() - start) / (double)ops;
+}

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The log beside the disk under it. The floors are bare io_uring loops over the same files, with
+ * the same flags: direct writes, a flush linked behind each, into files filled with zeros before.
+ *
+ *   log_one    one durable record at a time                 floor: one 4 KiB write at a time
+ *   log_many   64 B records as fast as they are taken       floor: as many writes of the same size
+ *                                                           at the same depth
+ *   log_cpu    append and seal, 32 records to a batch       floor: memcpy of the records
+ *   log_read   recovery                                     floor: reading the same segments
+ */
+#include <fcntl.h>
+#include <liburing.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "dataplane/disk_uring.h"
+#include "dataplane/log.h"
+#include "dataplane/log_format.h"
+#include "tsc.h"
+
+#define SEGMENT_BYTES (16u << 20)
+#define BUFFERS       8
+#define BUFFER_BYTES  (128u << 10)
+#define RECORD_BYTES_ 64
+
+struct log_bench {
+    char dir[64];
+    struct disk_uring_conf conf;
+    struct disk *disk;
+    struct log *log;
+    struct io_uring ring; /* of the floor */
+    int fd;
+    uint8_t *block;
+    uint64_t at;          /* where the floor writes next */
+    uint32_t write_bytes; /* of a floor's write: what the subject's last round wrote on average */
+    uint64_t records;     /* a round of log_many */
+    double batch_records; /* records to a write, seen in the last round */
+    struct disk null;     /* of log_cpu: it is done at once */
+    struct disk_done null_done[BUFFERS];
+    uint32_t null_dones;
+};
+
+static const struct log_id id = {1, 0};
+
+static void must(int err, const char *what)
+{
+    if (err < 0) {
+        fprintf(stderr, "log bench: %s: %s\n", what, strerror(-err));
+        exit(1);
+    }
+}
+
+static void *log_open_files(const char **why)
+{
+    static char sentence[256];
+    struct log_bench *b = calloc(1, sizeof *b);
+    struct log_report report;
+    strcpy(b->dir, "upon-bench-log-XXXXXX");
+    *why = sentence;
+    if (mkdtemp(b->dir) == NULL) {
+        snprintf(sentence, sizeof sentence, "no folder can be made here");
+        free(b);
+        return NULL;
+    }
+    b->conf = (struct disk_uring_conf){.dir = b->dir,
+                                       .shape = {4, SEGMENT_BYTES},
+                                       .buffers = BUFFERS,
+                                       .buffer_bytes = BUFFER_BYTES};
+    if (disk_uring_create(&b->conf, sentence, sizeof sentence) != 0 ||
+        disk_uring_open(&b->disk, &b->conf, false, sentence, sizeof sentence) != 0)
+        return NULL;
+    must(log_format(b->disk, id, b->conf.shape), "format");
+    must(log_open(&b->log, b->disk, id, NULL, NULL, false, &report), "open");
+    /* The floor's file: another of the same making. */
+    char path[128];
+    snprintf(path, sizeof path, "%s/floor", b->dir);
+    b->fd = open(path, O_CREAT | O_RDWR, 0600);
+    b->block = aligned_alloc(LOG_BLOCK_BYTES, BUFFERS * BUFFER_BYTES);
+    memset(b->block, 0, BUFFERS * BUFFER_BYTES);
+    for (uint32_t i = 0; i < SEGMENT_BYTES; i += BUFFER_BYTES)
+        if (write(b->fd, b->block, BUFFER_BYTES) != (ssize_t)BUFFER_BYTES)
+            exit(1);
+    fsync(b->fd);
+    close(b->fd);
+    b->fd = open(path, O_RDWR | O_DIRECT);
+    must(b->fd, "floor");
+    must(io_uring_queue_init(4 * BUFFERS, &b->ring, 0), "io_uring");
+    struct iovec iov = {b->block, BUFFERS * BUFFER_BYTES};
+    must(io_uring_register_buffers(&b->ring, &iov, 1), "buffers");
+    must(io_uring_register_files(&b->ring, &b->fd, 1), "files");
+    memset(b->block, 0x5a, BUFFERS * BUFFER_BYTES);
+    b->write_bytes = 6 * LOG_BLOCK_BYTES; /* until a round has shown better */
+    b->batch_records = 256;
+    return b;
+}
+
+static void floor_write(struct log_bench *b, uint32_t buffer, uint32_t bytes)
+{
+    if (b->at + bytes > SEGMENT_BYTES)
+        b->at = 0;
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&b->ring);
+    io_uring_prep_write_fixed(sqe, 0, b->block + (size_t)buffer * BUFFER_BYTES, bytes, b->at, 0);
+    sqe->flags |= IOSQE_FIXED_FILE | IOSQE_IO_LINK;
+    sqe->user_data = UINT64_MAX;
+    sqe = io_uring_get_sqe(&b->ring);
+    io_uring_prep_fsync(sqe, 0, IORING_FSYNC_DATASYNC);
+    sqe->flags |= IOSQE_FIXED_FILE;
+    sqe->user_data = buffer;
+    b->at += bytes;
+}
+
+/* Wait by polling, as the log does. Returns the buffer whose write finished. */
+static uint32_t floor_reap(struct log_bench *b)
+{
+    struct io_uring_cqe *cqe;
+    for (;;) {
+        while (io_uring_peek_cqe(&b->ring, &cqe) != 0)
+            continue;
+        uint64_t of = cqe->user_data;
+        must(cqe->res, "floor write");
+        io_uring_cqe_seen(&b->ring, cqe);
+        if (of != UINT64_MAX)
+            return (uint32_t)of;
+    }
+}
+
+static void free_segments(struct log_bench *b)
+{
+    if (log_fill(b->log) > 0.5)
+        must(log_checkpoint(b->log, log_durable(b->log)), "checkpoint");
+}
+
+static void log_close_files(void *ctx)
+{
+    struct log_bench *b = ctx;
+    char command[128];
+    log_close(b->log);
+    if (b->disk != NULL)
+        b->disk->ops->close(b->disk);
+    io_uring_queue_exit(&b->ring);
+    close(b->fd);
+    snprintf(command, sizeof command, "rm -r %s", b->dir);
+    if (system(command) != 0)
+        fprintf(stderr, "log bench: %s is left behind\n", b->dir);
+    free(b->block);
+    free(b);
+}
+
+/* ---- one at a time --------------------------------------------------------------------------- */
+
+static void *one_open(const int64_t *args, const char **why)
+{
+    (void)args;
+    return log_open_files(why);
+}
+
+static double one_floor(void *ctx)
+{
+    struct log_bench *b = ctx;
+    uint64_t start = tsc_now();
+    floor_write(b, 0, LOG_BLOCK_BYTES);
+    io_uring_submit(&b->ring);
+    floor_reap(b);
+    return tsc_ns(tsc_now() - start);
+}
+
+static double one_subject(void *ctx)
+{
+    struct log_bench *b = ctx;
+    uint8_t data[RECORD_BYTES_] = {1};
+    free_segments(b);
+    uint64_t start = tsc_now();
+    uint64_t seq = log_append(b->log, 1, NULL, 0, data, sizeof data);
+    while (log_durable(b->log) <= seq)
+        must(log_pump(b->log), "write");
+    return tsc_ns(tsc_now() - start);
+}
+
+BENCH(log_one, .rounds = 401, .open = one_open, .floor = one_floor, .subject = one_subject,
+      .close = log_close_files, .wanted = "at most 1.15 x one direct write and flush of 4 KiB")
+
+/* ---- many ------------------------------------------------------------------------------------ */
+
+static void *many_open(const int64_t *args, const char **why)
+{
+    struct log_bench *b = log_open_files(why);
+    if (b != NULL)
+        b->records = (uint64_t)args[0];
+    return b;
+}
+
+static double many_subject(void *ctx)
+{
+    struct log_bench *b = ctx;
+    uint8_t data[RECORD_BYTES_] = {1};
+    free_segments(b);
+    struct log_stats before = log_stats(b->log);
+    uint64_t start = tsc_now(), end = log_next(b->log) + b->records;
+    while (log_durable(b->log) < end) {
+        for (int i = 0; i < 32; i++) {
+            if (log_next(b->log) == end || !log_room(b->log, sizeof data))
+                break;
+            log_append(b->log, 1, NULL, 0, data, sizeof data);
+        }
+        must(log_pump(b->log), "write");
+    }
+    double ns = tsc_ns(tsc_now() - start);
+    struct log_stats after = log_stats(b->log);
+    uint64_t batches = after.batches - before.batches;
+    b->batch_records = (double)b->records / (double)batches;
+    b->write_bytes =
+        (uint32_t)((after.blocks - before.blocks + batches - 1) / batches) * LOG_BLOCK_BYTES;
+    return ns / (double)b->records;
+}
+
+/* As many writes as the records took, of the same size and depth. */
+static double many_floor(void *ctx)
+{
+    struct log_bench *b = ctx;
+    uint64_t writes = (uint64_t)((double)b->records / b->batch_records + 0.5), begun = 0, done = 0;
+    uint64_t start = tsc_now();
+    for (; begun < BUFFERS - 1 && begun < writes; begun++)
+        floor_write(b, (uint32_t)begun, b->write_bytes);
+    io_uring_submit(&b->ring);
+    for (; done < writes; done++) {
+        uint32_t buffer = floor_reap(b);
+        if (begun++ < writes) {
+            floor_write(b, buffer, b->write_bytes);
+            io_uring_submit(&b->ring);
+        }
+    }
+    return tsc_ns(tsc_now() - start) / (double)b->records;
+}
+
+static void many_report(void *ctx, struct bench_out *out)
+{
+    struct log_bench *b = ctx;
+    bench_put(out, "records_per_write", b->batch_records);
+    bench_put(out, "bytes_per_write", b->write_bytes);
+}
+
+BENCH(log_many, .arg_names = {"records"}, .cases = {{1000}, {100000}}, .case_count = 2,
+      .rounds = 41, .open = many_open, .floor = many_floor, .subject = many_subject,
+      .report = many_report, .close = log_close_files,
+      .wanted = "ratio at most 1.1; at most 1000 ns per record where group commit allows")
+
+/* ---- the processor's part -------------------------------------------------------------------- */
+
+static struct log_bench *of_null(struct disk *d)
+{
+    return (struct log_bench *)((uint8_t *)d - offsetof(struct log_bench, null));
+}
+
+static void null_write(struct disk *d, uint32_t slot, uint64_t offset, uint32_t buffer,
+                       uint32_t from, uint32_t bytes)
+{
+    (void)slot, (void)offset, (void)from;
+    struct log_bench *b = of_null(d);
+    b->null_done[b->null_dones++] = (struct disk_done){buffer, (int32_t)bytes};
+}
+
+static void null_submit(struct disk *d)
+{
+    (void)d;
+}
+
+static uint32_t null_reap(struct disk *d, struct disk_done *done, uint32_t n)
+{
+    struct log_bench *b = of_null(d);
+    uint32_t got = b->null_dones < n ? b->null_dones : n;
+    memcpy(done, b->null_done, got * sizeof done[0]);
+    b->null_dones = 0;
+    return got;
+}
+
+static int null_write_super(struct disk *d, const void *block)
+{
+    memcpy(of_null(d)->block, block, LOG_BLOCK_BYTES);
+    return 0;
+}
+
+static int null_read_super(struct disk *d, int copy, void *block)
+{
+    (void)copy;
+    memcpy(block, of_null(d)->block, LOG_BLOCK_BYTES);
+    return 0;
+}
+
+static int64_t null_read(struct disk *d, uint32_t slot, uint64_t offset, void *to, uint32_t bytes)
+{
+    (void)d, (void)slot, (void)offset;
+    memset(to, 0, bytes);
+    return bytes;
+}
+
+static const struct disk_ops null_ops = {.write = null_write,
+                                         .submit = null_submit,
+                                         .reap = null_reap,
+                                         .read = null_read,
+                                         .write_super = null_write_super,
+                                         .read_super = null_read_super};
+
+static void *cpu_open(const int64_t *args, const char **why)
+{
+    (void)why;
+    struct log_bench *b = calloc(1, sizeof *b);
+    struct log_report report;
+    b->records = (uint64_t)args[0];
+    b->block = aligned_alloc(LOG_BLOCK_BYTES, LOG_BLOCK_BYTES);
+    b->null = (struct disk){&null_ops, NULL, BUFFERS, BUFFER_BYTES};
+    b->null.buffers = aligned_alloc(LOG_BLOCK_BYTES, BUFFERS * BUFFER_BYTES);
+    memset(b->null.buffers, 0, BUFFERS * BUFFER_BYTES);
+    must(log_format(&b->null, id, (struct log_shape){2, 1u << 30}), "format");
+    must(log_open(&b->log, &b->null, id, NULL, NULL, false, &report), "open");
+    return b;
+}
+
+#define CPU_BATCHES 256
+
+static double cpu_subject(void *ctx)
+{
+    struct log_bench *b = ctx;
+    uint8_t data[RECORD_BYTES_] = {1};
+    free_segments(b);
+    uint64_t start = tsc_now();
+    for (int i = 0; i < CPU_BATCHES; i++) {
+        for (uint64_t k = 0; k < b->records; k++)
+            log_append(b->log, 1, NULL, 0, data, sizeof data);
+        must(log_pump(b->log), "write");
+    }
+    return tsc_ns(tsc_now() - start) / (double)(CPU_BATCHES * b->records);
+}
+
+static double cpu_floor(void *ctx)
+{
+    struct log_bench *b = ctx;
+    uint8_t data[RECORD_BYTES_] = {1};
+    uint8_t *to = b->null.buffers + 7 * BUFFER_BYTES;
+    uint64_t start = tsc_now();
+    for (int i = 0; i < CPU_BATCHES; i++)
+        for (uint64_t k = 0; k < b->records; k++) {
+            memcpy(to + k * sizeof data, data, sizeof data);
+            keep(to);
+        }
+    return tsc_ns(tsc_now() - start) / (double)(CPU_BATCHES * b->records);
+}
+
+static void cpu_close(void *ctx)
+{
+    struct log_bench *b = ctx;
+    log_close(b->log);
+    free(b->null.buffers);
+    free(b->block);
+    free(b);
+}
+
+BENCH(log_cpu, .arg_names = {"batch"}, .cases = {{1}, {8}, {32}, {256}}, .case_count = 4,
+      .open = cpu_open, .floor = cpu_floor, .subject = cpu_subject, .close = cpu_close,
+      .wanted = "at most 60 ns per record at batch 32")
+
+/* ---- recovery -------------------------------------------------------------------------------- */
+
+static void *read_open(const int64_t *args, const char **why)
+{
+    (void)args;
+    struct log_bench *b = log_open_files(why);
+    if (b == NULL)
+        return NULL;
+    uint8_t data[RECORD_BYTES_] = {1};
+    while (log_fill(b->log) < 0.7) {
+        while (log_room(b->log, sizeof data) && log_next(b->log) % 1000 != 999)
+            log_append(b->log, 1, NULL, 0, data, sizeof data);
+        if (log_room(b->log, sizeof data))
+            log_append(b->log, 1, NULL, 0, data, sizeof data);
+        must(log_pump(b->log), "write");
+    }
+    while (log_durable(b->log) < log_next(b->log))
+        must(log_pump(b->log), "write");
+    log_close(b->log);
+    b->log = NULL;
+    return b;
+}
+
+static double read_floor(void *ctx)
+{
+    struct log_bench *b = ctx;
+    uint64_t start = tsc_now();
+    for (uint32_t slot = 0; slot < 4; slot++)
+        for (uint32_t at = 0; at < SEGMENT_BYTES; at += BUFFERS * BUFFER_BYTES)
+            b->disk->ops->read(b->disk, slot, at, b->block, BUFFERS * BUFFER_BYTES);
+    return tsc_ns(tsc_now() - start) / (4.0 * SEGMENT_BYTES / 4096);
+}
+
+static double read_subject(void *ctx)
+{
+    struct log_bench *b = ctx;
+    struct log *log;
+    struct log_report report;
+    uint64_t start = tsc_now();
+    must(log_open(&log, b->disk, id, NULL, NULL, true, &report), "open");
+    return tsc_ns(tsc_now() - start) / (4.0 * SEGMENT_BYTES / 4096);
+}
+
+BENCH(log_read, .rounds = 21, .open = read_open, .floor = read_floor, .subject = read_subject,
+      .close = log_close_files, .wanted = "ratio at most 1.25: 0.8 of the sequential read rate")

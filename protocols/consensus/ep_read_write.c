@@ -1,0 +1,1032 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Read/write epoch consensus.
+ *
+ * Abstraction   ep, epoch consensus (CGR Module 5.4), a row of instances
+ *
+ * Algorithm     read/write epoch consensus (CGR Algorithm 5.6): the leader of an epoch reads from a
+ *               majority, writes the value of the highest timestamp, or its own proposal, to a
+ *               majority, and then tells everybody that it is decided
+ *
+ * Uses          beb, pl, ◇P (for collecting garbage only; no safety depends on it)
+ *
+ * Properties    EP1, EP2, EP3, EP4, EP5, EP6
+ *
+ * Model         fail-noisy; a majority of correct processes
+ *
+ * Space         `instances` rows: a value and five words each. Let done be the instance below which
+ *               a process has decided everything. It tells it to the leader in each ACCEPT, and in
+ *               a DONE when it has advanced by a quarter of the window. The leader puts stable, the
+ *               least done of all that it does not suspect, into each WRITE. Rows below stable (and
+ *               below the own done) are recycled. The leader writes nothing beyond stable +
+ *               instances / 2; the other half of the rows takes what links without order deliver
+ *               early. A value pins the packet that it came in, for as long as its row.
+ *
+ * Differs       - One component for all instances and all epochs. What the textbook hands from one
+ *                 epoch's instance to the next as ⟨ep, Aborted | (valts, val)⟩ stays in the rows.
+ *               - Epoch 0, led by p0, starts from initial states everywhere, so nothing is read. A
+ *                 later leader reads once for all instances, and then writes each new one without
+ *                 reading: nobody in its majority has a value for it.
+ *               - ACCEPT and DECIDED speak of runs of consecutive instances.
+ *               - DECIDED carries no value. Who has a value of the same or of a later timestamp
+ *                 knows what was decided: by lock-in they are equal. Who has none remembers the
+ *                 DECIDED in the row and decides when such a value comes. So a decision may be
+ *                 learned in a later epoch than it was made in, or between two epochs.
+ *               - A row keeps the value of the highest timestamp that any WRITE (or STATE) told of,
+ *                 of whatever epoch. ACCEPT, which is what a quorum is made of, is sent only by a
+ *                 process that is in the epoch of the WRITE; for a WRITE of an epoch that it has
+ *                 not started yet, when it starts it. Perfect links have no order and deliver only
+ *                 once, so such a WRITE must not be lost. READ likewise.
+ *               - A decided instance is not forgotten by an epoch: ⟨ep, Decide⟩ comes once for each
+ *                 instance, not once in each epoch.
+ *
+ * Why keeping values of other epochs is safe: consider the proposals (ts, v) in the order in which
+ * they were written. If w is accepted by a majority in epoch e, then each later-written (ts, v)
+ * with ts > e has v = w: its leader read from a majority, one of which had accepted (e, w) before it
+ * answered; so the highest timestamp that was read is ≥ e, and belongs to an earlier-written
+ * proposal, of w. The argument does not ask which epoch a process was in when it kept a value, only
+ * that it keeps the highest, that the value was really proposed, and that it accepts nothing of an
+ * epoch older than the last that it answered.
+ *
+ * Recycled rows: who answers READ says where its rows begin. The leader proposes nothing below the
+ * highest such floor in its quorum: that is decided. A WRITE below one's own floor is acknowledged
+ * without being kept; the floor speaks for it.
+ *
+ * Limit: a process that was suspected while it lagged may need decisions whose rows all others have
+ * recycled. Their messages still come over its perfect links, unless their sender crashed; then it
+ * stays behind (drop_stale, drop_early), and if it is the leader, proposals wait. It never decides
+ * differently. State transfer would help it; it is not built.
+ */
+#include "consensus.h"
+#include "protocols/co.h"
+#include "protocols/view.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#define WIRE_MAX   (UINT64_MAX >> 2) /* no number on the wire is above: sums do not overflow */
+#define BURST_MSGS 256               /* sent in one go when catching up */
+#define NOBODY     UINT16_MAX
+#define COUNT_OPEN UINT32_MAX /* END has not come yet */
+#define HEADER_MAX 32
+
+enum { USE_BEB, USE_PL };
+
+enum kind { READ = 1, STATE, END, WRITE, ACCEPT, DECIDED, DONE };
+
+static const char *const kind_names[] = {"",      "READ",   "STATE",   "END",
+                                         "WRITE", "ACCEPT", "DECIDED", "DONE"};
+
+/*              count           inst               more
+ *   READ       -               first to tell of   -
+ *   STATE      -               instance           valts          + value
+ *   END        STATEs sent     done               floor
+ *   WRITE      inst − stable   instance           -              + value
+ *   ACCEPT     of instances    first              done
+ *   DECIDED    of instances    first              -
+ *   DONE       -               done               -
+ */
+struct ep_wire {
+    uint8_t kind;
+    uint8_t reserved;
+    uint8_t round[2]; /* of reading in this epoch: READ, STATE, END */
+    uint8_t count[4];
+    uint8_t ets[8]; /* of the epoch that it belongs to */
+    uint8_t inst[8];
+    uint8_t more[8]; /* STATE, END, ACCEPT only */
+};
+static_assert(sizeof(struct ep_wire) == HEADER_MAX, "the layout is the protocol");
+#define SHORT_BYTES ((uint16_t)offsetof(struct ep_wire, more))
+
+/* A message's header, decoded. */
+struct said {
+    uint64_t ets;
+    uint64_t inst;
+    uint64_t more;
+    uint32_t count;
+    uint16_t round;
+    uint8_t kind;
+};
+
+enum {
+    ROW_DECIDED = 1, /* and indicated */
+    ROW_TOLD = 2,    /* DECIDED has come, of epoch told_ts, before its value */
+    ROW_LED = 4,     /* leader: its WRITE of this epoch has been sent */
+    ROW_CHOSEN = 8,  /* leader: a majority accepted; DECIDED has been sent */
+};
+
+struct row {
+    struct rte_mbuf *seg; /* val, held; NULL: ⊥ */
+    uint16_t off;
+    uint16_t len;
+    uint8_t flags;
+    uint8_t pad;
+    uint16_t prop_off; /* leader: a proposal that waits for its WRITE, held */
+    uint64_t valts;
+    uint64_t told_ts;
+    uint64_t accepted; /* leader: who sent ACCEPT in this epoch */
+    struct rte_mbuf *prop_seg;
+    uint16_t prop_len;
+    uint8_t pad2[14];
+};
+static_assert(sizeof(struct row) == 64, "a row to a cache line");
+
+/* Consecutive instances that wait to be told of, in one call of a handler. */
+struct run {
+    uint64_t first;
+    uint32_t count;
+};
+
+/* What is known of a process. */
+struct peer {
+    uint64_t done;     /* the highest that it told */
+    uint64_t read_ets; /* its READ for an epoch that we have not started; 0: none */
+    uint64_t read_from;
+    uint16_t read_round;
+    uint32_t states;     /* leader: STATEs that came */
+    uint32_t states_all; /* leader: as many as its END says, or COUNT_OPEN */
+};
+
+struct ep {
+    struct co co;
+    uint64_t ets;
+    uint16_t leader;
+    bool active;        /* not aborted */
+    bool ready;         /* leader: a majority has been read */
+    uint32_t mask;      /* rows − 1 */
+    uint32_t window;    /* instances from stable on that a leader writes */
+    uint64_t floor;     /* rows are [floor, floor + rows); all before it is decided and recycled */
+    uint64_t stable;    /* everybody who is not suspected has decided all before it */
+    uint64_t done;      /* we have decided all before it */
+    uint64_t before;    /* done, when this breath began */
+    uint64_t step;      /* the breath */
+    uint64_t told;      /* done, as we told it last */
+    uint64_t top;       /* no row from here on has a value or a proposal */
+    uint64_t scan;      /* leader: all before it that could be written has been */
+    uint64_t over;      /* leader: its quorum has recycled the rows before it */
+    uint16_t round;     /* leader: how often it has read in this epoch */
+    bool unheard;       /* leader: an answer went beyond its rows; it has to read again */
+    uint64_t read_from; /* leader: its floor when it read */
+    uint64_t suspected; /* by ◇P */
+    uint64_t heard;     /* leader: who told its done in this epoch */
+    uint64_t answered;  /* leader: who answered READ in full */
+    /* Answering a READ. */
+    uint64_t answer_at;
+    uint64_t answer_end;
+    uint32_t answer_count;
+    uint16_t answer_round; /* the last one that we answered, or are about to */
+    bool answering;
+    struct timer timer;
+    struct run accepts;
+    struct run decides;
+    struct peer *peer;
+    struct row row[];
+};
+
+static struct ep *state(struct co *co)
+{
+    return (struct ep *)co;
+}
+
+static size_t ep_bytes(const struct stack_conf *conf)
+{
+    return sizeof(struct ep) + conf->instances * sizeof(struct row) + conf->n * sizeof(struct peer);
+}
+
+static void ep_init(struct co *self)
+{
+    struct ep *s = state(self);
+    uint32_t rows = self->st->conf.instances;
+    s->mask = rows - 1;
+    s->window = rows > 1 ? rows / 2 : 1;
+    s->leader = NOBODY;
+    s->peer = (struct peer *)&s->row[rows];
+}
+
+static struct row *row_of(struct ep *s, uint64_t inst)
+{
+    return &s->row[inst & s->mask];
+}
+
+static struct msg value_of(const struct row *r)
+{
+    return (struct msg){r->seg, r->off, r->len};
+}
+
+static bool leading(const struct ep *s)
+{
+    return s->active && s->leader == s->co.st->self;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t most(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* ---- messages -------------------------------------------------------------------------------- */
+
+static void header(struct ep_wire *w, uint16_t bytes, enum kind kind, uint64_t ets, uint64_t inst,
+                   uint32_t count, uint64_t more)
+{
+    memset(w, 0, 8);
+    w->kind = (uint8_t)kind;
+    le32_put(w->count, count);
+    le64_put(w->ets, ets);
+    le64_put(w->inst, inst);
+    if (bytes == sizeof *w)
+        le64_put(w->more, more);
+}
+
+/* A message without a value. */
+static struct msg plain(struct ep *s, enum kind kind, uint64_t inst, uint32_t count, uint64_t more)
+{
+    uint16_t bytes = kind == END || kind == ACCEPT ? sizeof(struct ep_wire) : SHORT_BYTES;
+    struct msg m = msg_new(s->co.st, bytes);
+    struct ep_wire *w = (struct ep_wire *)msg_data(m);
+    header(w, bytes, kind, s->ets, inst, count, more);
+    if (kind == READ || kind == END)
+        le16_put(w->round, kind == READ ? s->round : s->answer_round);
+    return m;
+}
+
+/* A value of our own that nobody has sent yet takes the header in place; any other is copied. */
+static struct msg with_value(struct ep *s, struct msg value, bool fresh, enum kind kind,
+                             uint64_t inst, uint32_t count, uint64_t more)
+{
+    uint16_t bytes = kind == STATE ? sizeof(struct ep_wire) : SHORT_BYTES;
+    struct msg m = value;
+    if (!fresh || (m.seg->ol_flags & (PKT_SLAB | RTE_MBUF_F_INDIRECT)) != PKT_SLAB) {
+        m = msg_new(s->co.st, value.len);
+        pkt_copy(msg_data(m), msg_data(value), value.len);
+    }
+    struct ep_wire *w = msg_push(&m, bytes);
+    header(w, bytes, kind, s->ets, inst, count, more);
+    if (kind == STATE)
+        le16_put(w->round, s->answer_round);
+    return m;
+}
+
+static void broadcast(struct ep *s, struct msg m)
+{
+    trigger(s->co.use[USE_BEB], ev_make(EV_BEB_BROADCAST, 0, 0, 0, m));
+}
+
+static void to_process(struct ep *s, uint16_t q, struct msg m)
+{
+    link_send(&s->co, s->co.use[USE_PL], EV_PL_SEND, q, m);
+}
+
+/* Decode a header; what it says is within bounds, or false. The value, if any, is left in *m. */
+static bool decode(struct msg *m, struct said *said)
+{
+    const struct ep_wire *w = msg_pull(m, SHORT_BYTES);
+    if (w == NULL || w->kind < READ || w->kind > DONE)
+        return false;
+    said->kind = w->kind;
+    said->round = le16_get(w->round);
+    said->count = le32_get(w->count);
+    said->ets = le64_get(w->ets);
+    said->inst = le64_get(w->inst);
+    said->more = 0;
+    if (w->kind == STATE || w->kind == END || w->kind == ACCEPT) {
+        if (msg_pull(m, sizeof w->more) == NULL)
+            return false;
+        said->more = le64_get(w->more);
+    }
+    return said->ets <= WIRE_MAX && said->inst <= WIRE_MAX && said->more <= WIRE_MAX &&
+           (m->len == 0 || w->kind == STATE || w->kind == WRITE);
+}
+
+static void unreadable(struct ep *s)
+{
+    co_count(&s->co, COUNT_drop_message, 1);
+}
+
+/* ---- runs ------------------------------------------------------------------------------------ */
+
+static void flush_accepts(struct ep *s)
+{
+    if (s->accepts.count == 0)
+        return;
+    to_process(s, s->leader, plain(s, ACCEPT, s->accepts.first, s->accepts.count, s->done));
+    s->told = s->done;
+    s->accepts.count = 0;
+}
+
+static void flush_decides(struct ep *s)
+{
+    if (s->decides.count > 0)
+        broadcast(s, plain(s, DECIDED, s->decides.first, s->decides.count, 0));
+    s->decides.count = 0;
+}
+
+static void run_add(struct ep *s, struct run *run, void (*flush)(struct ep *), uint64_t inst)
+{
+    if (run->count > 0 && (inst != run->first + run->count || run->count > s->mask))
+        flush(s);
+    if (run->count == 0)
+        run->first = inst;
+    run->count++;
+}
+
+/* ---- garbage --------------------------------------------------------------------------------- */
+
+/*
+ * Recycle rows that nobody needs. A value that this breath has decided is still borrowed by the
+ * events that tell of it, so rows are recycled from the next breath on.
+ */
+static void recycle(struct ep *s)
+{
+    if (s->step != s->co.st->steps) {
+        s->step = s->co.st->steps;
+        s->before = s->done;
+    }
+    uint64_t end = least(s->stable, s->before);
+    struct msg_refs refs = {NULL, 0};
+    while (s->floor < end) {
+        struct row *r = row_of(s, s->floor++);
+        if (r->seg != NULL)
+            msg_refs_release(&refs, r->seg);
+        if (r->prop_seg != NULL)
+            msg_refs_release(&refs, r->prop_seg);
+        memset(r, 0, sizeof *r);
+    }
+    msg_refs_release_flush(&refs);
+    s->top = most(s->top, s->floor);
+    s->scan = most(s->scan, s->floor);
+}
+
+/*
+ * Leader: stable is the least done of all, without those that are suspected, and those that were,
+ * and were left behind. Who has not told its done in this epoch yet is waited for.
+ */
+static void find_stable(struct ep *s)
+{
+    uint64_t low = s->done;
+    for (uint16_t q = 0; q < s->co.st->n; q++) {
+        if (q == s->co.st->self || (s->suspected >> q & 1))
+            continue;
+        if (!(s->heard >> q & 1))
+            return;
+        if (s->peer[q].done >= s->stable)
+            low = least(low, s->peer[q].done);
+    }
+    s->stable = most(s->stable, low);
+}
+
+static void hear_done(struct ep *s, uint16_t q, uint64_t done)
+{
+    s->peer[q].done = most(s->peer[q].done, done);
+    s->heard |= 1ull << q;
+}
+
+/* ---- deciding -------------------------------------------------------------------------------- */
+
+static void decide(struct ep *s, struct row *r, uint64_t inst)
+{
+    r->flags |= ROW_DECIDED;
+    indicate(&s->co, ev_make(EV_EP_DECIDE, 0, inst, 0, value_of(r)));
+    while (s->done <= s->floor + s->mask && (row_of(s, s->done)->flags & ROW_DECIDED))
+        s->done++;
+}
+
+/* The row of an instance that is neither recycled nor too far ahead; else NULL, and counted. */
+static struct row *row_find(struct ep *s, uint64_t inst)
+{
+    if (unlikely(inst < s->floor)) {
+        co_count(&s->co, COUNT_drop_stale, 1);
+        return NULL;
+    }
+    if (unlikely(inst > s->floor + s->mask)) {
+        co_count(&s->co, COUNT_drop_early, 1);
+        return NULL;
+    }
+    return row_of(s, inst);
+}
+
+/* (valts, val) := (ts, v), if that is newer. A decided value stays: a newer one equals it. */
+static void learn(struct ep *s, struct row *r, uint64_t inst, uint64_t ts, struct msg v,
+                  struct msg_refs *refs)
+{
+    if (r->seg != NULL && ts <= r->valts)
+        return;
+    r->valts = ts;
+    if (r->flags & ROW_DECIDED)
+        return;
+    if (r->seg != NULL) {
+        msg_refs_hold_flush(refs); /* it may wait there for its first count */
+        msg_release(value_of(r));
+    }
+    r->seg = v.seg;
+    r->off = v.off;
+    r->len = v.len;
+    msg_refs_hold(refs, v.seg);
+    s->top = most(s->top, inst + 1);
+    if ((r->flags & ROW_TOLD) && ts >= r->told_ts)
+        decide(s, r, inst);
+}
+
+/* ---- leading --------------------------------------------------------------------------------- */
+
+/* trigger ⟨beb, Broadcast | [WRITE, val]⟩ */
+static void write_value(struct ep *s, struct row *r, uint64_t inst, struct msg v, bool fresh)
+{
+    uint64_t stable = least(s->stable, inst);
+    r->flags |= ROW_LED;
+    r->accepted = 0;
+    broadcast(s, with_value(s, v, fresh, WRITE, inst, (uint32_t)(inst - stable), 0));
+}
+
+/* How much may be sent in this call: each message asks for another in answer. */
+static uint32_t budget(const struct ep *s)
+{
+    uint32_t room = co_room(s->co.use[USE_PL]) / 2;
+    return room < BURST_MSGS ? room : BURST_MSGS;
+}
+
+static void later(struct ep *s)
+{
+    if (!timer_armed(&s->timer))
+        co_timer(&s->co, &s->timer, s->co.st->conf.ack_delay_ns, 0);
+}
+
+/* Leader, ready: write what waits, the highest value read before a proposal of our own. */
+static void drive(struct ep *s)
+{
+    uint32_t left = budget(s);
+    uint64_t end = least(s->top, s->floor + s->window);
+    while (s->scan < end && left > 0) {
+        struct row *r = row_of(s, s->scan);
+        bool led = r->flags & ROW_LED;
+        if (!led && r->seg != NULL) {
+            write_value(s, r, s->scan, value_of(r), false);
+            left--;
+        } else if (!led && r->prop_seg != NULL) {
+            write_value(s, r, s->scan, (struct msg){r->prop_seg, r->prop_off, r->prop_len}, false);
+            left--;
+        }
+        if (r->prop_seg != NULL) {
+            msg_release((struct msg){r->prop_seg, r->prop_off, r->prop_len});
+            r->prop_seg = NULL;
+        }
+        s->scan++;
+    }
+    /* A window that is closed opens with the next ACCEPT or DONE; rows of this breath, with the
+     * next one. */
+    if (s->scan < end || (s->scan < s->top && s->floor < s->stable))
+        later(s);
+}
+
+/*
+ * trigger ⟨beb, Broadcast | [READ]⟩: all from our floor on. Once an epoch; again only if we lagged
+ * so far behind that answers went beyond our rows, and have made headway since.
+ */
+static void read_majority(struct ep *s)
+{
+    s->round++;
+    s->read_from = s->floor;
+    s->unheard = false;
+    s->answered = 0;
+    for (uint16_t q = 0; q < s->co.st->n; q++) {
+        s->peer[q].states = 0;
+        s->peer[q].states_all = COUNT_OPEN;
+    }
+    broadcast(s, plain(s, READ, s->floor, 0, 0));
+}
+
+/* End of a handler: tell what it has found out, and use what it has made room for. */
+static void conclude(struct ep *s)
+{
+    flush_accepts(s);
+    flush_decides(s);
+    if (leading(s)) {
+        find_stable(s);
+        recycle(s);
+        if (unlikely(!s->ready && s->unheard && s->floor > s->read_from))
+            read_majority(s);
+        if (unlikely(s->scan < s->top) && s->ready)
+            drive(s);
+    } else if (s->active && s->done - s->told >= (s->window + 3) / 4) {
+        s->told = s->done;
+        to_process(s, s->leader, plain(s, DONE, s->done, 0, 0));
+    }
+}
+
+static void propose(struct ep *s, const struct ev *e)
+{
+    uint64_t inst = e->inst;
+    if (unlikely(inst < s->over)) {
+        co_count(&s->co, COUNT_drop_stale, 1);
+        return;
+    }
+    struct row *r = row_find(s, inst);
+    if (r == NULL || (r->flags & (ROW_LED | ROW_DECIDED)))
+        return;
+    if (likely(s->ready && inst <= s->scan && inst < s->floor + s->window)) {
+        bool own = r->seg == NULL; /* a value that came late is as good as any */
+        write_value(s, r, inst, own ? ev_msg(e) : value_of(r), own && e->attr != 0);
+        s->scan = most(s->scan, inst + 1);
+        s->top = most(s->top, inst + 1);
+        return;
+    }
+    if (r->prop_seg != NULL)
+        return;
+    r->prop_seg = e->seg;
+    r->prop_off = e->off;
+    r->prop_len = e->len;
+    msg_hold(ev_msg(e));
+    s->top = most(s->top, inst + 1);
+}
+
+/* upon ⟨ep, Propose | i, v⟩ (only leader): write it, or keep it until a majority has been read. */
+static void upon_ep_propose(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct ep *s = state(self);
+    recycle(s);
+    if (!leading(s)) /* aborted meanwhile: whoever proposed hears of it and keeps its value */
+        return;
+    for (uint32_t i = 0; i < n; i++)
+        propose(s, &ev[i]);
+    conclude(s);
+}
+
+/* ---- answering the leader -------------------------------------------------------------------- */
+
+/* Tell the leader of this epoch of each value in our rows, as fast as the links take it. */
+static void answer_more(struct ep *s)
+{
+    if (!s->answering || !s->active)
+        return;
+    uint32_t left = budget(s);
+    s->answer_at = most(s->answer_at, s->floor);
+    for (; s->answer_at < s->answer_end && left > 0; s->answer_at++) {
+        const struct row *r = row_of(s, s->answer_at);
+        if (r->seg == NULL)
+            continue;
+        to_process(s, s->leader,
+                   with_value(s, value_of(r), false, STATE, s->answer_at, 0, r->valts));
+        s->answer_count++;
+        left--;
+    }
+    if (s->answer_at < s->answer_end) {
+        later(s);
+        return;
+    }
+    to_process(s, s->leader, plain(s, END, s->done, s->answer_count, s->floor));
+    s->told = s->done;
+    s->answering = false;
+}
+
+/* upon ⟨beb, Deliver | l, [READ]⟩ do trigger ⟨pl, Send | l, [STATE, valts, val]⟩ */
+static void answer(struct ep *s, uint64_t from, uint16_t round)
+{
+    s->answering = true;
+    s->answer_round = round;
+    s->answer_count = 0;
+    s->answer_at = from;
+    s->answer_end = s->top;
+    answer_more(s);
+}
+
+static void hear_read(struct ep *s, uint16_t l, const struct said *said)
+{
+    struct peer *p = &s->peer[l];
+    bool newer =
+        said->ets > p->read_ets || (said->ets == p->read_ets && said->round > p->read_round);
+    if (s->active && said->ets == s->ets && said->round > s->answer_round) {
+        answer(s, said->inst, said->round);
+    } else if (said->ets > s->ets && newer) {
+        p->read_ets = said->ets;
+        p->read_from = said->inst;
+        p->read_round = said->round;
+    } else {
+        co_count(&s->co, COUNT_drop_stale, 1);
+    }
+}
+
+/* upon ⟨beb, Deliver | l, [WRITE, v]⟩ do (valts, val) := (ets, v); ⟨pl, Send | l, [ACCEPT]⟩ */
+static void hear_write(struct ep *s, const struct said *said, struct msg v, struct msg_refs *refs)
+{
+    uint64_t inst = said->inst, stable = inst - said->count;
+    if (unlikely(said->count > inst)) {
+        unreadable(s);
+        return;
+    }
+    bool current = likely(said->ets == s->ets) && s->active;
+    if (stable > s->stable && !leading(s)) {
+        s->stable = stable;
+        recycle(s);
+    }
+    if (unlikely(inst < s->floor)) {
+        co_count(&s->co, COUNT_drop_stale, 1);
+        if (current)
+            run_add(s, &s->accepts, flush_accepts, inst);
+        return;
+    }
+    struct row *r = row_find(s, inst);
+    if (unlikely(r == NULL))
+        return;
+    learn(s, r, inst, said->ets, v, refs);
+    if (current)
+        run_add(s, &s->accepts, flush_accepts, inst);
+}
+
+/* upon ⟨beb, Deliver | l, [DECIDED]⟩ do trigger ⟨ep, Decide | v⟩, as soon as v is known. */
+static void hear_decided(struct ep *s, const struct said *said)
+{
+    if (unlikely(said->count == 0 || said->count > s->mask + 1)) {
+        unreadable(s);
+        return;
+    }
+    uint64_t inst = most(said->inst, s->done), end = said->inst + said->count;
+    for (; inst < end; inst++) {
+        struct row *r = row_find(s, inst);
+        if (unlikely(r == NULL))
+            continue;
+        if (r->flags & ROW_DECIDED)
+            continue;
+        if (likely(r->seg != NULL && r->valts >= said->ets)) {
+            decide(s, r, inst);
+        } else if (!(r->flags & ROW_TOLD) || said->ets < r->told_ts) {
+            r->flags |= ROW_TOLD;
+            r->told_ts = said->ets;
+        }
+    }
+}
+
+static void upon_beb_deliver(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct ep *s = state(self);
+    struct msg_refs refs = {NULL, 0};
+    recycle(s);
+    for (uint32_t i = 0; i < n; i++) {
+        struct msg m = ev_msg(&ev[i]);
+        struct said said;
+        uint16_t l = ev[i].proc;
+        /* Each epoch has one leader, whose rank is the rest of its timestamp. */
+        if (unlikely(!decode(&m, &said)) ||
+            (unlikely(said.ets != s->ets || l != s->leader) && said.ets % self->st->n != l))
+            unreadable(s);
+        else if (said.kind == WRITE)
+            hear_write(s, &said, m, &refs);
+        else if (said.kind == DECIDED)
+            hear_decided(s, &said);
+        else if (said.kind == READ)
+            hear_read(s, l, &said);
+        else
+            unreadable(s);
+    }
+    msg_refs_hold_flush(&refs);
+    conclude(s);
+}
+
+/* ---- hearing the answers --------------------------------------------------------------------- */
+
+/* Leader: once a majority has answered in full, the values of the highest timestamps are known. */
+static void answered(struct ep *s, uint16_t q)
+{
+    if (s->peer[q].states != s->peer[q].states_all || s->ready)
+        return;
+    s->answered |= 1ull << q;
+    if (__builtin_popcountll(s->answered) > s->co.st->n / 2) {
+        s->ready = true;
+        s->scan = most(s->floor, s->over);
+    }
+}
+
+/* upon ⟨pl, Deliver | q, [STATE, ts, v]⟩ do states[q] := (ts, v); only the highest matters. */
+static void hear_state(struct ep *s, uint16_t q, const struct said *said, struct msg v,
+                       struct msg_refs *refs)
+{
+    if (said->round != s->round)
+        return;
+    if (said->inst > s->floor + s->mask) { /* we are behind: this answer will never be full */
+        s->unheard = true;
+        co_count(&s->co, COUNT_drop_early, 1);
+        return;
+    }
+    if (said->inst >= s->floor)
+        learn(s, row_of(s, said->inst), said->inst, said->more, v, refs);
+    s->peer[q].states++;
+    answered(s, q);
+}
+
+/* The end of q's answer: how many STATEs there were, and where its rows begin. */
+static void hear_end(struct ep *s, uint16_t q, const struct said *said)
+{
+    hear_done(s, q, said->inst);
+    if (said->round != s->round)
+        return;
+    if (s->peer[q].states_all != COUNT_OPEN || said->count == COUNT_OPEN) {
+        unreadable(s);
+        return;
+    }
+    s->peer[q].states_all = said->count;
+    if (!s->ready)
+        s->over = most(s->over, said->more);
+    answered(s, q);
+}
+
+/* upon ⟨pl, Deliver | q, [ACCEPT]⟩; upon #accepted > N/2 do ⟨beb, Broadcast | [DECIDED]⟩ */
+static void hear_accept(struct ep *s, uint16_t q, const struct said *said)
+{
+    if (unlikely(said->count == 0 || said->count > s->mask + 1)) {
+        unreadable(s);
+        return;
+    }
+    int majority = s->co.st->n / 2 + 1;
+    uint64_t end = least(said->inst + said->count, s->floor + s->mask + 1);
+    hear_done(s, q, said->more);
+    for (uint64_t inst = most(said->inst, s->floor); inst < end; inst++) {
+        struct row *r = row_of(s, inst);
+        if ((r->flags & (ROW_LED | ROW_CHOSEN)) != ROW_LED)
+            continue;
+        r->accepted |= 1ull << q;
+        if (__builtin_popcountll(r->accepted) < majority)
+            continue;
+        r->flags |= ROW_CHOSEN;
+        run_add(s, &s->decides, flush_decides, inst);
+    }
+}
+
+static void upon_pl_deliver(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct ep *s = state(self);
+    struct msg_refs refs = {NULL, 0};
+    recycle(s);
+    for (uint32_t i = 0; i < n; i++) {
+        struct msg m = ev_msg(&ev[i]);
+        struct said said;
+        uint16_t q = ev[i].proc;
+        if (unlikely(!decode(&m, &said) || (said.kind != ACCEPT && said.kind != DONE &&
+                                            said.kind != STATE && said.kind != END)))
+            unreadable(s);
+        else if (unlikely(said.ets != s->ets || !leading(s)))
+            co_count(self, COUNT_drop_stale, 1);
+        else if (said.kind == ACCEPT)
+            hear_accept(s, q, &said);
+        else if (said.kind == DONE)
+            hear_done(s, q, said.inst);
+        else if (said.kind == STATE)
+            hear_state(s, q, &said, m, &refs);
+        else
+            hear_end(s, q, &said);
+    }
+    msg_refs_hold_flush(&refs);
+    conclude(s);
+}
+
+/* ---- epochs ---------------------------------------------------------------------------------- */
+
+static void start_leading(struct ep *s)
+{
+    s->ready = s->ets == 0;
+    s->scan = s->floor;
+    s->over = s->floor;
+    s->heard = 0;
+    s->round = 0;
+    for (uint64_t i = 0; i <= s->mask; i++)
+        s->row[i].flags &= (uint8_t) ~(ROW_LED | ROW_CHOSEN);
+    if (!s->ready)
+        read_majority(s);
+}
+
+/* What of this epoch has come before it was started here is answered now. */
+static void catch_up(struct ep *s)
+{
+    for (uint64_t i = s->floor; i < s->top; i++) {
+        const struct row *r = row_of(s, i);
+        if (r->seg != NULL && r->valts == s->ets)
+            run_add(s, &s->accepts, flush_accepts, i);
+    }
+    const struct peer *l = &s->peer[s->leader];
+    if (l->read_ets == s->ets && s->ets != 0)
+        answer(s, l->read_from, l->read_round);
+}
+
+static void forget_old_reads(struct ep *s)
+{
+    for (uint16_t q = 0; q < s->co.st->n; q++)
+        if (s->peer[q].read_ets <= s->ets)
+            s->peer[q].read_ets = s->peer[q].read_from = s->peer[q].read_round = 0;
+}
+
+/* upon ⟨ep, Init | ets, l⟩: the rows are the state that it is initialised with. */
+static void upon_ep_init(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct ep *s = state(self);
+    recycle(s);
+    for (uint32_t i = 0; i < n; i++) {
+        assert(!s->active && (ev[i].attr > s->ets || s->leader == NOBODY));
+        assert(ev[i].proc == ev[i].attr % self->st->n);
+        s->ets = ev[i].attr;
+        s->leader = ev[i].proc;
+        s->active = true;
+        s->answering = false;
+        s->answer_round = 0;
+        if (s->leader == self->st->self)
+            start_leading(s);
+        else
+            catch_up(s);
+        forget_old_reads(s);
+        conclude(s);
+    }
+}
+
+/* upon ⟨ep, Abort⟩ do trigger ⟨ep, Aborted | ets⟩; the state stays in the rows. */
+static void upon_ep_abort(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct ep *s = state(self);
+    recycle(s);
+    for (uint32_t i = 0; i < n; i++)
+        indicate(self, ev_make(EV_EP_ABORTED, 0, 0, s->ets, MSG_NONE));
+    s->active = s->ready = s->answering = false;
+    for (uint64_t i = 0; i <= s->mask; i++) {
+        struct row *r = &s->row[i];
+        if (r->prop_seg != NULL)
+            msg_release((struct msg){r->prop_seg, r->prop_off, r->prop_len});
+        r->prop_seg = NULL;
+    }
+}
+
+/* ---- who is suspected ------------------------------------------------------------------------ */
+
+static void upon_epfd_suspect(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct ep *s = state(self);
+    recycle(s);
+    for (uint32_t i = 0; i < n; i++)
+        s->suspected |= 1ull << ev[i].proc;
+    conclude(s);
+}
+
+static void upon_epfd_restore(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct ep *s = state(self);
+    for (uint32_t i = 0; i < n; i++)
+        s->suspected &= ~(1ull << ev[i].proc);
+}
+
+/* ---- the rest -------------------------------------------------------------------------------- */
+
+static void upon_timeout(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct ep *s = state(self);
+    recycle(s);
+    answer_more(s);
+    conclude(s);
+}
+
+/* What the links take: a WRITE, and later a DECIDED. Whether there is a row is for the user to see
+ * to: it proposes nothing beyond `instances` / 2 above what it has decided. What the window does
+ * not admit yet waits in its row. */
+static uint32_t ep_room(const struct co *self)
+{
+    return co_room(self->use[USE_BEB]) / 2;
+}
+
+static void ep_fini(struct co *self)
+{
+    struct ep *s = state(self);
+    for (uint64_t i = 0; i <= s->mask; i++) {
+        struct row *r = &s->row[i];
+        if (r->seg != NULL)
+            msg_release(value_of(r));
+        if (r->prop_seg != NULL)
+            msg_release((struct msg){r->prop_seg, r->prop_off, r->prop_len});
+        r->seg = r->prop_seg = NULL;
+    }
+}
+
+static void ep_check(const struct co *self)
+{
+    const struct ep *s = (const struct ep *)self;
+    assert(s->floor <= s->done && s->done <= s->floor + s->mask + 1);
+    assert(s->before <= s->done && s->told <= s->done);
+    assert(s->floor <= s->top && s->top <= s->floor + s->mask + 1);
+    assert(s->accepts.count == 0 && s->decides.count == 0);
+    assert(!s->ready || leading(s));
+    for (uint64_t i = s->floor; i <= s->floor + s->mask; i++) {
+        const struct row *r = &s->row[i & s->mask];
+        bool decided = r->flags & ROW_DECIDED;
+        assert(!decided || r->seg != NULL);
+        assert(i >= s->done || decided);
+        assert(i != s->done || !decided);
+        assert(i < s->top || (r->seg == NULL && r->prop_seg == NULL));
+        assert(!(r->flags & ROW_TOLD) || decided || r->seg == NULL || r->valts < r->told_ts);
+        if (r->flags & ROW_CHOSEN)
+            assert(__builtin_popcountll(r->accepted) > self->st->n / 2);
+    }
+}
+
+static void show_row(const struct ep *s, struct view *v, uint64_t inst)
+{
+    const struct row *r = &s->row[inst & s->mask];
+    if (r->flags == 0 && r->seg == NULL && r->prop_seg == NULL)
+        return;
+    view_group(v, "instance", inst);
+    view_u64(v, "flags", r->flags);
+    if (r->seg != NULL) {
+        view_u64(v, "valts", r->valts);
+        view_msg(v, "val", value_of(r));
+    }
+    if (r->flags & ROW_TOLD)
+        view_u64(v, "told_ts", r->told_ts);
+    if (r->flags & ROW_LED)
+        view_u64(v, "accepted", r->accepted);
+    if (r->prop_seg != NULL)
+        view_msg(v, "proposal", (struct msg){r->prop_seg, r->prop_off, r->prop_len});
+}
+
+static void ep_show(const struct co *self, struct view *v)
+{
+    const struct ep *s = (const struct ep *)self;
+    view_u64(v, "ets", s->ets);
+    view_u64(v, "leader", s->leader);
+    view_u64(v, "is",
+             (uint64_t)s->active | (uint64_t)s->ready << 1 | (uint64_t)s->answering << 2 |
+                 (uint64_t)timer_armed(&s->timer) << 3);
+    view_u64(v, "floor", s->floor);
+    view_u64(v, "stable", s->stable);
+    view_u64(v, "done", s->done);
+    view_u64(v, "before", s->step != self->st->steps ? s->done : s->before);
+    view_u64(v, "told", s->told);
+    view_u64(v, "top", s->top);
+    view_u64(v, "suspected", s->suspected);
+    view_u64(v, "answer_round", s->answer_round);
+    if (s->answering) {
+        view_u64(v, "answer_at", s->answer_at);
+        view_u64(v, "answer_end", s->answer_end);
+        view_u64(v, "answer_count", s->answer_count);
+    }
+    if (leading(s)) {
+        view_u64(v, "scan", s->scan);
+        view_u64(v, "over", s->over);
+        view_u64(v, "heard", s->heard);
+        view_u64(v, "round", s->round);
+        view_u64(v, "unheard", s->unheard);
+        view_u64(v, "read_from", s->read_from);
+        view_u64(v, "answered", s->answered);
+    }
+    for (uint16_t q = 0; q < self->st->n; q++) {
+        view_group(v, "peer", q);
+        view_u64(v, "done", s->peer[q].done);
+        view_u64(v, "read_ets", s->peer[q].read_ets);
+        view_u64(v, "read_from", s->peer[q].read_from);
+        view_u64(v, "read_round", s->peer[q].read_round);
+        if (leading(s) && !s->ready) {
+            view_u64(v, "states", s->peer[q].states);
+            view_u64(v, "states_all", s->peer[q].states_all);
+        }
+    }
+    for (uint64_t i = s->floor; i <= s->floor + s->mask; i++)
+        show_row(s, v, i);
+}
+
+static int ep_tell(struct msg m, char *text, size_t size)
+{
+    struct said said;
+    if (!decode(&m, &said))
+        return -1;
+    const char *name = kind_names[said.kind];
+    if (said.kind == STATE || said.kind == END)
+        return snprintf(text, size, "[%s %" PRIu64 " %" PRIu64 " %" PRIu64 "]", name, said.ets,
+                        said.inst, said.more);
+    if ((said.kind == ACCEPT || said.kind == DECIDED) && said.count > 1)
+        return snprintf(text, size, "[%s %" PRIu64 " %" PRIu64 "..%" PRIu64 "]", name, said.ets,
+                        said.inst, said.inst + said.count - 1);
+    return snprintf(text, size, "[%s %" PRIu64 " %" PRIu64 "]", name, said.ets, said.inst);
+}
+
+static const struct co_upon upon[] = {{EV_EP_INIT, upon_ep_init},
+                                      {EV_EP_PROPOSE, upon_ep_propose},
+                                      {EV_EP_ABORT, upon_ep_abort},
+                                      {EV_BEB_DELIVER, upon_beb_deliver},
+                                      {EV_PL_DELIVER, upon_pl_deliver},
+                                      {EV_EPFD_SUSPECT, upon_epfd_suspect},
+                                      {EV_EPFD_RESTORE, upon_epfd_restore},
+                                      {EV_TIMER_TIMEOUT, upon_timeout},
+                                      {EV_NONE, NULL}};
+
+const struct co_class ep_read_write_class = {
+    .name = "ep_read_write",
+    .title = "read/write epoch consensus (CGR Algorithm 5.6)",
+    .implements = ABS_EP,
+    .uses = {ABS_BEB, ABS_PL, ABS_EPFD},
+    .header_bytes = HEADER_MAX,
+    .procs_max = PSET_PROCS,
+    .bytes = ep_bytes,
+    .init = ep_init,
+    .upon = upon,
+    .room = ep_room,
+    .fini = ep_fini,
+    .check = ep_check,
+    .show = ep_show,
+    .tell = ep_tell,
+};

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Fair-loss links over the device.
+ *
+ * Abstraction   fll, fair-loss links (CGR Module 2.1)
+ *
+ * Algorithm     none: the device is one. All messages of one breath to one peer ride in one frame,
+ *               or in as few as they fit
+ *
+ * Uses          the device, directly: it owns frames of kind PLAIN
+ *
+ * Properties    FLL1, FLL2, FLL3, as far as the device has them
+ *
+ * Model         crash-stop and crash-recovery: a frame from or to an earlier incarnation is dropped
+ *
+ * Space         per peer one open frame, during a breath, and one number
+ *
+ * Differs       It loses nothing itself but for want of a packet, which is counted. A message to
+ *               ourselves does not leave the process. Whoever sends to what we were before a crash
+ *               is told, in an empty frame, who we are now; otherwise it would never be heard again.
+ */
+#include "demux.h"
+#include "frames.h"
+#include "links.h"
+#include "protocols/view.h"
+
+#include <assert.h>
+
+struct fll_peer {
+    struct frame_builder frame; /* open while its packet is not NULL */
+    uint32_t incarnation;       /* the highest that we have seen; 0: not heard of yet */
+};
+
+struct fll_device {
+    struct co co;
+    struct demux demux;
+    uint64_t open[PROCS_MAX / 64]; /* peers with an open frame */
+    struct fll_peer peer[];
+};
+
+static struct fll_device *fll(struct co *co)
+{
+    return (struct fll_device *)co;
+}
+
+static size_t fll_bytes(const struct stack_conf *conf)
+{
+    return sizeof(struct fll_device) + conf->n * sizeof(struct fll_peer);
+}
+
+static void fll_init(struct co *self)
+{
+    demux_init(&fll(self)->demux, self);
+}
+
+/* It keeps nothing beyond a breath; what bounds a burst is the inbox. */
+static uint32_t fll_room(const struct co *self)
+{
+    return self->st->conf.ring_msgs;
+}
+
+/* ---- sending --------------------------------------------------------------------------------- */
+
+static void close_frame(struct fll_device *s, uint16_t q)
+{
+    struct fll_peer *p = &s->peer[q];
+    frame_close(&p->frame, q,
+                (struct frame){.kind = FRAME_KIND_PLAIN, .to_incarn = p->incarnation});
+}
+
+/* Have a frame to q open; false, and counted, when there is no packet. */
+static bool open_frame(struct fll_device *s, uint16_t q)
+{
+    if (s->peer[q].frame.pkt != NULL)
+        return true;
+    s->open[q / 64] |= 1ull << q % 64;
+    co_dirty(&s->co);
+    return frame_open(&s->peer[q].frame, s->co.st);
+}
+
+static void add(struct fll_device *s, uint16_t q, uint8_t user, struct msg m)
+{
+    struct fll_peer *p = &s->peer[q];
+    if (unlikely(!open_frame(s, q)) || likely(frame_add(&p->frame, m, user)))
+        return;
+    if (p->frame.records > 0) { /* it is full */
+        close_frame(s, q);
+        if (unlikely(!open_frame(s, q)) || likely(frame_add(&p->frame, m, user)))
+            return;
+    }
+    co_count(&s->co, COUNT_drop_pool_empty, 1); /* no packet for a shared body */
+}
+
+/* upon ⟨fll, Send | q, m⟩: into the open frame to q; it leaves when the breath ends. */
+static void upon_fll_send(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct fll_device *s = fll(self);
+    for (uint32_t i = 0; i < n; i++) {
+        uint8_t user = (uint8_t)ev[i].inst;
+        if (ev[i].proc == self->st->self)
+            demux_deliver(&s->demux, self, EV_FLL_DELIVER, user, ev[i].proc, ev_msg(&ev[i]));
+        else
+            add(s, ev[i].proc, user, ev_msg(&ev[i]));
+    }
+}
+
+static void fll_flush(struct co *self)
+{
+    struct fll_device *s = fll(self);
+    for (uint32_t i = 0; i < (self->st->n + 63u) / 64; i++) {
+        for (uint64_t set = s->open[i]; set != 0; set &= set - 1) {
+            uint16_t q = (uint16_t)(i * 64 + (uint32_t)__builtin_ctzll(set));
+            if (s->peer[q].frame.pkt != NULL)
+                close_frame(s, q);
+        }
+        s->open[i] = 0;
+    }
+}
+
+/* ---- receiving ------------------------------------------------------------------------------- */
+
+/* False when the frame belongs to an earlier life, of the peer or of ours. */
+static bool current_incarnation(struct fll_device *s, uint16_t q, const struct frame *f)
+{
+    struct fll_peer *p = &s->peer[q];
+    if (unlikely(f->incarnation < p->incarnation)) {
+        co_count(&s->co, COUNT_drop_incarnation, 1);
+        return false;
+    }
+    p->incarnation = f->incarnation;
+    if (likely(f->to_incarn == s->co.st->conf.incarnation || f->to_incarn == 0))
+        return true;
+    co_count(&s->co, COUNT_drop_incarnation, 1);
+    open_frame(s, q); /* if nothing else is to be said, it leaves empty */
+    return false;
+}
+
+static void deliver_records(struct fll_device *s, uint16_t q, const struct frame *f,
+                            struct rte_mbuf *pkt)
+{
+    struct frame_cursor c = frame_records(pkt, f);
+    struct msg m;
+    uint8_t user;
+    int more;
+    uint32_t records = 0;
+    while ((more = frame_next_record(&c, &m, &user)) > 0) {
+        demux_deliver(&s->demux, &s->co, EV_FLL_DELIVER, user, q, m);
+        records++;
+    }
+    if (unlikely(more < 0))
+        co_count(&s->co, COUNT_drop_record, 1);
+    co_count(&s->co, COUNT_rx_records, records);
+}
+
+/* upon a frame from q: trigger ⟨fll, Deliver | q, m⟩ for each m in it. */
+static void upon_net_frame(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct fll_device *s = fll(self);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct frame *f = (const struct frame *)(uintptr_t)ev[i].attr;
+        if (unlikely((f->seq | f->ack | f->sack | f->credit) != 0))
+            co_count(self, COUNT_drop_length, 1); /* they mean nothing here */
+        else if (likely(current_incarnation(s, ev[i].proc, f)))
+            deliver_records(s, ev[i].proc, f, ev[i].seg);
+    }
+}
+
+/* ---- the rest -------------------------------------------------------------------------------- */
+
+/* A process that was stopped in mid-step leaves frames open. */
+static void fll_fini(struct co *self)
+{
+    struct fll_device *s = fll(self);
+    for (uint16_t q = 0; q < self->st->n; q++)
+        if (s->peer[q].frame.pkt != NULL) {
+            pkt_free(s->peer[q].frame.pkt);
+            s->peer[q].frame.pkt = NULL;
+        }
+}
+
+static void fll_check(const struct co *self)
+{
+    const struct fll_device *s = (const struct fll_device *)self;
+    for (uint16_t q = 0; q < self->st->n; q++)
+        assert(s->peer[q].frame.pkt == NULL || (s->open[q / 64] >> q % 64 & 1));
+    assert(s->peer[self->st->self].frame.pkt == NULL);
+}
+
+static void fll_show(const struct co *self, struct view *v)
+{
+    const struct fll_device *s = (const struct fll_device *)self;
+    for (uint16_t q = 0; q < self->st->n; q++) {
+        view_group(v, "peer", q);
+        view_u64(v, "incarnation", s->peer[q].incarnation);
+    }
+}
+
+static const struct co_upon upon[] = {{EV_FLL_SEND, upon_fll_send},
+                                      {EV_NET_FRAME, upon_net_frame},
+                                      {EV_NONE, NULL}};
+
+const struct co_class fll_device_class = {
+    .name = "fll_device",
+    .title = "fair-loss links over the device",
+    .implements = ABS_FLL,
+    .frame_kind = FRAME_KIND_PLAIN,
+    .bytes = fll_bytes,
+    .init = fll_init,
+    .upon = upon,
+    .room = fll_room,
+    .flush = fll_flush,
+    .fini = fll_fini,
+    .check = fll_check,
+    .show = fll_show,
+};

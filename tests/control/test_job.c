@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Job files: what is read, what is refused and in which words, what is written back. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "control/job.h"
+
+static struct job job;
+static char why[1024];
+static char path[64];
+
+static void write_job(const char *text)
+{
+    snprintf(path, sizeof path, "/tmp/upon-job-XXXXXX");
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+}
+
+static int read_and_check(const char *text, char *const sets[], uint32_t count)
+{
+    why[0] = '\0';
+    if (text != NULL)
+        write_job(text);
+    int err = job_read(&job, text != NULL ? path : NULL, sets, count, why, sizeof why);
+    if (err == 0)
+        err = job_check(&job, why, sizeof why);
+    if (text != NULL)
+        unlink(path);
+    return err;
+}
+
+/* Refused in line `line` (0: none) with a sentence that contains `words`. */
+static void refused(const char *text, int line, const char *words)
+{
+    char place[128];
+    if (read_and_check(text, NULL, 0) == 0)
+        fail_msg("not refused: %s", text);
+    snprintf(place, sizeof place, "%s:%d: ", path, line);
+    if (line > 0 && strncmp(why, place, strlen(place)) != 0)
+        fail_msg("\"%s\" does not begin with %s", why, place);
+    if (strstr(why, words) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", why, words);
+}
+
+static void accepted(const char *text)
+{
+    if (read_and_check(text, NULL, 0) != 0)
+        fail_msg("%s", why);
+}
+
+static void set_refused(const char *set, const char *words)
+{
+    char copy[256];
+    snprintf(copy, sizeof copy, "%s", set);
+    char *const sets[] = {(char *)"job.stack=beb", copy};
+    if (read_and_check(NULL, sets, 2) == 0)
+        fail_msg("not refused: %s", set);
+    if (strstr(why, words) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", why, words);
+}
+
+#define BEB "[job]\nstack = beb\n"
+
+static void values_have_units(void **state)
+{
+    (void)state;
+    accepted("[job]\nstack = beb\nn = 5\nsize = 1KiB\nduration = 200ms\nwarmup = 10us\n"
+             "seed = 0xff ; of all choices\n# a remark\n[load]\nrate = 1.5M\n[params]\n"
+             "give_up = never\nrto_min = 1.5ms\nmsg_copy = 2KiB\ninstances = 1Ki\n");
+    assert_int_equal(job.n, 5);
+    assert_int_equal(job.conf.n, 5);
+    assert_int_equal(job.size, 1024);
+    assert_int_equal(job.duration_ns, 200000000);
+    assert_int_equal(job.warmup_ns, 10000);
+    assert_int_equal(job.seed, 255);
+    assert_true(job.rate > 1499999 && job.rate < 1500001);
+    assert_true(job.conf.give_up_ns == UINT64_MAX);
+    assert_int_equal(job.conf.rto_min_ns, 1500000);
+    assert_int_equal(job.conf.msg_copy_bytes, 2048);
+    assert_int_equal(job.conf.instances, 1024);
+    assert_int_equal(job.sources, 1);
+}
+
+static void an_override_beats_the_file(void **state)
+{
+    (void)state;
+    char *const sets[] = {(char *)"job.n=7", (char *)"job.proposer=all"};
+    assert_int_equal(read_and_check(BEB "n = 5\n", sets, 2), 0);
+    assert_int_equal(job.n, 7);
+    assert_int_equal(job.sources, 0x7f);
+}
+
+static void rate_max_is_a_closed_loop_with_a_wide_window(void **state)
+{
+    (void)state;
+    accepted(BEB "[load]\nrate = max\n");
+    assert_int_equal(job.mode, JOB_CLOSED);
+    assert_true(job.window >= 256);
+    accepted(BEB "[load]\nrate = max\nwindow = 8\n");
+    assert_int_equal(job.window, 8);
+}
+
+static void what_is_resolved_can_be_run_again(void **state)
+{
+    (void)state;
+    static const char *const jobs[] = {
+        BEB, BEB "proposer = 2\ncores = 0,1\n[load]\nrate = max\n",
+        BEB "[load]\nmode = closed\nwindow = 3\n",
+        BEB
+        "size = 3000B\nduration = 1234567us\n[load]\nrate = 33333.25\narrival = poisson\n[params]\n"
+        "give_up = never\ndetect = 7ms\n"};
+    for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
+        char text[4096] = "", again[4096] = "";
+        accepted(jobs[i]);
+        FILE *f = fmemopen(text, sizeof text, "w");
+        job_write(&job, f);
+        fclose(f);
+        accepted(text);
+        f = fmemopen(again, sizeof again, "w");
+        job_write(&job, f);
+        fclose(f);
+        assert_string_equal(text, again);
+    }
+}
+
+static void what_is_unknown_is_refused_with_what_there_is(void **state)
+{
+    (void)state;
+    refused(BEB "sise = 64B\n", 3, "job.sise: there is no such key; there are stack n device size");
+    refused("[jobs]\nn = 3\n", 2, "jobs.n: there is no such section; there are [job]");
+    refused("[job]\nstack = bebb\n", 2, "job.stack: there is no stack \"bebb\"; there are ");
+    refused(BEB "device = rings\n", 3, "job.device: there is no device \"rings\"; there are ring");
+    refused(BEB "proposer = somebody\n", 3, "write leader, all or a rank");
+    refused(BEB "proposer = 3\n", 3, "there is no p3; ranks are 0 to 2");
+    refused("[job]\nstack = omega\n", 2, "nothing can be requested");
+}
+
+static void bad_values_are_refused_with_an_example(void **state)
+{
+    (void)state;
+    refused(BEB "n = three\n", 3, "job.n: \"three\" is no value for it; write a whole number");
+    refused(BEB "n = -1\n", 3, "is no value");
+    refused(BEB "n = 1e99\n", 3, "is no value");
+    refused(BEB "n = 2.5\n", 3, "is no value");
+    refused(BEB "duration = 5\n", 3, "write a number and ns, us, ms, s, m or h");
+    refused(BEB "duration = 5 parsecs\n", 3, "\"5 parsecs\"");
+    refused(BEB "duration = nan\n", 3, "is no value");
+    refused(BEB "size = 1KB\n", 3, "write a number and B, KiB or MiB");
+    refused(BEB "size = 0.3B\n", 3, "is no value");
+    refused(BEB "seed = 18446744073709551616\n", 3, "is no value");
+    refused(BEB "\n\n[load]\nrate = 0\n", 6, "write operations per second");
+    refused(BEB "[load]\nrate = inf\n", 4, "is no value");
+    refused(BEB "[load]\nmode = ajar\n", 4, "write one of open|closed");
+}
+
+static void impossible_combinations_are_refused_with_the_remedy(void **state)
+{
+    (void)state;
+    refused(BEB "size = 31B\n", 3, "32 at least");
+    refused(BEB "size = 1MiB\n", 3, "at most");
+    refused(BEB "n = 0\n", 3, "1 to 64");
+    refused(BEB "n = 65\n", 3, "1 to 64");
+    refused(BEB "duration = 0s\n", 3, "measured interval");
+    refused(BEB "duration = never\n", 3, "measured interval");
+    refused(BEB "[load]\nmode = open\nrate = max\n", 4, "leave load.mode out");
+    refused(BEB "[load]\nmode = closed\nrate = 50k\n", 5, "leave load.rate out");
+    refused(BEB "[load]\nwindow = 8\n", 4, "write load.mode = closed");
+    refused(BEB "[load]\nmode = closed\nwindow = 0\n", 5, "write 1 to");
+    refused(BEB "[load]\nmode = closed\narrival = poisson\n", 5, "leave it out");
+    refused(BEB "[params]\nflight_msgs = 1000\n", 0, "flight_msgs = 1000: must be a power of two");
+    refused(BEB "[params]\nflight_msgs = 4096\nring_msgs = 4096\n", 0, "at least twice");
+    refused(BEB "[params]\nmsg_copy = 1MiB\n", 4, "bytes of a message");
+}
+
+static void what_is_no_job_file_is_refused(void **state)
+{
+    (void)state;
+    char line[400];
+    refused(BEB "n 3\n", 3, "neither [section] nor key = value");
+    refused(BEB "n = 3\nn = 5\n", 4, "given before, in line 3");
+    memset(line, 'x', sizeof line - 1);
+    line[sizeof line - 1] = '\0';
+    char text[512];
+    snprintf(text, sizeof text, BEB "cores = %s\n", line);
+    refused(text, 3, "longer than");
+    refused("n = 3\n", 1, "no such section");
+    assert_int_not_equal(job_read(&job, "/nonexistent/job.ini", NULL, 0, why, sizeof why), 0);
+    assert_non_null(strstr(why, "/nonexistent/job.ini: No such file"));
+    assert_int_not_equal(job_read(&job, "/", NULL, 0, why, sizeof why), 0);
+    assert_non_null(strstr(why, "/: "));
+}
+
+static void bad_overrides_are_refused(void **state)
+{
+    (void)state;
+    set_refused("n=3", "write section.key=value");
+    set_refused("job.n", "write section.key=value");
+    set_refused("job.m=3", "--set job.m: there is no such key");
+    set_refused("job.n=x", "--set job.n: \"x\" is no value");
+    set_refused("job.n=99", "--set job.n: 99 processes");
+    set_refused("job.size=8B", "--set job.size: 8 bytes");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values_have_units),
+        cmocka_unit_test(an_override_beats_the_file),
+        cmocka_unit_test(rate_max_is_a_closed_loop_with_a_wide_window),
+        cmocka_unit_test(what_is_resolved_can_be_run_again),
+        cmocka_unit_test(what_is_unknown_is_refused_with_what_there_is),
+        cmocka_unit_test(bad_values_are_refused_with_an_example),
+        cmocka_unit_test(impossible_combinations_are_refused_with_the_remedy),
+        cmocka_unit_test(what_is_no_job_file_is_refused),
+        cmocka_unit_test(bad_overrides_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

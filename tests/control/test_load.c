@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The load and the verdict, in simulated time: a good run is valid, each planted bug is found
+ * under the property that it violates, and what did not arrive makes a verdict unknown.
+ */
+#include <stdlib.h>
+
+#include "control/result.h"
+#include "tests/unit/harness.h"
+
+#define N       3
+#define STEP_NS 1000
+
+/* ---- consensus in name only: p0 broadcasts its proposals, delivery decides -------------------- */
+
+struct toy {
+    struct co co;
+};
+
+static size_t toy_bytes(const struct stack_conf *conf)
+{
+    (void)conf;
+    return sizeof(struct toy);
+}
+
+static void upon_uc_propose(struct co *self, const struct ev *ev, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (self->st->self == 0)
+            trigger(self->use[0], ev_make(EV_BEB_BROADCAST, 0, 0, 0, ev_msg(&ev[i])));
+}
+
+static void upon_beb_deliver(struct co *self, const struct ev *ev, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const struct op_wire *w = (const struct op_wire *)msg_data(ev_msg(&ev[i]));
+        indicate(self, ev_make(EV_UC_DECIDE, 0, le64_get(w->number), 0, ev_msg(&ev[i])));
+    }
+}
+
+static const struct co_class toy_class = {
+    .name = "uc_toy",
+    .title = "what p0 proposes is decided",
+    .implements = ABS_UC,
+    .uses = {ABS_BEB},
+    .bytes = toy_bytes,
+    .upon = (const struct co_upon[]){{EV_UC_PROPOSE, upon_uc_propose},
+                                     {EV_BEB_DELIVER, upon_beb_deliver},
+                                     {EV_NONE, NULL}},
+};
+
+static struct stack_layer toy_layers[4];
+static const struct stack_def toy = {.name = "toy",
+                                     .summary = "a toy",
+                                     .top = "uc",
+                                     .layers = toy_layers};
+
+static const struct stack_def *toy_stack(void)
+{
+    const struct stack_def *beb = stack_find("beb");
+    toy_layers[0] = beb->layers[0];
+    toy_layers[1] = beb->layers[1];
+    toy_layers[2] = (struct stack_layer){"uc", &toy_class, {"beb"}};
+    return &toy;
+}
+
+/* ---- a run in simulated time ------------------------------------------------------------------- */
+
+struct scene {
+    struct sim sim;
+    struct board *board;
+    struct stack *st[N];
+    struct verdict verdict;
+    struct load_conf conf;
+    bool cut; /* nothing reaches p2 */
+    unsigned pool_full;
+};
+
+static void open_scene(struct scene *s, const struct stack_def *def, struct load_conf conf)
+{
+    const struct stack_layer *top = def->layers;
+    while (strcmp(top->name, def->top) != 0)
+        top++;
+    memset(s, 0, sizeof *s);
+    s->pool_full = rte_mempool_avail_count(harness_pool());
+    assert_int_equal(sim_init(&s->sim, N, harness_pool()), 0);
+    s->board = board_open(N, BOARD_BLOCKS, 100000, 1);
+    assert_non_null(s->board);
+    s->board->from_ns = 1000000;
+    board_put(&s->board->end_ns, 11000000);
+    conf.top = load_top(top->cls->implements);
+    conf.board = s->board;
+    conf.seed = 42;
+    conf.size = conf.size != 0 ? conf.size : 64;
+    for (uint16_t p = 0; p < N; p++) {
+        struct stack_conf c = {.n = N, .self = p};
+        char why[256];
+        stack_conf_default(&c);
+        assert_int_equal(co_check_wiring(def, &load_class, &c, why, sizeof why), 0);
+        void *mem = aligned_alloc(64, co_wire_bytes(def, &load_class, &c));
+        s->st[p] = co_wire(mem, def, &load_class, &c, &s->sim.env[p].env);
+        load_attach(s->st[p], &conf);
+    }
+    s->conf = conf;
+    verdict_open(&s->verdict, conf.top);
+}
+
+static void step(struct scene *s)
+{
+    for (uint16_t p = 0; p < N; p++) {
+        s->sim.env[p].now_ns += STEP_NS;
+        co_breath(s->st[p]);
+    }
+    while (s->sim.flights > 0)
+        if (s->cut && s->sim.flight[0].to == 2)
+            sim_drop(&s->sim, 0);
+        else
+            sim_deliver(&s->sim, 0);
+}
+
+/* Until the load has ended, and everything arrived or some time has passed. */
+static void play(struct scene *s)
+{
+    for (int i = 0; i < 30000; i++) {
+        step(s);
+        if (i % 100 == 0) {
+            verdict_compare(&s->verdict, s->board);
+            if (verdict_drained(s->conf.top, s->board))
+                break;
+        }
+    }
+    for (uint16_t p = 0; p < N; p++)
+        load_detach(s->st[p]);
+    verdict_close(&s->verdict, s->board);
+}
+
+static void close_scene(struct scene *s)
+{
+    for (uint16_t p = 0; p < N; p++) {
+        stack_fini(s->st[p]);
+        free(s->st[p]);
+    }
+    sim_fini(&s->sim);
+    board_close(s->board);
+    assert_int_equal(rte_mempool_avail_count(harness_pool()), s->pool_full);
+}
+
+static enum verdict_state property(const struct scene *s, const char *code)
+{
+    for (uint32_t i = 0; i < s->verdict.properties; i++)
+        if (strcmp(s->verdict.property[i].code, code) == 0)
+            return s->verdict.property[i].state;
+    fail_msg("%s is not judged", code);
+    return VERDICT_UNKNOWN;
+}
+
+static struct load_conf every_10_us(uint64_t sources)
+{
+    return (struct load_conf){.sources = sources,
+                              .interval_ns = 10000,
+                              .start_ns = 500000,
+                              .arrival = LOAD_CONSTANT};
+}
+
+static struct scene s;
+
+/* ---- good runs ----------------------------------------------------------------------------------- */
+
+static void a_good_broadcast_is_valid_and_counted(void **state)
+{
+    (void)state;
+    open_scene(&s, stack_find("beb"), every_10_us(7));
+    play(&s);
+    assert_int_equal(s.verdict.state, VERDICT_VALID);
+    assert_int_equal(verdict_status(&s.verdict), 0);
+    for (uint32_t p = 0; p < N; p++) {
+        const struct board_row *row = board_row(s.board, p);
+        /* 10 ms at 10 us. Process p's turn is p thirds of an interval later. */
+        assert_int_equal(board_get(&row->offered_measured), 1000);
+        assert_in_range(board_get(&row->issued_measured), 999, 1000);
+        assert_int_equal(hist_count(&row->decide), 1000);
+        assert_true(row->decide.max <= 2 * STEP_NS);
+    }
+    close_scene(&s);
+}
+
+static void a_good_consensus_is_valid_and_compared(void **state)
+{
+    (void)state;
+    struct load_conf conf = every_10_us(1);
+    conf.interval_ns = 1000;
+    open_scene(&s, toy_stack(), conf);
+    play(&s);
+    assert_int_equal(s.verdict.state, VERDICT_VALID);
+    assert_true(s.verdict.compared_blocks >= 10500 / BOARD_BLOCK_INSTANCES);
+    assert_int_equal(board_get(&board_row(s.board, 1)->delivered), 10500);
+    close_scene(&s);
+}
+
+static void proposals_that_lose_do_not_stop_their_source(void **state)
+{
+    (void)state;
+    open_scene(&s, toy_stack(), every_10_us(7));
+    play(&s);
+    assert_int_equal(s.verdict.state, VERDICT_VALID);
+    assert_int_equal(board_get(&board_row(s.board, 2)->issued), 1050);
+    close_scene(&s);
+}
+
+static void a_closed_loop_keeps_its_window(void **state)
+{
+    (void)state;
+    struct load_conf conf = {.sources = 1, .closed = true, .window = 4, .start_ns = 500000};
+    open_scene(&s, stack_find("pl"), conf);
+    uint64_t most = 0;
+    for (int i = 0; i < 2000; i++) {
+        step(&s);
+        uint64_t out = board_get(&board_row(s.board, 0)->issued) -
+                       board_get(&board_source(s.board, 1, 0)->delivered);
+        most = out > most ? out : most;
+    }
+    assert_in_range(most, 1, 4);
+    play(&s);
+    assert_int_equal(s.verdict.state, VERDICT_VALID);
+    close_scene(&s);
+}
+
+static void a_stall_is_counted_from_the_intended_times(void **state)
+{
+    (void)state;
+    open_scene(&s, stack_find("beb"), every_10_us(1));
+    for (int i = 0; i < 4000; i++)
+        step(&s);
+    for (uint16_t p = 0; p < N; p++)
+        s.sim.env[p].now_ns += 5000000; /* nobody runs for 5 ms: 500 operations are late */
+    play(&s);
+    assert_int_equal(s.verdict.state, VERDICT_VALID);
+    const struct hist *h = &board_row(s.board, 0)->decide;
+    uint64_t p50;
+    assert_true(h->max >= 4900000);
+    assert_true(hist_percentile(h, 75, &p50));
+    assert_true(p50 >= 2000000);
+    close_scene(&s);
+}
+
+static void what_was_intended_and_never_sent_is_offered(void **state)
+{
+    (void)state;
+    struct load_conf conf = every_10_us(1);
+    conf.interval_ns = 5; /* 200 in a step, of which a breath issues 64 */
+    open_scene(&s, stack_find("beb"), conf);
+    play(&s);
+    const struct board_row *row = board_row(s.board, 0);
+    assert_int_equal(board_get(&row->offered_measured), 2000000);
+    assert_true(board_get(&row->issued_measured) < 700000);
+    close_scene(&s);
+}
+
+static void poisson_arrivals_have_the_mean_that_was_asked_for(void **state)
+{
+    (void)state;
+    struct load_conf conf = every_10_us(1);
+    conf.arrival = LOAD_POISSON;
+    conf.interval_ns = 1000;
+    open_scene(&s, stack_find("beb"), conf);
+    play(&s);
+    assert_in_range(board_get(&board_row(s.board, 0)->offered_measured), 9600, 10400);
+    close_scene(&s);
+}
+
+/* ---- planted bugs ---------------------------------------------------------------------------------- */
+
+static void plant(const struct stack_def *def, enum load_plant plant, const char *code,
+                  enum verdict_state expected)
+{
+    struct load_conf conf = every_10_us(1);
+    conf.plant = plant;
+    open_scene(&s, def, conf);
+    play(&s);
+    assert_int_equal(property(&s, code), expected);
+    assert_int_equal(s.verdict.state, expected);
+    assert_int_equal(verdict_status(&s.verdict), expected == VERDICT_INVALID ? 1 : 2);
+    for (uint32_t i = 0; i < s.verdict.properties; i++) /* and nothing else is accused */
+        if (strcmp(s.verdict.property[i].code, code) != 0)
+            assert_int_not_equal(s.verdict.property[i].state, VERDICT_INVALID);
+    close_scene(&s);
+}
+
+static void UC2_an_altered_decision_is_found(void **state)
+{
+    (void)state;
+    plant(toy_stack(), LOAD_PLANT_ALTER, "UC2", VERDICT_INVALID);
+}
+
+static void UC3_a_second_decision_is_found(void **state)
+{
+    (void)state;
+    plant(toy_stack(), LOAD_PLANT_REPEAT, "UC3", VERDICT_INVALID);
+}
+
+static void UC4_another_decision_is_found(void **state)
+{
+    (void)state;
+    plant(toy_stack(), LOAD_PLANT_REPLACE, "UC4", VERDICT_INVALID);
+}
+
+static void UC1_a_missing_decision_is_unknown(void **state)
+{
+    (void)state;
+    plant(toy_stack(), LOAD_PLANT_LOSE, "UC1", VERDICT_UNKNOWN);
+}
+
+static void BEB3_an_altered_message_is_found(void **state)
+{
+    (void)state;
+    plant(stack_find("beb"), LOAD_PLANT_ALTER, "BEB3", VERDICT_INVALID);
+}
+
+static void BEB3_another_message_is_found(void **state)
+{
+    (void)state;
+    plant(stack_find("beb"), LOAD_PLANT_REPLACE, "BEB3", VERDICT_INVALID);
+}
+
+static void BEB2_a_second_delivery_is_found(void **state)
+{
+    (void)state;
+    plant(stack_find("beb"), LOAD_PLANT_REPEAT, "BEB2", VERDICT_INVALID);
+}
+
+static void BEB1_a_missing_message_is_unknown(void **state)
+{
+    (void)state;
+    plant(stack_find("beb"), LOAD_PLANT_LOSE, "BEB1", VERDICT_UNKNOWN);
+}
+
+static void who_was_cut_off_is_named(void **state)
+{
+    (void)state;
+    open_scene(&s, stack_find("beb"), every_10_us(1));
+    s.cut = true;
+    play(&s);
+    assert_int_equal(s.verdict.state, VERDICT_UNKNOWN);
+    assert_non_null(strstr(s.verdict.property[0].witness, "p2"));
+    close_scene(&s);
+}
+
+static void nothing_issued_is_nothing_judged(void **state)
+{
+    (void)state;
+    struct load_conf conf = every_10_us(1);
+    conf.start_ns = UINT64_MAX / 2;
+    open_scene(&s, stack_find("beb"), conf);
+    play(&s);
+    assert_int_equal(s.verdict.state, VERDICT_UNKNOWN);
+    close_scene(&s);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(a_good_broadcast_is_valid_and_counted),
+    cmocka_unit_test(a_good_consensus_is_valid_and_compared),
+    cmocka_unit_test(proposals_that_lose_do_not_stop_their_source),
+    cmocka_unit_test(a_closed_loop_keeps_its_window),
+    cmocka_unit_test(a_stall_is_counted_from_the_intended_times),
+    cmocka_unit_test(what_was_intended_and_never_sent_is_offered),
+    cmocka_unit_test(poisson_arrivals_have_the_mean_that_was_asked_for),
+    cmocka_unit_test(UC1_a_missing_decision_is_unknown),
+    cmocka_unit_test(UC2_an_altered_decision_is_found),
+    cmocka_unit_test(UC3_a_second_decision_is_found),
+    cmocka_unit_test(UC4_another_decision_is_found),
+    cmocka_unit_test(BEB1_a_missing_message_is_unknown),
+    cmocka_unit_test(BEB2_a_second_delivery_is_found),
+    cmocka_unit_test(BEB3_an_altered_message_is_found),
+    cmocka_unit_test(BEB3_another_message_is_found),
+    cmocka_unit_test(who_was_cut_off_is_named),
+    cmocka_unit_test(nothing_issued_is_nothing_judged),
+};
+
+HARNESS_MAIN(tests)

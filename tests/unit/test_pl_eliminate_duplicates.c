@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "harness.h"
+
+#include "protocols/broadcast/broadcast.h"
+#include "protocols/links/links.h"
+#include "protocols/random.h"
+
+#define MS 1000000u
+
+static struct world w;
+static const uint16_t sizes[] = {1, 3, 4, 7};
+
+static void send_value(uint16_t from, uint16_t to, uint64_t value)
+{
+    world_request(&w, from, EV_PL_SEND, to, 0, world_msg(&w, from, value, 16));
+}
+
+static void start(uint16_t n, const struct stack_conf *conf)
+{
+    world_start(&w, stack_find("pl_textbook"), n, conf);
+}
+
+static void test_PL1_PL2_every_message_once(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < 4; s++) {
+        uint16_t n = sizes[s];
+        start(n, NULL);
+        for (uint16_t p = 0; p < n; p++)
+            for (uint16_t q = 0; q < n; q++)
+                for (uint64_t i = 0; i < 20; i++)
+                    send_value(p, q, 1000u * p + i);
+        world_run(&w, 20 * MS);
+        for (uint16_t p = 0; p < n; p++)
+            for (uint16_t q = 0; q < n; q++)
+                for (uint64_t i = 0; i < 20; i++)
+                    assert_int_equal(world_count(&w, q, EV_PL_DELIVER, p, 1000u * p + i), 1);
+        world_end(&w);
+    }
+}
+
+static void disturb(struct random *r, int steps)
+{
+    for (int step = 0; step < steps; step++) {
+        if (w.sim.flights == 0) {
+            for (uint16_t p = 0; p < w.n; p++) {
+                w.sim.env[p].now_ns += 3 * MS;
+                world_step(&w, p);
+            }
+            continue;
+        }
+        uint32_t k = random_below(r, w.sim.flights), what = random_below(r, 10);
+        if (what < 3)
+            sim_drop(&w.sim, k);
+        else if (what == 3)
+            sim_duplicate(&w.sim, k);
+        else
+            world_deliver(&w, k);
+    }
+}
+
+static void test_PL1_PL2_PL3_over_loss_duplication_reordering(void **state)
+{
+    (void)state;
+    const struct stack_conf conf = {.flight_msgs = 64, .ring_msgs = 256, .frame_records = 3};
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        struct random r = random_seeded(seed, 0);
+        start(3, &conf);
+        for (uint64_t i = 0; i < 100; i++)
+            for (uint16_t p = 0; p < 3; p++)
+                send_value(p, (uint16_t)((p + 1) % 3), i);
+        for (uint16_t p = 0; p < 3; p++)
+            world_step(&w, p);
+        disturb(&r, 3000);
+        world_run(&w, 50 * MS);
+        for (uint64_t i = 0; i < 100; i++)
+            for (uint16_t p = 0; p < 3; p++)
+                assert_int_equal(world_count(&w, (uint16_t)((p + 1) % 3), EV_PL_DELIVER, p, i), 1);
+        assert_int_equal(w.seens, 300);
+        world_end(&w);
+    }
+}
+
+/* The window turns over many times while frames are lost; numbers far apart share a bit. */
+static void test_PL1_PL2_through_many_turns_of_a_small_window(void **state)
+{
+    (void)state;
+    const struct stack_conf conf = {.flight_msgs = 8, .ring_msgs = 16, .frame_records = 2};
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        struct random r = random_seeded(seed, 0);
+        uint64_t sent = 0;
+        start(2, &conf);
+        while (sent < 300) {
+            for (uint32_t room = co_room(w.st[0]->app->use[0]); room > 0 && sent < 300; room--)
+                send_value(0, 1, sent++);
+            world_step(&w, 0);
+            disturb(&r, 20);
+        }
+        world_run(&w, 50 * MS);
+        for (uint64_t i = 0; i < 300; i++)
+            assert_int_equal(world_count(&w, 1, EV_PL_DELIVER, 0, i), 1);
+        world_end(&w);
+    }
+}
+
+static void test_what_is_acknowledged_is_not_sent_again(void **state)
+{
+    (void)state;
+    start(3, NULL);
+    for (uint64_t i = 0; i < 10; i++)
+        send_value(0, 1, i);
+    world_settle(&w);
+    uint64_t frames = w.st[0]->counters[COUNT_tx_frames];
+    world_run(&w, 50 * MS);
+    assert_int_equal(w.st[0]->counters[COUNT_tx_frames], frames);
+    world_end(&w);
+}
+
+static void test_one_message_to_many_peers_carries_a_header_of_its_own_to_each(void **state)
+{
+    (void)state;
+    const struct stack_def def = {
+        .name = "beb over the textbook's links",
+        .top = "beb",
+        .layers =
+            (const struct stack_layer[]){{"fll", &fll_device_class, {NULL}},
+                                         {"sl", &sl_retransmit_forever_class, {"fll"}},
+                                         {"pl", &pl_eliminate_duplicates_class, {"sl", "fll"}},
+                                         {"beb", &beb_basic_class, {"pl"}},
+                                         {0}},
+    };
+    world_start(&w, &def, 4, NULL);
+    for (uint64_t i = 0; i < 10; i++) {
+        if (i > 0 && i < 4)
+            trigger(stack_co(w.st[0], "pl"),
+                    ev_make(EV_PL_SEND, (uint16_t)i, stack_co(w.st[0], "beb")->port, 0,
+                            world_msg(&w, 0, 100 + i, 8)));
+        world_request(&w, 0, EV_BEB_BROADCAST, 0, 0, world_msg(&w, 0, i, 8));
+    }
+    world_run(&w, 20 * MS);
+    for (uint16_t q = 0; q < 4; q++)
+        for (uint64_t i = 0; i < 10; i++)
+            assert_int_equal(world_count(&w, q, EV_BEB_DELIVER, 0, i), 1);
+    world_end(&w);
+}
+
+static void test_a_long_run_keeps_its_memory(void **state)
+{
+    (void)state;
+    const struct stack_conf conf = {.flight_msgs = 16, .ring_msgs = 32};
+    start(2, &conf);
+    for (uint64_t i = 0; i < 3000; i++) {
+        send_value(0, 1, i);
+        world_settle(&w);
+    }
+    assert_int_equal(world_count_type(&w, 1, EV_PL_DELIVER), 3000);
+    assert_true(rte_mempool_in_use_count(w.pool) < 64);
+    world_end(&w);
+}
+
+static void test_a_crashed_peer_is_given_up_and_the_others_go_on(void **state)
+{
+    (void)state;
+    const struct stack_conf conf = {.flight_msgs = 16, .ring_msgs = 32, .give_up_ns = 20 * MS};
+    start(3, &conf);
+    world_crash(&w, 2);
+    uint64_t sent = 0;
+    for (int slice = 0; slice < 200; slice++) {
+        for (uint32_t room = co_room(w.st[0]->app->use[0]); room > 0 && sent < 500; room--) {
+            send_value(0, 1, sent);
+            send_value(0, 2, sent++);
+        }
+        world_run(&w, MS);
+    }
+    assert_int_equal(sent, 500);
+    assert_int_equal(world_count_type(&w, 1, EV_PL_DELIVER), 500);
+    assert_int_equal(w.st[0]->counters[COUNT_drop_lost_peer], 500);
+    world_end(&w);
+}
+
+static void test_a_restarted_peer_is_a_new_one(void **state)
+{
+    (void)state;
+    start(2, NULL);
+    for (uint64_t i = 0; i < 5; i++) {
+        send_value(0, 1, i);
+        send_value(1, 0, i);
+    }
+    world_run(&w, 10 * MS);
+    send_value(0, 1, 5); /* p1 crashes before this reaches it */
+    world_step(&w, 0);
+    world_lose(&w, 0, 1);
+    struct stack_conf conf = w.st[1]->conf;
+    const struct co_class *cls = w.st[1]->app->cls;
+    conf.incarnation = 2;
+    stack_fini(w.st[1]);
+    w.st[1] = co_wire(w.mem[1], stack_find("pl_textbook"), cls, &conf, &w.sim.env[1].env);
+    *(struct world **)(w.st[1]->app + 1) = &w;
+    w.seens = 0;
+    send_value(1, 0, 100);
+    world_run(&w, 10 * MS);
+    for (uint64_t i = 6; i < 9; i++)
+        send_value(0, 1, i);
+    world_run(&w, 10 * MS);
+    assert_int_equal(world_count(&w, 0, EV_PL_DELIVER, 1, 100), 1);
+    for (uint64_t i = 6; i < 9; i++)
+        assert_int_equal(world_count(&w, 1, EV_PL_DELIVER, 0, i), 1);
+    uint64_t frames = w.st[0]->counters[COUNT_tx_frames];
+    world_run(&w, 20 * MS);
+    assert_int_equal(w.st[0]->counters[COUNT_tx_frames], frames); /* nothing is still owed */
+    world_end(&w);
+}
+
+static void hostile(enum ev_type type, uint32_t bytes, uint64_t first, uint64_t number)
+{
+    struct msg m = msg_new(w.st[1], bytes);
+    memset(msg_data(m), 0, bytes);
+    if (bytes >= 4)
+        le32_put(msg_data(m), 1);
+    if (bytes >= 16)
+        le64_put(msg_data(m) + 8, first);
+    if (bytes >= 24)
+        le64_put(msg_data(m) + 16, number);
+    trigger(stack_co(w.st[1], "pl"), ev_make(type, 0, 0, 0, m));
+    world_settle(&w);
+}
+
+static void test_messages_and_acknowledgements_that_lie_are_dropped_and_counted(void **state)
+{
+    (void)state;
+    const struct stack_conf conf = {.flight_msgs = 16, .ring_msgs = 32};
+    start(2, &conf);
+    uint64_t *counters = w.st[1]->counters;
+    for (uint32_t bytes = 0; bytes < 24; bytes++)
+        hostile(EV_SL_DELIVER, bytes, 1, 1);
+    assert_int_equal(counters[COUNT_drop_message], 24);
+    hostile(EV_SL_DELIVER, 32, 0, 1);  /* numbers begin with 1 */
+    hostile(EV_SL_DELIVER, 32, 5, 4);  /* done with, and yet sent */
+    hostile(EV_SL_DELIVER, 32, 1, 33); /* more than a window at once */
+    assert_int_equal(counters[COUNT_drop_message], 27);
+    hostile(EV_FLL_DELIVER, 15, 0, 0);
+    hostile(EV_FLL_DELIVER, 17, 0, 0);
+    assert_int_equal(counters[COUNT_drop_message], 29);
+    hostile(EV_FLL_DELIVER, 16, 1, 0);
+    assert_int_equal(counters[COUNT_drop_ack_future], 1);
+    hostile(EV_SL_DELIVER, 32, 1ull << 62, 1ull << 62); /* a leap: no work, no memory */
+    hostile(EV_SL_DELIVER, 32, UINT64_MAX, UINT64_MAX);
+    hostile(EV_SL_DELIVER, 32, 1, 1);
+    assert_int_equal(w.seens, 0); /* they name no user, either */
+    world_end(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_PL1_PL2_every_message_once),
+        cmocka_unit_test(test_PL1_PL2_PL3_over_loss_duplication_reordering),
+        cmocka_unit_test(test_PL1_PL2_through_many_turns_of_a_small_window),
+        cmocka_unit_test(test_what_is_acknowledged_is_not_sent_again),
+        cmocka_unit_test(test_one_message_to_many_peers_carries_a_header_of_its_own_to_each),
+        cmocka_unit_test(test_a_long_run_keeps_its_memory),
+        cmocka_unit_test(test_a_crashed_peer_is_given_up_and_the_others_go_on),
+        cmocka_unit_test(test_a_restarted_peer_is_a_new_one),
+        cmocka_unit_test(test_messages_and_acknowledgements_that_lie_are_dropped_and_counted),
+    };
+    harness_start();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
