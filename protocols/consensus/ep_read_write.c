@@ -80,7 +80,7 @@ static const char *const kind_names[] = {"",      "READ",   "STATE",   "END",
 
 /*              count           inst               more
  *   READ       -               first to tell of   -
- *   STATE      -               instance           valts          + value
+ *   STATE      inst − stable   instance           valts          + value
  *   END        STATEs sent     done               floor
  *   WRITE      inst − stable   instance           -              + value
  *   ACCEPT     of instances    first              done
@@ -243,6 +243,12 @@ static void header(struct ep_wire *w, uint16_t bytes, enum kind kind, uint64_t e
         le64_put(w->more, more);
 }
 
+/* How the messages that carry a value tell stable. */
+static uint32_t ahead_of_stable(const struct ep *s, uint64_t inst)
+{
+    return (uint32_t)(inst - least(s->stable, inst));
+}
+
 /* A message without a value. */
 static struct msg plain(struct ep *s, enum kind kind, uint64_t inst, uint32_t count, uint64_t more)
 {
@@ -380,6 +386,21 @@ static void find_stable(struct ep *s)
     s->stable = most(s->stable, low);
 }
 
+/*
+ * Another process knows that stable is at least this. A leader that hears it is behind; whose done
+ * it does not know to be above, it waits to hear from again.
+ */
+static void hear_stable(struct ep *s, uint64_t stable)
+{
+    if (likely(stable <= s->stable))
+        return;
+    s->stable = stable;
+    for (uint16_t q = 0; q < s->co.st->n && leading(s); q++)
+        if (s->peer[q].done < stable)
+            s->heard &= ~(1ull << q);
+    recycle(s);
+}
+
 static void hear_done(struct ep *s, uint16_t q, uint64_t done)
 {
     s->peer[q].done = most(s->peer[q].done, done);
@@ -437,10 +458,9 @@ static void learn(struct ep *s, struct row *r, uint64_t inst, uint64_t ts, struc
 /* trigger ⟨beb, Broadcast | [WRITE, val]⟩ */
 static void write_value(struct ep *s, struct row *r, uint64_t inst, struct msg v, bool fresh)
 {
-    uint64_t stable = least(s->stable, inst);
     r->flags |= ROW_LED;
     r->accepted = 0;
-    broadcast(s, with_value(s, v, fresh, WRITE, inst, (uint32_t)(inst - stable), 0));
+    broadcast(s, with_value(s, v, fresh, WRITE, inst, ahead_of_stable(s, inst), 0));
 }
 
 /* How much may be sent in this call: each message asks for another in answer. */
@@ -570,7 +590,8 @@ static void answer_more(struct ep *s)
         if (r->seg == NULL)
             continue;
         to_process(s, s->leader,
-                   with_value(s, value_of(r), false, STATE, s->answer_at, 0, r->valts));
+                   with_value(s, value_of(r), false, STATE, s->answer_at,
+                              ahead_of_stable(s, s->answer_at), r->valts));
         s->answer_count++;
         left--;
     }
@@ -613,16 +634,13 @@ static void hear_read(struct ep *s, uint16_t l, const struct said *said)
 /* upon ⟨beb, Deliver | l, [WRITE, v]⟩ do (valts, val) := (ets, v); ⟨pl, Send | l, [ACCEPT]⟩ */
 static void hear_write(struct ep *s, const struct said *said, struct msg v, struct msg_refs *refs)
 {
-    uint64_t inst = said->inst, stable = inst - said->count;
+    uint64_t inst = said->inst;
     if (unlikely(said->count > inst)) {
         unreadable(s);
         return;
     }
     bool current = likely(said->ets == s->ets) && s->active;
-    if (stable > s->stable && !leading(s)) {
-        s->stable = stable;
-        recycle(s);
-    }
+    hear_stable(s, inst - said->count);
     if (unlikely(inst < s->floor)) {
         co_count(&s->co, COUNT_drop_stale, 1);
         if (current)
@@ -704,6 +722,11 @@ static void answered(struct ep *s, uint16_t q)
 static void hear_state(struct ep *s, uint16_t q, const struct said *said, struct msg v,
                        struct msg_refs *refs)
 {
+    if (unlikely(said->count > said->inst)) {
+        unreadable(s);
+        return;
+    }
+    hear_stable(s, said->inst - said->count);
     if (said->round != s->round)
         return;
     if (said->inst > s->floor + s->mask) { /* we are behind: this answer will never be full */
@@ -720,6 +743,7 @@ static void hear_state(struct ep *s, uint16_t q, const struct said *said, struct
 /* The end of q's answer: how many STATEs there were, and where its rows begin. */
 static void hear_end(struct ep *s, uint16_t q, const struct said *said)
 {
+    hear_stable(s, said->more);
     hear_done(s, q, said->inst);
     if (said->round != s->round)
         return;

@@ -71,10 +71,12 @@ struct uc {
     bool aborting; /* between ⟨ep, Abort⟩ and ⟨ep, Aborted⟩ */
     uint32_t mask; /* rows − 1 */
     uint32_t window;
-    uint64_t done; /* all before it are decided */
-    uint64_t mine; /* the application proposed nothing from here on */
-    uint64_t next; /* no row from here on holds a proposal */
-    uint64_t at;   /* proposals before it have been handed on in this epoch */
+    uint64_t done;   /* all before it are decided */
+    uint64_t mine;   /* the application proposed nothing from here on */
+    uint64_t next;   /* no row from here on holds a proposal */
+    uint64_t at;     /* proposals before it have been handed on in this epoch */
+    uint64_t before; /* done, when this breath began */
+    uint64_t step;   /* the breath */
     struct timer timer;
     struct row row[];
 };
@@ -139,19 +141,34 @@ static void hand_on(struct uc *u, struct row *r, uint64_t inst)
     }
 }
 
+/*
+ * Epoch consensus has rows for instances up to a window above what was decided when this breath
+ * began: it recycles none in the breath that decides it.
+ */
+static uint64_t limit(struct uc *u)
+{
+    if (u->step != u->co.st->steps) {
+        u->step = u->co.st->steps;
+        u->before = u->done;
+    }
+    return u->before + u->window;
+}
+
 /* Hand on what is stored, as fast as the layers below take it. */
 static void hand_on_stored(struct uc *u)
 {
     if (u->aborting)
         return;
+    uint64_t end = limit(u) < u->next ? limit(u) : u->next;
     uint32_t left = co_room(u->co.use[USE_PL]) / 2;
     if (left > BURST_MSGS)
         left = BURST_MSGS;
     if (u->at < u->done)
         u->at = u->done;
-    for (; u->at < u->next && left > 0; u->at++, left--)
+    for (; u->at < end && left > 0; u->at++, left--)
         hand_on(u, &u->row[u->at & u->mask], u->at);
-    if (u->at < u->next && !timer_armed(&u->timer))
+    bool later = u->at < end || (u->at < u->next && u->before < u->done);
+    if (later && !timer_armed(&u->timer))
         co_timer(&u->co, &u->timer, u->co.st->conf.ack_delay_ns, 0);
 }
 
@@ -164,7 +181,7 @@ static void store(struct uc *u, uint64_t inst, struct msg v, uint8_t flags)
     r->flags = flags;
     if (u->next <= inst)
         u->next = inst + 1;
-    if (unlikely(u->aborting || inst > u->at))
+    if (unlikely(u->aborting || inst > u->at || inst >= limit(u)))
         return;
     if (inst == u->at)
         u->at++;
@@ -269,6 +286,7 @@ static void upon_ep_decide(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct uc *u = state(self);
     struct msg_refs refs = {NULL, 0};
+    limit(u);
     for (uint32_t i = 0; i < n; i++) {
         uint64_t inst = ev[i].inst;
         struct row *r = &u->row[inst & u->mask];
@@ -287,6 +305,8 @@ static void upon_ep_decide(struct co *self, const struct ev *ev, uint32_t n)
         u->at = u->done;
     if (u->next < u->done)
         u->next = u->done;
+    if (unlikely(u->at < u->next))
+        hand_on_stored(u);
 }
 
 /* ---- the rest -------------------------------------------------------------------------------- */
@@ -341,6 +361,7 @@ static void uc_show(const struct co *self, struct view *v)
     view_u64(v, "mine", u->mine);
     view_u64(v, "next", u->next);
     view_u64(v, "at", u->at);
+    view_u64(v, "before", u->step != self->st->steps ? u->done : u->before);
     view_u64(v, "timer", timer_armed(&u->timer));
     for (uint64_t i = u->done; i <= u->done + u->mask; i++) {
         const struct row *r = &u->row[i & u->mask];
