@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A disk of real files: O_DIRECT, O_DSYNC, io_uring with registered files and buffers. */
+/*
+ * A disk of real files: O_DIRECT, a flush linked behind each write, io_uring with registered files
+ * and buffers.
+ */
 #ifndef UPON_DISK_URING_H
 #define UPON_DISK_URING_H
 

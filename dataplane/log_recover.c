@@ -32,10 +32,12 @@ enum log_outcome log_judge(enum log_here here, enum log_later later)
 struct scan {
     struct log *log;
     struct log_report *report;
-    uint8_t *data;    /* of one segment */
-    uint64_t segment; /* whose data it is; UINT64_MAX: none */
-    uint8_t *record;  /* a record put together from its sectors */
-    uint64_t highest; /* batch number seen anywhere */
+    uint8_t *data;    /* of the segment looked at: one of two buffers, by parity of its number */
+    uint64_t segment; /* its number */
+    uint8_t *buffer[2];
+    uint64_t in_buffer[2]; /* whose data it is; UINT64_MAX: none */
+    uint8_t *record;       /* a record put together from its sectors */
+    uint64_t highest;      /* batch number seen anywhere */
 };
 
 static int refuse(struct log_report *r, enum log_outcome outcome)
@@ -99,18 +101,20 @@ static int recover_super(struct log *log, struct log_report *r)
 
 static int load(struct scan *s, uint64_t number)
 {
-    if (s->segment == number)
-        return 0;
     struct log *log = s->log;
+    s->segment = number;
+    s->data = s->buffer[number % 2];
+    if (s->in_buffer[number % 2] == number)
+        return 0;
     uint32_t slot = (uint32_t)(number % log->shape.slots);
     int64_t got = log->disk->ops->read(log->disk, slot, 0, s->data, log->shape.segment_bytes);
     if (got != (int64_t)log->shape.segment_bytes) {
         snprintf(s->report->why, sizeof s->report->why, "segment file %u: %s", slot,
                  got < 0 ? strerror((int)-got) : "shorter than the super block says");
-        s->segment = UINT64_MAX;
+        s->in_buffer[number % 2] = UINT64_MAX;
         return refuse(s->report, LOG_UNREADABLE);
     }
-    s->segment = number;
+    s->in_buffer[number % 2] = number;
     return 0;
 }
 
@@ -368,11 +372,13 @@ int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_repo
     int err = recover_super(log, report);
     if (err != 0)
         return err;
-    struct scan s = {.log = log, .report = report, .segment = UINT64_MAX};
-    s.data = aligned_alloc(LOG_BLOCK_BYTES, log->shape.segment_bytes);
+    struct scan s = {.log = log, .report = report, .in_buffer = {UINT64_MAX, UINT64_MAX}};
+    for (int i = 0; i < 2; i++)
+        s.buffer[i] = aligned_alloc(LOG_BLOCK_BYTES, log->shape.segment_bytes);
     s.record = malloc(log->shape.segment_bytes);
     log->segment_seq = calloc(log->shape.slots, sizeof log->segment_seq[0]);
-    if (s.data == NULL || s.record == NULL || log->segment_seq == NULL) {
+    if (s.buffer[0] == NULL || s.buffer[1] == NULL || s.record == NULL ||
+        log->segment_seq == NULL) {
         err = -ENOMEM;
         goto out;
     }
@@ -398,7 +404,8 @@ int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_repo
         explain(&s, here, segment, block);
     err = report->outcome > LOG_CUT_UNORDERED ? -EILSEQ : 0;
 out:
-    free(s.data);
+    free(s.buffer[0]);
+    free(s.buffer[1]);
     free(s.record);
     return err;
 }
