@@ -148,21 +148,44 @@ static void put_line(struct explain *x, const char *line)
     x->lines++;
 }
 
+/* Alarms, frames and what a component tells itself say little about what went wrong. */
+static bool worth_a_line(const struct ev *ev)
+{
+    return ev->type != EV_TIMER_TIMEOUT && ev->type != EV_NET_FRAME &&
+           ev_infos[ev->type].way != EV_WAY_INTERNAL;
+}
+
 static void on_event(void *ctx, struct sim_world *w, struct stack *st, struct co *to,
                      const struct ev *ev)
 {
+    struct explain *x = ctx;
     char line[240] = "    ";
     (void)w;
+    if (x->all == NULL && !worth_a_line(ev))
+        return;
+    if (x->choice[0] != '\0')
+        put_line(x, x->choice);
+    x->choice[0] = '\0';
     ev_text(st, to, ev, line + 4, sizeof line - 4);
-    put_line(ctx, line);
+    put_line(x, line);
+}
+
+static bool routine(uint8_t kind)
+{
+    return kind == CHOICE_STEP || kind == CHOICE_TIMER || kind == CHOICE_ADVANCE ||
+           kind == CHOICE_DELIVER;
 }
 
 static void on_choice(void *ctx, struct sim_world *w, const struct choice *c)
 {
-    char line[240], what[200];
+    struct explain *x = ctx;
+    char what[200];
     choice_text(c, &w->app, what, sizeof what);
-    snprintf(line, sizeof line, "%" PRIu64 ": %s", w->steps + 1, what);
-    put_line(ctx, line);
+    snprintf(x->choice, sizeof x->choice, "%" PRIu64 ": %s", w->steps + 1, what);
+    if (x->all == NULL && routine(c->kind))
+        return;
+    put_line(x, x->choice);
+    x->choice[0] = '\0';
 }
 
 void explain_attach(struct explain *x, struct sim_world *w, FILE *all)
@@ -170,6 +193,7 @@ void explain_attach(struct explain *x, struct sim_world *w, FILE *all)
     x->w = w;
     x->all = all;
     x->lines = 0;
+    x->choice[0] = '\0';
     w->observer = (struct sim_observer){.event = on_event, .choice = on_choice, .ctx = x};
 }
 

@@ -34,10 +34,14 @@ int replay_write(const char *path, const struct sim_world *w, const char *proper
 int replay_read(const char *path, bool any_revision, struct replay_info *info, char **text,
                 char *why, size_t size);
 
-/* The last lines of an execution, in the book's notation, or all of them. */
+/*
+ * An execution in the book's notation: all of it, or its last lines, without what only keeps time
+ * and links alive.
+ */
 struct explain {
     struct sim_world *w;
-    FILE *all; /* print every line here; NULL: keep the last ones */
+    FILE *all;        /* print every line here; NULL: keep the last ones */
+    char choice[240]; /* not kept yet: nothing worth a line has followed */
     char line[24][240];
     uint64_t lines;
 };

@@ -362,7 +362,8 @@ static void settle(struct sim_world *w)
     struct choice c;
     for (uint16_t p = 0; p < w->n; p++) {
         c = (struct choice){.kind = CHOICE_STEP, .p = p};
-        sim_world_apply(w, &c);
+        if (w->proc[p].state == SIM_RUNNING)
+            sim_world_apply(w, &c);
     }
     for (uint32_t k = 0; k < w->sim.flights;) {
         c = choice_frame(CHOICE_DELIVER, &w->sim, k);

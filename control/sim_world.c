@@ -530,7 +530,7 @@ static bool on_request(struct sim_world *w, struct sim_proc *x, const struct cho
     memset(msg_data(m), (int)c->a, bytes);
     le64_put(msg_data(m), c->a);
     bool link = is_link(top->cls->implements);
-    uint64_t inst = link ? st->app->port : c->b;
+    uint64_t inst = link ? st->app->port : w->app.instance ? c->b : 0;
     trigger(top, ev_make(w->app.type, w->app.to_process ? c->q : 0, inst, 0, m));
     x->ops++;
     if (c->k == 0)
@@ -554,7 +554,8 @@ static bool on_lie(struct sim_world *w, struct sim_proc *x, uint16_t q)
         x->misled |= type == EV_OMEGA_TRUST;
         told = true;
     }
-    step(w, x);
+    if (told)
+        step(w, x);
     return told;
 }
 
@@ -697,11 +698,11 @@ bool sim_world_request(const struct sim_world *w, uint16_t p, struct choice *c)
     if (w->app.type == EV_NONE || x->state != SIM_RUNNING || x->ops >= w->job.ops ||
         co_room(x->st->app->use[0]) == 0)
         return false;
-    *c = (struct choice){.kind = CHOICE_REQUEST,
-                         .p = p,
-                         .q = (uint16_t)((p + 1 + x->ops) % w->n),
-                         .a = (uint64_t)p << 32 | (x->ops + 1),
-                         .b = x->ops};
+    *c = (struct choice){.kind = CHOICE_REQUEST, .p = p, .a = (uint64_t)p << 32 | (x->ops + 1)};
+    if (w->app.to_process)
+        c->q = (uint16_t)((p + 1 + x->ops) % w->n);
+    if (w->app.instance)
+        c->b = x->ops;
     return true;
 }
 

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "control/replay.h"
+#include "dataplane/eal.h"
+
+static struct rte_mempool *pool;
+static struct adversary *adversary;
+static char why[512];
+static char path[] = "/tmp/upon-replay-XXXXXX";
+
+/* Record one swarm run of a stack. Returns its trace hash. */
+static uint64_t record(struct sim_world *w, const char *stack, uint64_t seed)
+{
+    struct mix mix;
+    struct sim_job job = {.def = stack_find(stack)};
+    adversary_draw(seed, &job, &mix);
+    mix.lie = 10000;
+    assert_int_equal(sim_world_start(w, &job, why, sizeof why), 0);
+    struct outcome out = adversary_run(adversary, w, &mix, seed);
+    assert_int_equal(replay_write(path, w, out.violated ? out.result.code : "-",
+                                  out.fair ? REPLAY_END_FAIR : REPLAY_END),
+                     0);
+    return w->trace_hash;
+}
+
+static void test_a_file_replays_byte_for_byte(void **state)
+{
+    (void)state;
+    static const char *const stacks[] = {"pl", "beb", "urb", "omega", "rb_lazy", "urb_all_ack"};
+    struct sim_world *w = sim_world_new(pool);
+    for (size_t i = 0; i < sizeof stacks / sizeof stacks[0]; i++)
+        for (uint64_t seed = 1; seed <= 10; seed++) {
+            struct replay_info info;
+            char *text;
+            uint64_t trace = record(w, stacks[i], seed), hash = sim_world_hash(w);
+            assert_int_equal(replay_read(path, false, &info, &text, why, sizeof why), 0);
+            assert_true(info.trace_hash == trace);
+            struct script s = {.w = w};
+            if (script_text(&s, text, why, sizeof why) != 0)
+                fail_msg("%s seed %u: %s", stacks[i], (unsigned)seed, why);
+            assert_true(w->trace_hash == trace);
+            assert_true(sim_world_hash(w) == hash);
+            free(text);
+        }
+    sim_world_free(w);
+}
+
+static void test_a_file_cut_anywhere_is_refused(void **state)
+{
+    (void)state;
+    struct sim_world *w = sim_world_new(pool);
+    struct replay_info info;
+    char *text;
+    record(w, "beb", 3);
+    FILE *f = fopen(path, "r");
+    fseek(f, 0, SEEK_END);
+    long bytes = ftell(f);
+    fclose(f);
+    for (long cut = bytes - 1; cut >= 0; cut -= 1 + bytes / 400) {
+        assert_int_equal(truncate(path, cut), 0);
+        assert_true(replay_read(path, false, &info, &text, why, sizeof why) < 0);
+        assert_null(text);
+    }
+    sim_world_free(w);
+}
+
+static void test_an_altered_file_is_refused(void **state)
+{
+    (void)state;
+    struct sim_world *w = sim_world_new(pool);
+    struct replay_info info;
+    char *text;
+    record(w, "beb", 3);
+    FILE *f = fopen(path, "r+");
+    fseek(f, 0, SEEK_END);
+    long bytes = ftell(f);
+    /* Behind the property and the trace, which are compared and told, not believed. */
+    for (long at = 80; at < bytes; at += 1 + bytes / 400) {
+        fseek(f, at, SEEK_SET);
+        int c = fgetc(f);
+        fseek(f, at, SEEK_SET);
+        fputc(c ^ 1, f);
+        fflush(f);
+        bool refused = replay_read(path, false, &info, &text, why, sizeof why) < 0;
+        free(text);
+        if (!refused)
+            assert_true(at < 120); /* the hexadecimal trace */
+        fseek(f, at, SEEK_SET);
+        fputc(c, f);
+        fflush(f);
+    }
+    fclose(f);
+    sim_world_free(w);
+}
+
+static void test_another_revision_is_refused_unless_asked_for(void **state)
+{
+    (void)state;
+    struct replay_info info;
+    char *text;
+    struct sim_world *w = sim_world_new(pool);
+    record(w, "beb", 3);
+    FILE *f = fopen(path, "r+");
+    fseek(f, (long)strlen("upon replay 1\nrevision "), SEEK_SET);
+    fputc('X', f);
+    fclose(f);
+    assert_true(replay_read(path, false, &info, &text, why, sizeof why) < 0);
+    assert_non_null(strstr(why, "--any-revision"));
+    assert_int_equal(replay_read(path, true, &info, &text, why, sizeof why), 0);
+    free(text);
+    sim_world_free(w);
+}
+
+static void test_scenarios_that_make_no_sense_are_refused_with_line_and_word(void **state)
+{
+    (void)state;
+    static const char *const bad[][2] = {
+        {"step p0", "start"},
+        {"start nope", "nope"},
+        {"start beb n=0\nstep p0", "n = 0"},
+        {"start beb n=x", "n=x"},
+        {"start beb speed=3", "speed"},
+        {"start beb n=70000", "too large"},
+        {"start beb\nstart beb", "twice"},
+        {"start beb\nfault loss 400%", "400%"},
+        {"start beb\nstep p7", "p7"},
+        {"start beb\nstep q1", "step"},
+        {"start beb\nstep p1 p2", "p2"},
+        {"start beb\ndeliver 0->1", "0->1"},
+        {"start beb\ndeliver 0-1", "edge"},
+        {"start beb\nrequest p0 broadcast", "value"},
+        {"start beb\nrequest p0 propose 1", "propose"},
+        {"start beb\nrequest p0 broadcast 1 2", "2"},
+        {"start beb\ncrash p0\nstep p0", "p0"},
+        {"start beb\ncrash-at p0", "number"},
+        {"start beb\narm 3", "arm"},
+        {"start beb\nrun fast", "run"},
+        {"start beb\nend\nheal", "heal"},
+        {"start epfd\nrequest p0 send 1", "no requests"},
+    };
+    struct sim_world *w = sim_world_new(pool);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct script s = {.w = w};
+        assert_true(script_text(&s, bad[i][0], why, sizeof why) < 0);
+        if (strstr(why, bad[i][1]) == NULL)
+            fail_msg("\"%s\" gives \"%s\"", bad[i][0], why);
+    }
+    sim_world_free(w);
+}
+
+static void test_a_scenario_reads_as_it_runs(void **state)
+{
+    (void)state;
+    struct sim_world *w = sim_world_new(pool);
+    struct script s = {.w = w};
+    static const char text[] = "# p0 crashes when one frame has left: p1 delivers, p2 does not\n"
+                               "start beb n=3\n"
+                               "request p0 broadcast 17 waiting\n"
+                               "crash-sent p0 1\n"
+                               "settle\n"
+                               "run 50ms\n"
+                               "fair\n";
+    if (script_text(&s, text, why, sizeof why) != 0)
+        fail_msg("%s", why);
+    assert_true(s.judged && s.fair);
+    assert_int_equal(w->crossed, 3); /* one broadcast, p0's and p1's deliveries */
+    uint16_t layer;
+    assert_null(sim_world_violation(w, &layer));
+    sim_world_free(w);
+}
+
+const char upon_revision[] = "1234567";
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_file_replays_byte_for_byte),
+        cmocka_unit_test(test_a_file_cut_anywhere_is_refused),
+        cmocka_unit_test(test_an_altered_file_is_refused),
+        cmocka_unit_test(test_another_revision_is_refused_unless_asked_for),
+        cmocka_unit_test(test_scenarios_that_make_no_sense_are_refused_with_line_and_word),
+        cmocka_unit_test(test_a_scenario_reads_as_it_runs),
+    };
+    int fd = mkstemp(path);
+    if (fd < 0 || eal_start_light(64) != 0 || (pool = eal_pool("sim", 16383, 256, 1024)) == NULL)
+        return 2;
+    close(fd);
+    adversary = adversary_new();
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    adversary_free(adversary);
+    unlink(path);
+    return failed;
+}
