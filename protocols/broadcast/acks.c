@@ -50,7 +50,7 @@ static uint64_t laggards(const struct acks *a)
 
 void acks_watch(struct acks *a)
 {
-    if (!timer_armed(&a->flow.alarm))
+    if (!timer_armed(&a->flow.alarm) && a->co.st->conf.give_up_ns != UINT64_MAX)
         flow_watch(&a->co, &a->flow, laggards(a));
 }
 
