@@ -83,7 +83,7 @@ struct board {
     uint64_t row_bytes;
     /* The measured interval [from, end) in the environment's time, set before any process runs. */
     uint64_t from_ns;
-    _Alignas(64) board_u64 end_ns; /* nothing is issued from here on; an interrupt moves it */
+    _Alignas(64) board_u64 end_ns; /* nothing is intended from here on; an interrupt moves it */
     board_u64 stop;                /* processes return */
 };
 

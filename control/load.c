@@ -208,8 +208,9 @@ static uint32_t issue_closed(struct load *l, uint32_t room, uint64_t now)
 
 static uint32_t issue_open(struct load *l, uint32_t room, uint64_t now)
 {
-    uint64_t first = l->next_op;
-    for (; room > 0 && l->next_ns <= (double)now; room--) {
+    uint64_t first = l->next_op, end = board_get(&l->conf.board->end_ns);
+    double due = (double)(now < end ? now : end - 1);
+    for (; room > 0 && l->next_ns <= due; room--) {
         issue(l, (uint64_t)l->next_ns);
         l->offered_measured += measured(l, (uint64_t)l->next_ns);
         l->next_ns += interval(l);
@@ -224,12 +225,19 @@ static void post_issued(struct load *l)
     board_put(&l->row->issued_measured, l->issued_measured);
 }
 
+/* What was intended before the end and is late is still sent, or its latency would go unseen. */
+static bool finished(const struct load *l, uint64_t now)
+{
+    uint64_t end = board_get(&l->conf.board->end_ns);
+    return l->conf.closed || l->next_ns >= (double)end || now >= end + LOAD_GRACE_NS;
+}
+
 /* upon ⟨app, Ready | room⟩ do issue what is due, as far as there is room */
 static void upon_app_ready(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct load *l = load(self);
     uint64_t now = self->st->now;
-    if (unlikely(now >= board_get(&l->conf.board->end_ns))) {
+    if (unlikely(now >= board_get(&l->conf.board->end_ns)) && finished(l, now)) {
         self->st->app_wants = false;
         board_put(&l->row->done, 1);
         return;

@@ -30,6 +30,9 @@ static_assert(sizeof(struct op_wire) == 32, "the layout is the protocol");
 /* Numbers, of one source, that may be delivered ahead of one that is missing. */
 #define LOAD_WINDOW_OPS 65536
 
+/* How long a source may catch up, after the end, with what was intended before it. */
+#define LOAD_GRACE_NS 250000000
+
 /* Who gets what a source issues. */
 enum load_shape {
     LOAD_TO_NEXT,  /* a link: the next process */

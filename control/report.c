@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <math.h>
 
+#define PREEMPTIONS_QUIET_PER_S 10 /* per core: what a quiet machine shows */
+
 char *report_ns(char *text, size_t size, uint64_t ns)
 {
     static const char *const units[] = {"ns", "us", "ms", "s"};
@@ -158,6 +160,17 @@ static void put_drops(FILE *out, const struct result *r)
                 report_count(n, sizeof n, (double)r->counters[COUNT_tx_retransmits]));
 }
 
+/* A core that is not ours alone shows in the tail: say so beside it. */
+static void put_preemptions(FILE *out, const struct result *r)
+{
+    char n[32];
+    double seconds = (double)(r->job->warmup_ns) / 1e9 + r->seconds;
+    if ((double)r->preemptions > PREEMPTIONS_QUIET_PER_S * seconds * r->lcores)
+        fprintf(out,
+                "  disturbed   other programs took these cores %s times: the tail is theirs too\n",
+                report_count(n, sizeof n, (double)r->preemptions));
+}
+
 static void put_verdict(FILE *out, const struct verdict *v)
 {
     static const char *const states[] = {"holds", "VIOLATED", "unknown"};
@@ -179,6 +192,7 @@ void report_tail(FILE *out, const struct result *r, const char *folder)
         fprintf(out, "  interrupted after %.2f s of the measured interval\n", r->seconds);
     put_rates(out, r);
     put_latencies(out, r);
+    put_preemptions(out, r);
     put_wire(out, r);
     put_drops(out, r);
     fprintf(out, "  memory      %s\n", bytes_text(memory, sizeof memory, r->memory_bytes));

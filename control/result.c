@@ -230,6 +230,7 @@ char *result_json(const struct result *r)
     PUT("retransmits", json_integer((json_int_t)r->counters[COUNT_tx_retransmits]));
     PUT("drops", json_drops(r));
     PUT("memory_bytes", json_integer((json_int_t)r->memory_bytes));
+    PUT("preemptions", json_integer((json_int_t)r->preemptions));
     PUT("leaked_packets", json_integer((json_int_t)r->leaked_pkts));
     PUT("properties", json_properties(r->verdict));
     PUT("why", json_why(r->verdict));

@@ -52,6 +52,7 @@ struct result {
     uint64_t wire_bytes;
     uint64_t memory_bytes; /* packets, stacks, board */
     uint64_t leaked_pkts;
+    uint64_t preemptions; /* of the polling threads, by other programs */
     struct hist decide_hist;
     struct hist deliver_all_hist;
 };

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,6 +49,7 @@ struct worker {
     struct board *board;
     uint32_t count;
     struct stack *st[PSET_PROCS];
+    uint64_t preempted; /* times that another program took its processor */
 };
 
 struct run {
@@ -99,7 +101,7 @@ static struct board *open_board(const struct job *job)
     double per_s = job->mode == JOB_OPEN ? job->rate : CLOSED_OPS_PER_S;
     double expected = per_s * (double)job->duration_ns / 1e9;
     uint32_t budget = SAMPLES_ALL / (job->n > 4 ? job->n : 4), every = 1;
-    while (expected / every * 1.05 + 1024 > budget)
+    while (expected / every * 1.02 + 1024 > budget)
         every *= 2;
     uint32_t samples = (uint32_t)(expected / every * 1.05) + 1024;
     return board_open(job->n, job->top->shape == LOAD_ONE_VALUE ? BOARD_BLOCKS : 1, samples, every);
@@ -189,9 +191,13 @@ static void attach_load(struct run *r)
 static int worker_run(void *arg)
 {
     struct worker *w = arg;
+    struct rusage before, after;
+    getrusage(RUSAGE_THREAD, &before);
     while (board_get(&w->board->stop) == 0)
         for (uint32_t i = 0; i < w->count; i++)
             co_breath(w->st[i]);
+    getrusage(RUSAGE_THREAD, &after);
+    w->preempted = (uint64_t)(after.ru_nivcsw - before.ru_nivcsw);
     return 0;
 }
 
@@ -317,6 +323,8 @@ static void run_processes(struct run *r, const sigset_t *signals)
 static void judge(struct run *r)
 {
     struct result *res = &r->result;
+    for (uint16_t k = 0; k < r->place.lcores; k++)
+        res->preemptions += r->worker[k].preempted;
     for (uint32_t p = 0; p < r->job.n; p++)
         load_detach(r->st[p]);
     for (uint32_t p = 0; p < r->job.n; p++)

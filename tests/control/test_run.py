@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command itself, over rings: what it prints, writes, refuses, and how it ends. No case depends
+on the speed of the machine: rates are low and the drain is long."""
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import hlog
+
+UPON = os.path.abspath(sys.argv[1])
+SHORT = ["job.duration=300ms", "job.warmup=50ms", "job.drain=30s", "load.rate=2k",
+         "params.give_up=never", "params.detect=5s"]
+KEYS = """schema stack n device lcores seed revision verdict offered_per_s sent_per_s delivered_per_s
+saturated latency_ns wire drops memory_bytes""".split()
+
+
+class Run(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+
+    def upon(self, *args, sets=()):
+        command = [UPON] + list(args)
+        for s in sets:
+            command += ["--set", s]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120,
+                              cwd=self.folder.name, check=False)
+
+    def run_json(self, *sets, status=0):
+        got = self.upon("run", "--json", sets=SHORT + list(sets))
+        self.assertEqual(got.returncode, status, got.stderr)
+        return json.loads(got.stdout)
+
+    def path(self, *parts):
+        return os.path.join(self.folder.name, *parts)
+
+    def read(self, *parts):
+        with open(self.path(*parts), encoding="utf-8") as f:
+            return f.read()
+
+    def test_json_is_exactly_the_summary(self):
+        got = self.upon("run", "--json", sets=SHORT + ["job.stack=beb", "job.seed=77"])
+        self.assertEqual(got.returncode, 0, got.stderr)
+        self.assertEqual(got.stdout, self.read("runs", "latest", "summary.json"))
+        summary = json.loads(got.stdout)
+        for key in KEYS:
+            self.assertIn(key, summary)
+        self.assertEqual(summary["verdict"], "valid")
+        self.assertEqual(summary["seed"], 77)
+        self.assertEqual(summary["leaked_packets"], 0)
+        self.assertEqual(summary["properties"], {"BEB1": "holds", "BEB2": "holds", "BEB3": "holds"})
+        for key in "frames", "bytes", "records":
+            self.assertGreater(summary["wire"][key], 0)
+        for which in "decide", "deliver_all":
+            latency = summary["latency_ns"][which]
+            self.assertTrue(0 < latency["count"] <= 600)
+            self.assertGreater(latency["p50"], 0)
+            self.assertLessEqual(latency["p50"], latency["p90"])
+            self.assertLessEqual(latency["p90"], latency["max"])
+            self.assertIsNone(latency["p99_99"], "600 samples say nothing of p99.99")
+        self.assertIn("verdict", got.stderr)
+
+    def test_the_histograms_are_those_of_the_summary(self):
+        summary = self.run_json("job.stack=beb")
+        log = hlog.read_log(self.path("runs", "latest", "hist.hlog"))
+        for which in "decide", "deliver_all":
+            latency, counts = summary["latency_ns"][which], log[which][4]
+            self.assertEqual(sum(counts.values()), latency["count"])
+            seen = 0
+            for slot in sorted(counts):
+                seen += counts[slot]
+                if seen >= latency["count"] / 2:
+                    break
+            low, high = hlog.value_range(slot, 3)
+            self.assertTrue(low <= latency["p50"] <= high)
+            low, high = hlog.value_range(max(counts), 3)
+            self.assertTrue(low <= latency["max"] <= high)
+
+    def test_the_files_are_there_and_the_job_runs_again(self):
+        self.run_json("job.stack=beb", "job.n=2", "job.seed=5")
+        folder = os.path.realpath(self.path("runs", "latest"))
+        self.assertRegex(os.path.basename(folder), r"^\d{8}-\d{6}-beb(-\d+)?$")
+        rows = list(csv.DictReader(self.read("runs", "latest", "series.csv").splitlines()))
+        self.assertEqual(list(rows[0]) if rows else
+                         self.read("runs", "latest", "series.csv").strip().split(","),
+                         ["time_s", "offered_per_s", "sent_per_s", "delivered_per_s", "p50_ns",
+                          "p99_ns"])
+        job = self.read("runs", "latest", "job.ini")
+        again = self.upon("run", os.path.join(folder, "job.ini"), "--out", "again", "--quiet")
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertEqual(job.split("\n", 1)[1], self.read("again", "job.ini").split("\n", 1)[1])
+        self.assertEqual(json.loads(self.read("again", "summary.json"))["seed"], 5)
+        self.assertEqual(os.path.realpath(self.path("runs", "latest")), folder)
+
+    def test_consensus_whoever_proposes(self):
+        for sets in ["job.n=3"], ["job.n=3", "job.proposer=all"], ["job.n=3", "job.proposer=2"], \
+                ["job.n=1"], ["job.n=4", "job.size=2000B", "job.mtu=9000B"]:
+            with self.subTest(sets=sets):
+                summary = self.run_json("job.stack=uc", *sets)
+                self.assertEqual(summary["verdict"], "valid")
+                self.assertTrue(0 < summary["latency_ns"]["deliver_all"]["count"] <= 600)
+
+    def test_broadcasts_from_everywhere(self):
+        for stack in "beb", "rb_eager", "urb":
+            with self.subTest(stack=stack):
+                summary = self.run_json("job.stack=" + stack, "job.proposer=all")
+                self.assertEqual(summary["verdict"], "valid")
+                latency = summary["latency_ns"]
+                self.assertTrue(0 < latency["decide"]["count"] <= 600)
+                self.assertEqual(latency["deliver_all"]["count"], latency["decide"]["count"])
+
+    def test_a_closed_loop_and_links(self):
+        for sets in ["load.mode=closed"], ["load.mode=closed", "load.window=100"]:
+            with self.subTest(sets=sets):
+                got = self.upon("run", "--json", sets=["job.stack=pl", "job.proposer=all"] + sets +
+                                [s for s in SHORT if not s.startswith("load.rate")])
+                self.assertEqual(got.returncode, 0, got.stderr)
+                summary = json.loads(got.stdout)
+                self.assertEqual(summary["verdict"], "valid")
+                self.assertEqual(summary["offered_per_s"], summary["sent_per_s"])
+
+    def test_a_planted_bug_is_invalid(self):
+        for plant, violated in ("alter", "UC2"), ("replace", "UC4"), ("repeat", "UC3"):
+            with self.subTest(plant=plant):
+                summary = self.run_json("job.stack=uc", "load.plant=" + plant, status=1)
+                self.assertEqual(summary["verdict"], "invalid")
+                bad = [k for k, v in summary["properties"].items() if v == "violated"]
+                self.assertEqual(bad, [violated])
+                self.assertTrue(any(w.startswith(violated + ": ") for w in summary["why"]))
+
+    def test_what_does_not_arrive_is_unknown(self):
+        summary = self.run_json("job.stack=uc", "load.plant=lose", "job.drain=100ms", status=2)
+        self.assertEqual(summary["verdict"], "unknown")
+        self.assertIn("p2 ", summary["why"][0])
+
+    def test_an_interrupt_ends_the_run_with_its_files(self):
+        command = [UPON, "run", "--json", "--out", "cut"]
+        for s in SHORT + ["job.stack=beb", "job.duration=1h"]:
+            command += ["--set", s]
+        with subprocess.Popen(command, cwd=self.folder.name, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as child:
+            for line in child.stderr:
+                if line.startswith("  upon "):
+                    break
+            time.sleep(0.5)
+            child.send_signal(signal.SIGINT)
+            out, err = child.communicate(timeout=90)
+        self.assertEqual(child.returncode, 0, err)
+        summary = json.loads(out)
+        self.assertTrue(summary["interrupted"])
+        self.assertLess(summary["duration_s"], 3600)
+        self.assertEqual(sorted(os.listdir(self.path("cut"))),
+                         ["hist.hlog", "job.ini", "series.csv", "summary.json"])
+
+    def test_what_cannot_run_says_one_sentence_and_leaves_nothing(self):
+        with open(self.path("job.ini"), "w", encoding="utf-8") as f:
+            f.write("[job]\nstack = beb\nn = many\n")
+        for args, sets, words in (
+                (["job.ini"], [], "upon: job.ini:3: job.n: \"many\" is no value"),
+                (["none.ini"], [], "upon: none.ini: No such file"),
+                ([], ["job.stack=none"], "there is no stack \"none\"; there are "),
+                ([], ["job.stack=beb", "job.cores=1000"], "upon: "),
+                ([], ["job.stack=beb", "job.size=9000B"], "upon: "),
+                ([], ["job.stack=beb", "job.n=64"], "upon: ")):
+            with self.subTest(args=args, sets=sets):
+                got = self.upon("run", *args, sets=sets)
+                self.assertEqual(got.returncode, 2)
+                self.assertEqual(got.stdout, "")
+                self.assertIn(words, got.stderr)
+                self.assertEqual(got.stderr.count("\n"), 1, got.stderr)
+        self.assertFalse(os.path.exists(self.path("runs")))
+
+    def test_quiet_is_one_line(self):
+        got = self.upon("run", "--quiet", sets=SHORT + ["job.stack=beb"])
+        self.assertEqual((got.returncode, got.stderr), (0, ""))
+        self.assertRegex(got.stdout, r"^valid: beb among 3 over ring, .*\n$")
+
+    def test_usage(self):
+        for args in ["--help"], ["run", "--help"], ["list"], ["list", "stacks"], ["list", "modules"], \
+                ["list", "devices"], ["list", "keys"], ["--version"]:
+            got = self.upon(*args)
+            self.assertEqual((got.returncode, got.stderr), (0, ""), args)
+            self.assertTrue(got.stdout)
+        for args in [], ["walk"], ["run", "--fast"], ["run", "a.ini", "b.ini"], ["list", "cats"]:
+            got = self.upon(*args)
+            self.assertEqual((got.returncode, got.stdout), (2, ""), args)
+            self.assertTrue(got.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1] + sys.argv[2:])
