@@ -12,6 +12,7 @@ const struct co_class *const co_classes[] = {
     &sl_retransmit_forever_class,
     &pl_eliminate_duplicates_class,
     &pl_window_class,
+    &fpl_sequence_number_class,
     &log_device_class,
     &p_exclude_on_timeout_class,
     &epfd_increasing_timeout_class,
@@ -59,6 +60,15 @@ static const struct stack_def stack_pl = {
     .summary = "perfect links by a sliding window",
     .top = "pl",
     .layers = (const struct stack_layer[]){{"pl", &pl_window_class, {NULL}}, {0}},
+};
+
+static const struct stack_def stack_fpl = {
+    .name = "fpl",
+    .summary = "FIFO perfect links",
+    .top = "fpl",
+    .layers = (const struct stack_layer[]){{"pl", &pl_window_class, {NULL}},
+                                           {"fpl", &fpl_sequence_number_class, {"pl"}},
+                                           {0}},
 };
 
 static const struct stack_def stack_p = {
@@ -180,6 +190,7 @@ const struct stack_def *const stack_defs[] = {
     &stack_sl,
     &stack_pl_textbook,
     &stack_pl,
+    &stack_fpl,
     &stack_p,
     &stack_le,
     &stack_epfd,
