@@ -1042,6 +1042,7 @@ const struct co_class ep_read_write_class = {
     .name = "ep_read_write",
     .title = "read/write epoch consensus (CGR Algorithm 5.6)",
     .implements = ABS_EP,
+    .majority = true,
     .uses = {ABS_BEB, ABS_PL, ABS_EPFD},
     .header_bytes = HEADER_MAX,
     .procs_max = PSET_PROCS,

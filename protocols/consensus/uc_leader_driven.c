@@ -393,6 +393,7 @@ const struct co_class uc_leader_driven_class = {
     .name = "uc_leader_driven",
     .title = "leader-driven consensus (CGR Algorithm 5.7)",
     .implements = ABS_UC,
+    .majority = true,
     .uses = {ABS_EC, ABS_EP, ABS_PL},
     .header_bytes = sizeof(struct uc_wire),
     .procs_max = PSET_PROCS,
