@@ -387,18 +387,20 @@ static bool request_rest(struct sim_world *w)
 static uint64_t quiet_base_ns(const struct sim_world *w)
 {
     const struct stack_conf *c = &w->job.conf;
-    return 2 * c->rto_max_ns + (w->needs.detector ? 4 * c->detect_ns : 0);
+    return (w->needs.endless ? 8 : 2) * c->rto_max_ns + (w->needs.detector ? 4 * c->detect_ns : 0);
 }
 
 /*
  * Whether the world has come to rest: the border of the top was not crossed for longer than any
- * armed timer takes, several times over.
+ * armed timer takes, several times over. What sends again for ever is given as long from the last
+ * request on.
  */
 static bool at_rest(const struct sim_world *w, uint64_t since, const struct mix *mix)
 {
-    uint64_t now = w->sim.now_ns, last = w->top_ns > since ? w->top_ns : since;
+    uint64_t now = w->sim.now_ns, last = since, patience = 1 + mix->patience;
+    if (!w->needs.endless && w->top_ns > since)
+        last = w->top_ns;
     uint64_t quiet = now > last ? now - last : 0;
-    uint64_t patience = 1 + mix->patience;
     return quiet > patience * quiet_base_ns(w) &&
            quiet > patience * (quiet_base_ns(w) + 2 * horizon_ns(w, now));
 }

@@ -25,10 +25,10 @@ struct args {
     uint64_t count;
 };
 
-static const struct argp_option options[] = {
-    {"from", 'f', "SEQ", 0, "inspect: begin with this record (default: the first)", 0},
-    {"count", 'c', "N", 0, "inspect: show so many records (default: 20; 0: all)", 0},
-    {0}};
+static const struct argp_option options[] =
+    {{"from", 'f', "SEQ", 0, "inspect: begin with this record (default: the first)", 0},
+     {"count", 'c', "N", 0, "inspect: show so many records (default: 20; 0: all)", 0},
+     {0}};
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -52,8 +52,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(state, "\"%s\" is one argument too many", arg);
         return 0;
     case ARGP_KEY_END: {
-        bool copy = a->what != NULL &&
-                    (strcmp(a->what, "backup") == 0 || strcmp(a->what, "restore") == 0);
+        bool copy =
+            a->what != NULL && (strcmp(a->what, "backup") == 0 || strcmp(a->what, "restore") == 0);
         if (a->what == NULL || a->dir == NULL || copy != (a->to != NULL))
             argp_usage(state);
         return 0;
@@ -63,15 +63,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
-static const struct argp argp = {
-    options, parse, "inspect DIR\nverify DIR\nbackup DIR COPY\nrestore COPY DIR",
-    "Look at the log of a process, judge it, copy it.\v"
-    "inspect  show what the log holds, record by record\n"
-    "verify   read all of it as a recovery would, and judge it; changes nothing\n"
-    "backup   copy a log that no process has open, if it is sound, and verify the copy\n"
-    "restore  copy a backup to where no log is, and verify it there\n\n"
-    "Exit status: 0 sound, 1 refused or damaged, 2 it could not be looked at.",
-    NULL, NULL, NULL};
+static const struct argp argp =
+    {options,
+     parse,
+     "inspect DIR\nverify DIR\nbackup DIR COPY\nrestore COPY DIR",
+     "Look at the log of a process, judge it, copy it.\v"
+     "inspect  show what the log holds, record by record\n"
+     "verify   read all of it as a recovery would, and judge it; changes nothing\n"
+     "backup   copy a log that no process has open, if it is sound, and verify the copy\n"
+     "restore  copy a backup to where no log is, and verify it there\n\n"
+     "Exit status: 0 sound, 1 refused or damaged, 2 it could not be looked at.",
+     NULL,
+     NULL,
+     NULL};
 
 /* ---- reading --------------------------------------------------------------------------------- */
 

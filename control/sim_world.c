@@ -51,8 +51,7 @@ struct sim_needs sim_needs(const struct stack_def *def)
         needs.detector |= a == ABS_P || a == ABS_EPFD || a == ABS_OMEGA;
         needs.majority |= l->cls->majority;
         needs.disk |= a == ABS_LOG;
-        if (strcmp(l->name, def->top) == 0)
-            needs.lossy = a == ABS_FLL;
+        needs.endless |= a == ABS_SL;
     }
     return needs;
 }

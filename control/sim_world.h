@@ -47,7 +47,7 @@ struct sim_needs {
     bool majority;    /* correct only while a majority is */
     bool detector;    /* its timers never rest: it has a detector */
     bool disk;        /* it has a log */
-    bool lossy;       /* it delivers over fair-loss links: losses are seen by its top */
+    bool endless;     /* it sends again for ever: it never comes to rest by itself */
 };
 struct sim_needs sim_needs(const struct stack_def *def);
 
