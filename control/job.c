@@ -63,6 +63,8 @@ static const struct key keys[] = {
      "packets of a process; 0: enough for its windows"},
     {"device", "args", KIND_TEXT, JOB(device_args), "", NULL,
      "of the device: interface, folder or file; %p is the rank"},
+    {"device", "eal", KIND_TEXT, JOB(eal_args), "", NULL,
+     "arguments for DPDK's EAL, as --vdev=net_ring0 or --allow=0000:01:00.0"},
     {"load", "mode", KIND_CHOICE, JOB(mode), "open", "open|closed",
      "at intended times, or a window outstanding"},
     {"load", "rate", KIND_RATE, JOB(rate), "100k", NULL,

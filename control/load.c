@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#define XXH_INLINE_ALL /* 24 bytes, twice an operation: a call would cost more than the hash */
 #include <xxhash.h>
 
 #define ISSUE_OPS_MAX 64 /* in one breath, so that a broadcast of all fits the link's inbox */

@@ -94,7 +94,7 @@ static void put_latency(FILE *out, const char *name, const struct result_latency
     fprintf(out, "  %-12s", name);
     for (uint32_t i = 0; i < RESULT_PERCENTILES; i++)
         fprintf(out, "%10s", l->has[i] ? report_ns(text, sizeof text, l->value_ns[i]) : "-");
-    fprintf(out, "%10s", report_ns(text, sizeof text, l->max_ns));
+    fprintf(out, "%10s", l->count > 0 ? report_ns(text, sizeof text, l->max_ns) : "-");
     fprintf(out, "%10s\n", report_count(text, sizeof text, (double)l->count));
 }
 
@@ -118,6 +118,8 @@ static void put_latencies(FILE *out, const struct result *r)
     if (r->sample_every > 1)
         fprintf(out, " (1 in %u)", r->sample_every);
     fprintf(out, "\n");
+    if (r->deliver_all.count == 0)
+        fprintf(out, "  %-12snothing that was intended in the interval was sent and arrived\n", "");
     if (r->samples_missed > 0)
         fprintf(out, "  %-12s%" PRIu64 " more could not be remembered\n", "", r->samples_missed);
 }

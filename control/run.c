@@ -31,7 +31,8 @@
 #define TICK_NS          100000000  /* with a processor to spare for this thread */
 #define TICK_CROWDED_NS  1000000000 /* with none: it takes its time from a process */
 #define DRAIN_TICK_NS    2000000
-#define START_NS         20000000   /* the processes are all polling by then */
+#define START_NS         20000000 /* the processes are all polling by then */
+#define EAL_WORDS_MAX    32
 #define SAMPLES_ALL      (1u << 21) /* deliveries that are remembered, of all processes */
 #define CLOSED_OPS_PER_S 4e6        /* more than a closed loop will do */
 
@@ -107,6 +108,17 @@ static struct board *open_board(const struct job *job)
     return board_open(job->n, job->top->shape == LOAD_ONE_VALUE ? BOARD_BLOCKS : 1, samples, every);
 }
 
+/* The words of device.eal; they point into `text`. */
+static void split_words(char *text, const char *words[EAL_WORDS_MAX + 1])
+{
+    uint32_t n = 0;
+    char *rest;
+    for (char *w = strtok_r(text, " \t", &rest); w != NULL && n < EAL_WORDS_MAX;
+         w = strtok_r(NULL, " \t", &rest))
+        words[n++] = w;
+    words[n] = NULL;
+}
+
 static int open_fabric(struct run *r)
 {
     const struct job *job = &r->job;
@@ -122,8 +134,13 @@ static int open_fabric(struct run *r)
                                      .msg_bytes = (uint32_t)job->size,
                                      .pool_pkts = job->pool,
                                      .checksum = job_checksum(job)};
+    char eal_text[JOB_TEXT_BYTES];
+    const char *eal_words[EAL_WORDS_MAX + 1];
+    memcpy(eal_text, job->eal_args, sizeof eal_text);
+    split_words(eal_text, eal_words);
     /* A pool is one piece of memory: leave room for what lies between pieces. */
-    const struct eal_conf eal = {.cpu = r->place.cpu,
+    const struct eal_conf eal = {.args = eal_words,
+                                 .cpu = r->place.cpu,
                                  .cpus = r->place.lcores,
                                  .memory_bytes = fabric_memory_wanted(&conf) * 3 / 2};
     int err = eal_start(&eal, r->why, sizeof r->why);

@@ -202,7 +202,7 @@ static void judge_arrival(struct verdict *v, const struct board *b)
             const char *code = p == source && has->own != NULL ? has->own : has->complete;
             if (lacks > 0 && one_value)
                 find(v, code, VERDICT_UNKNOWN,
-                     "p%u has not decided %" PRIu64 " instances, the first of them %" PRIu64, p,
+                     "p%u lacks the decisions of %" PRIu64 " instances, from %" PRIu64 " on", p,
                      lacks, first);
             else if (lacks > 0)
                 find(v, code, VERDICT_UNKNOWN,
