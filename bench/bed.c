@@ -49,6 +49,8 @@ static void upon_top(struct co *self, const struct ev *ev, uint32_t n)
     for (uint32_t i = 0; i < n; i++)
         a->sum += le64_get(msg_data(ev_msg(&ev[i])));
     a->heard += n;
+    if (a->bed->stamp && self->st->self == 0)
+        a->bed->heard_at = tsc_now();
     if (a->bed->conf.echo && self->st->self != 0)
         for (uint32_t i = 0; i < n; i++)
             request(a, ev[i].proc, a->heard);
@@ -127,9 +129,11 @@ struct bed *bed_open(const struct bed_conf *conf, const char **why)
                              .n = conf->n,
                              .self = ranks,
                              .selves = conf->n,
-                             .mtu = conf->mtu != 0 ? conf->mtu : 9000,
+                             .mtu = conf->mtu != 0       ? conf->mtu
+                                    : conf->bytes > 1024 ? 9000
+                                                         : 1500,
                              .msg_bytes = conf->bytes,
-                             .pool_pkts = 16384};
+                             .pool_pkts = conf->n > 3 ? 8192 : 16384};
     if (fabric_open(&b->fabric, &fc, text, sizeof text) != 0) {
         *why = text;
         free(b);
@@ -154,6 +158,20 @@ void bed_close(struct bed *b)
     for (uint16_t p = 0; p < b->conf.n; p++)
         free(b->mem[p]);
     free(b);
+}
+
+/* What the processes did beside sending each message once, and what they dropped. */
+void bed_report(struct bed *b, struct bench_out *out)
+{
+    for (int c = 0; c < COUNTERS; c++) {
+        uint64_t sum = 0;
+        for (uint16_t p = 0; p < b->conf.n; p++)
+            sum += b->st[p]->counters[c];
+        if (sum > 0 && (c >= COUNT_drop_first || c == COUNT_tx_retransmits))
+            bench_put(out, counter_texts[c].id, (double)sum);
+        if (c == COUNT_tx_frames)
+            bench_put(out, "frames_per_op", (double)sum / (double)bed_app(b, 0)->begun);
+    }
 }
 
 /* Whether what p0 has begun is finished at every process that is to hear of it. */

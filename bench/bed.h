@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "bench.h"
 #include "dataplane/fabric.h"
 #include "protocols/co.h"
 
@@ -26,7 +27,7 @@ struct bed_conf {
     uint16_t n;
     uint32_t bytes;  /* of a message */
     uint32_t window; /* operations begun and not finished at the source; 0: as many as fit */
-    uint32_t mtu;    /* 0: 9000 */
+    uint32_t mtu;    /* 0: 1500, or 9000 for messages that need it */
     bool echo;       /* p1 answers every message */
     bool two_cores;
     struct stack_conf stack_conf;
@@ -49,6 +50,8 @@ struct bed {
     void *mem[BED_PROCS];
     uint16_t request; /* of the top of the stack */
     bool link;        /* the top is a link: p0 sends to p1 alone */
+    bool stamp;       /* p0 notes when it hears */
+    uint64_t heard_at;
 };
 
 /* Open and wire. NULL: *why says why in one sentence. */
@@ -61,6 +64,8 @@ static inline struct bed_app *bed_app(struct bed *b, uint16_t p)
 {
     return (struct bed_app *)b->st[p]->app;
 }
+
+void bed_report(struct bed *b, struct bench_out *out);
 
 /* p0 begins `ops` operations, and everybody takes breaths in turn until they are finished
  * everywhere. Returns the ns that it took for each. */

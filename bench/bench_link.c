@@ -54,6 +54,11 @@ static double one_core_subject(void *ctx)
     return bed_round(((struct one_core *)ctx)->bed, STREAM_OPS);
 }
 
+static void one_core_report(void *ctx, struct bench_out *out)
+{
+    bed_report(((struct one_core *)ctx)->bed, out);
+}
+
 static void one_core_close(void *ctx)
 {
     bed_close(((struct one_core *)ctx)->bed);
@@ -81,11 +86,13 @@ static double one_core_alone(void *ctx)
 }
 
 BENCH(link_pl_alone_one_core, .rounds = ROUNDS, .open = pl_alone_open,
-      .floor = one_core_alone_floor, .subject = one_core_alone, .close = one_core_close)
+      .floor = one_core_alone_floor, .subject = one_core_alone, .report = one_core_report,
+      .close = one_core_close)
 BENCH(link_fll_one_core, .rounds = ROUNDS, .open = fll_open, .floor = one_core_floor,
-      .subject = one_core_subject, .close = one_core_close, .wanted = "ratio at most 2")
+      .subject = one_core_subject, .report = one_core_report, .close = one_core_close,
+      .wanted = "ratio at most 2")
 BENCH(link_pl_one_core, .rounds = ROUNDS, .open = pl_open, .floor = one_core_floor,
-      .subject = one_core_subject, .close = one_core_close)
+      .subject = one_core_subject, .report = one_core_report, .close = one_core_close)
 
 /* ---- two cores ------------------------------------------------------------------------------- */
 
@@ -123,12 +130,19 @@ static double alone_subject(void *ctx)
     return duo_bed_alone(ctx, ALONE_OPS);
 }
 
+static void duo_report(void *ctx, struct bench_out *out)
+{
+    bed_report(((struct duo *)ctx)->bed, out);
+}
+
 static void duo_bench_close(void *ctx)
 {
     duo_close(ctx);
 }
 
 BENCH(link_pl_two_cores, .rounds = ROUNDS, .open = stream_open, .floor = stream_floor,
-      .subject = stream_subject, .close = duo_bench_close, .wanted = "at least 20 M messages/s")
+      .subject = stream_subject, .report = duo_report, .close = duo_bench_close,
+      .wanted = "at least 20 M messages/s")
 BENCH(link_pl_round_trip, .rounds = ROUNDS, .open = alone_open, .floor = alone_floor,
-      .subject = alone_subject, .close = duo_bench_close, .wanted = "ratio at most 1.5")
+      .subject = alone_subject, .report = duo_report, .close = duo_bench_close,
+      .wanted = "ratio at most 1.5")

@@ -183,12 +183,13 @@ double duo_bare_echo(struct duo *d, uint32_t ops)
     return median_ns(cycles, ops);
 }
 
-/* From before the breath that sends to the end of the one that hears of it: p0's own indication. */
+/* From before the breath that sends to p0's own indication. */
 double duo_bed_alone(struct duo *d, uint32_t ops)
 {
     static uint64_t cycles[ALONE_MAX];
     struct bed *b = d->bed;
     struct bed_app *source = bed_app(b, 0);
+    b->stamp = true;
     set_mode(d, DUO_BED);
     for (uint32_t i = 0; i < ops; i++) {
         uint64_t heard = source->heard, start = tsc_now();
@@ -196,7 +197,7 @@ double duo_bed_alone(struct duo *d, uint32_t ops)
         b->st[0]->app_wants = true;
         while (source->heard == heard)
             co_breath(b->st[0]);
-        cycles[i] = tsc_now() - start;
+        cycles[i] = b->heard_at - start;
     }
     set_mode(d, DUO_IDLE);
     return median_ns(cycles, ops);

@@ -19,7 +19,7 @@ void bench_register(struct bench *b)
 
 int main(int argc, char **argv)
 {
-    int err = eal_start_light(1024);
+    int err = eal_start_light(2048);
     if (err != 0) {
         fprintf(stderr, "bench: EAL does not start: %s\n", strerror(-err));
         return 2;
