@@ -495,22 +495,40 @@ static void records(struct pl_window *w, uint16_t q, const struct frame *f, stru
     }
 }
 
+/*
+ * How many records this batch of frames may deliver. Each may be answered by a message to every
+ * peer, and a ring must hold the answers: what goes beyond is shed before it is acknowledged, and
+ * its sender sends it again. Near the end of a ring only half of what is left is given out at a
+ * time, so that two processes whose rings to each other fill still take something from each other.
+ */
+static uint32_t delivery_budget(const struct pl_window *w, uint32_t frames)
+{
+    uint64_t size = w->ring_mask + 1u, most = 0;
+    if (w->tight == 0 && frames * FRAME_RECORDS_MAX <= size / 4)
+        return (uint32_t)(size / 4);
+    for (uint16_t q = 0; q < w->co.st->n; q++)
+        if (used(&w->peer[q]) > most)
+            most = used(&w->peer[q]);
+    uint64_t left = size - most;
+    return (uint32_t)(w->tight > 0 ? left / 2 : left);
+}
+
 /* upon a frame from p: learn what it acknowledges; deliver each message that is new. */
 static void upon_net_frame(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct pl_window *w = window(self);
+    uint32_t budget = delivery_budget(w, n);
     for (uint32_t i = 0; i < n; i++) {
         const struct frame *f = (const struct frame *)(uintptr_t)ev[i].attr;
         uint16_t q = ev[i].proc;
         if (unlikely(!current_incarnation(w, q, f)) || unlikely(!acknowledged(w, q, f)) ||
             f->records == 0)
             continue;
-        /* What is delivered makes messages: shed it, before it is acknowledged, if those could
-         * find a ring full. The sender sends it again. */
-        if (unlikely(w->tight > 0)) {
+        if (unlikely(f->records > budget)) {
             co_count(self, COUNT_drop_no_room, f->records);
             continue;
         }
+        budget -= f->records;
         records(w, q, f, ev[i].seg);
     }
 }

@@ -19,7 +19,7 @@
 #include "protocols/random.h"
 #include "protocols/view.h"
 
-#define SEEN_MAX 4096
+#define SEEN_MAX 32768
 
 /* What a probe saw: an indication of the stack's top. The first 8 bytes of the message as a number.
  */

@@ -172,6 +172,47 @@ static void test_a_run_longer_than_the_window_keeps_its_memory(void **state)
     world_end(&w);
 }
 
+/* A layer that answers every delivery with a message to everyone, and a process cut off: no ring
+ * overflows, what finds no room is shed and sent again. */
+static void test_answers_never_overflow_a_ring(void **state)
+{
+    (void)state;
+    struct stack_conf conf = {.flight_msgs = 64,
+                              .ring_msgs = 128,
+                              .store_msgs = 4096,
+                              .give_up_ns = UINT64_MAX};
+    world_start(&w, stack_find("beb"), 3, &conf);
+    uint64_t answered[3] = {0}, sent = 0;
+    for (int round = 0; round < 400; round++) {
+        for (uint16_t p = 0; p < 3; p++) {
+            struct co *pl = stack_co(w.st[p], "pl");
+            if (p == 0 && co_room(pl) > 0 && sent < 300)
+                world_request(&w, 0, EV_BEB_BROADCAST, 0, 0, world_msg(&w, 0, sent++, 8));
+            world_step(&w, p);
+            /* p2 is cut off for a while; the others answer what they hear from p0. */
+            uint32_t heard = world_count_type(&w, p, EV_BEB_DELIVER);
+            if (p != 0 && heard > answered[p] && answered[p] < sent) {
+                for (; answered[p] < heard && answered[p] < sent; answered[p]++)
+                    world_request(&w, p, EV_BEB_BROADCAST, 0, 0,
+                                  world_msg(&w, p, 1000 + answered[p], 8));
+            }
+        }
+        if (round < 200) {
+            world_lose(&w, 2, UINT16_MAX);
+            world_lose(&w, UINT16_MAX, 2);
+        }
+        while (w.sim.flights > 0)
+            world_deliver(&w, 0);
+        for (uint16_t p = 0; p < 3; p++)
+            w.sim.env[p].now_ns += 500000;
+    }
+    world_run(&w, 3000000000u);
+    assert_int_equal(world_count_type(&w, 2, EV_BEB_DELIVER) >= sent, 1);
+    for (uint64_t i = 0; i < sent; i++)
+        assert_int_equal(world_count(&w, 2, EV_BEB_DELIVER, 0, i), 1);
+    world_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +223,7 @@ int main(void)
         cmocka_unit_test(test_messages_of_one_breath_ride_in_one_frame),
         cmocka_unit_test(test_acknowledgement_of_what_was_not_sent_is_refused),
         cmocka_unit_test(test_a_restarted_peer_gets_what_its_former_self_lacked),
+        cmocka_unit_test(test_answers_never_overflow_a_ring),
         cmocka_unit_test(test_a_run_longer_than_the_window_keeps_its_memory),
     };
     harness_start();
