@@ -31,7 +31,7 @@
  *               - DECIDED carries no value. Who has a value of the same or of a later timestamp
  *                 knows what was decided: by lock-in they are equal. Who has none remembers the
  *                 DECIDED in the row and decides when such a value comes. So a decision may be
- *                 learned in a later epoch than it was made in, or between two epochs.
+ *                 learned in a later epoch than it was made in; never in an earlier one.
  *               - A row keeps the value of the highest timestamp that any WRITE (or STATE) told of,
  *                 of whatever epoch. ACCEPT, which is what a quorum is made of, is sent only by a
  *                 process that is in the epoch of the WRITE; for a WRITE of an epoch that it has
@@ -411,7 +411,7 @@ static void hear_done(struct ep *s, uint16_t q, uint64_t done)
 
 static void decide(struct ep *s, struct row *r, uint64_t inst)
 {
-    r->flags |= ROW_DECIDED;
+    r->flags = (uint8_t)((r->flags & ~ROW_TOLD) | ROW_DECIDED);
     indicate(&s->co, ev_make(EV_EP_DECIDE, 0, inst, 0, value_of(r)));
     while (s->done <= s->floor + s->mask && (row_of(s, s->done)->flags & ROW_DECIDED))
         s->done++;
@@ -429,6 +429,13 @@ static struct row *row_find(struct ep *s, uint64_t inst)
         return NULL;
     }
     return row_of(s, inst);
+}
+
+/* Decide what DECIDED told of, once its value has come and its epoch has been started. */
+static void decide_told(struct ep *s, struct row *r, uint64_t inst)
+{
+    if ((r->flags & ROW_TOLD) && r->seg != NULL && r->valts >= r->told_ts && r->told_ts <= s->ets)
+        decide(s, r, inst);
 }
 
 /* (valts, val) := (ts, v), if that is newer. A decided value stays: a newer one equals it. */
@@ -449,8 +456,8 @@ static void learn(struct ep *s, struct row *r, uint64_t inst, uint64_t ts, struc
     r->len = v.len;
     msg_refs_hold(refs, v.seg);
     s->top = most(s->top, inst + 1);
-    if ((r->flags & ROW_TOLD) && ts >= r->told_ts)
-        decide(s, r, inst);
+    if (unlikely(r->flags & ROW_TOLD))
+        decide_told(s, r, inst);
 }
 
 /* ---- leading --------------------------------------------------------------------------------- */
@@ -476,6 +483,12 @@ static void later(struct ep *s)
         co_timer(&s->co, &s->timer, s->co.st->conf.ack_delay_ns, 0);
 }
 
+/* Then a majority has started a later epoch, and so will we: leave it to that one's leader. */
+static bool of_later_epoch(const struct ep *s, const struct row *r)
+{
+    return r->seg != NULL && r->valts > s->ets;
+}
+
 /* Leader, ready: write what waits, the highest value read before a proposal of our own. */
 static void drive(struct ep *s)
 {
@@ -483,7 +496,7 @@ static void drive(struct ep *s)
     uint64_t end = least(s->top, s->floor + s->window);
     while (s->scan < end && left > 0) {
         struct row *r = row_of(s, s->scan);
-        bool led = r->flags & ROW_LED;
+        bool led = (r->flags & ROW_LED) || of_later_epoch(s, r);
         if (!led && r->seg != NULL) {
             write_value(s, r, s->scan, value_of(r), false);
             left--;
@@ -546,7 +559,7 @@ static void propose(struct ep *s, const struct ev *e)
         return;
     }
     struct row *r = row_find(s, inst);
-    if (r == NULL || (r->flags & (ROW_LED | ROW_DECIDED)))
+    if (r == NULL || (r->flags & (ROW_LED | ROW_DECIDED)) || unlikely(of_later_epoch(s, r)))
         return;
     if (likely(s->ready && inst <= s->scan && inst < s->floor + s->window)) {
         bool own = r->seg == NULL; /* a value that came late is as good as any */
@@ -669,12 +682,11 @@ static void hear_decided(struct ep *s, const struct said *said)
             continue;
         if (r->flags & ROW_DECIDED)
             continue;
-        if (likely(r->seg != NULL && r->valts >= said->ets)) {
-            decide(s, r, inst);
-        } else if (!(r->flags & ROW_TOLD) || said->ets < r->told_ts) {
+        if (!(r->flags & ROW_TOLD) || said->ets < r->told_ts) {
             r->flags |= ROW_TOLD;
             r->told_ts = said->ets;
         }
+        decide_told(s, r, inst);
     }
 }
 
@@ -821,8 +833,14 @@ static void start_leading(struct ep *s)
         read_majority(s);
 }
 
-/* What of this epoch has come before it was started here is answered now. */
-static void catch_up(struct ep *s)
+/* What of this epoch has come before it was started here counts now. */
+static void decide_early(struct ep *s)
+{
+    for (uint64_t i = s->done; i <= s->floor + s->mask; i++)
+        decide_told(s, row_of(s, i), i);
+}
+
+static void accept_early(struct ep *s)
 {
     for (uint64_t i = s->floor; i < s->top; i++) {
         const struct row *r = row_of(s, i);
@@ -857,7 +875,8 @@ static void upon_ep_init(struct co *self, const struct ev *ev, uint32_t n)
         if (s->leader == self->st->self)
             start_leading(s);
         else
-            catch_up(s);
+            accept_early(s);
+        decide_early(s);
         forget_old_reads(s);
         conclude(s);
     }
@@ -943,7 +962,8 @@ static void ep_check(const struct co *self)
         assert(i >= s->done || decided);
         assert(i != s->done || !decided);
         assert(i < s->top || (r->seg == NULL && r->prop_seg == NULL));
-        assert(!(r->flags & ROW_TOLD) || decided || r->seg == NULL || r->valts < r->told_ts);
+        assert(!(r->flags & ROW_TOLD) ||
+               (!decided && (r->seg == NULL || r->valts < r->told_ts || r->told_ts > s->ets)));
         if (r->flags & ROW_CHOSEN)
             assert(__builtin_popcountll(r->accepted) > self->st->n / 2);
     }

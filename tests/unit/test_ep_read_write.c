@@ -297,6 +297,25 @@ static void test_a_WRITE_before_its_epoch_is_started_is_accepted_with_it(void **
     world_end(&w);
 }
 
+static void test_EP1_DECIDED_before_its_epoch_is_started_decides_with_it(void **state)
+{
+    (void)state;
+    start(3);
+    start_epoch(0, 1);
+    start_epoch(1, 1);
+    propose(1, 0);
+    assert_true(deliver(0, "[READ 1 0]"));
+    assert_true(deliver(1, "[END 1 0 0]"));
+    assert_true(deliver(0, "[WRITE 1 0]"));
+    assert_true(deliver(1, "[ACCEPT 1 0]"));
+    assert_true(deliver(2, "[WRITE 1 0]"));
+    assert_true(deliver(2, "[DECIDED 1 0]"));
+    assert_false(decided(2, 0));
+    start_epoch(2, 1);
+    assert_true(decided(2, 0));
+    world_end(&w);
+}
+
 static void test_a_new_leader_completes_what_it_finds_without_a_proposal_of_its_own(void **state)
 {
     (void)state;
@@ -417,6 +436,7 @@ int main(void)
         cmocka_unit_test(test_a_READ_before_its_epoch_is_started_is_answered_with_it),
         cmocka_unit_test(test_READs_of_two_epochs_to_come_are_both_kept),
         cmocka_unit_test(test_a_WRITE_before_its_epoch_is_started_is_accepted_with_it),
+        cmocka_unit_test(test_EP1_DECIDED_before_its_epoch_is_started_decides_with_it),
         cmocka_unit_test(test_a_new_leader_completes_what_it_finds_without_a_proposal_of_its_own),
         cmocka_unit_test(test_a_stable_leader_reads_once),
         cmocka_unit_test(test_rows_are_recycled_and_the_window_moves),
