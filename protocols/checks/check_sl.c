@@ -6,6 +6,8 @@
  *      before the network was healed is delivered at least once after that, and everything at
  *      least twice. (Without that moment: at least twice.)
  * SL2  no creation.
+ *
+ * ⟨sl, Forget | q, a⟩ ends the obligation for what its user sent to q under a number up to a.
  */
 #include "check_link.h"
 
@@ -16,12 +18,36 @@ static struct check *sl_open(uint16_t n)
     return link_open(&check_sl_class, n, sizeof(struct link_check));
 }
 
+/* The row of a channel itself, which was neither sent nor delivered. */
+static struct link_row *channel(struct link_check *l, uint16_t from, uint16_t to, uint16_t port)
+{
+    uint64_t key = 1ull << 63 | (uint64_t)from << 32 | (uint64_t)to << 16 | port;
+    return check_table_get(&l->rows, check_bytes_key(key, 0, NULL, 0));
+}
+
 static void sl_event(struct check *c, const struct check_event *e)
 {
+    struct link_check *l = (struct link_check *)c;
     bool sent;
-    const struct link_row *r = link_count((struct link_check *)c, e, &sent);
-    if (r != NULL && !sent)
+    if (e->type == EV_SL_FORGET) {
+        struct link_row *r = channel(l, e->at, e->proc, e->port);
+        r->number = e->attr > r->number ? e->attr : r->number;
+        return;
+    }
+    struct link_row *r = link_count(l, e, &sent);
+    if (r == NULL)
+        return;
+    if (sent) {
+        r->number = e->attr;
+        channel(l, r->from, r->to, r->port); /* so that the end adds no row while it looks */
+    } else {
         link_no_creation(c, SL2, r);
+    }
+}
+
+static bool forgotten(struct link_check *l, const struct link_row *r)
+{
+    return r->number != 0 && r->number <= channel(l, r->from, r->to, r->port)->number;
 }
 
 static void stubborn_delivery(struct link_check *l, bool fair, uint64_t step)
@@ -29,7 +55,8 @@ static void stubborn_delivery(struct link_check *l, bool fair, uint64_t step)
     for (uint32_t i = 0; i < l->rows.rows; i++) {
         const struct link_row *r = check_table_row(&l->rows, i);
         if (r->sent == 0 || (r->got > 1 && (!l->healed || r->healed_got > 0)) ||
-            !check_correct(&l->check, r->from) || !check_correct(&l->check, r->to))
+            !check_correct(&l->check, r->from) || !check_correct(&l->check, r->to) ||
+            forgotten(l, r))
             continue;
         check_owed(&l->check, SL1, fair, step,
                    "p%u sent %s to p%u (step %" PRIu64
