@@ -604,6 +604,8 @@ static void draw_mix(struct random *r, const struct sim_job *job, struct mix *mi
     mix->timer = draw_ppm(r, 200000);
     mix->pause = draw_ppm(r, 20000);
     mix->arm = draw_ppm(r, 30000);
+    if (sim_needs(job->def).omega) /* Ω may err for as long as the adversary likes, not for ever */
+        mix->lie = draw_ppm(r, 20000);
 }
 
 void adversary_draw(uint64_t seed, struct sim_job *job, struct mix *mix)
@@ -619,7 +621,7 @@ void adversary_draw(uint64_t seed, struct sim_job *job, struct mix *mix)
         draw_delay(&r, job, sim_needs(job->def).synchronous);
     if (sim_needs(job->def).synchronous)
         return;
-    if (random_below(&r, 3) == 0)
+    for (uint32_t cuts = random_below(&r, 5); cuts > 2; cuts--)
         draw_cut(&r, job);
     if (random_below(&r, 3) == 0)
         draw_omission(&r, job);
@@ -629,17 +631,17 @@ void adversary_draw(uint64_t seed, struct sim_job *job, struct mix *mix)
 
 int adversary_text(const struct sim_job *job, const struct mix *mix, char *text, size_t size)
 {
-    size_t at =
-        (size_t)snprintf(text, size,
-                         "%s n=%u seed=%" PRIu64
-                         " %s%s%.0u steps≤%u ops=%u bytes=%u flight=%u records=%u batch=%u "
-                         "crashes≤%u crash=%u drop=%u dup=%u corrupt=%u timer=%u pause=%u (ppm)",
-                         job->def->name, job->n, job->seed, strategy_names[mix->strategy],
-                         mix->strategy == STRATEGY_PCTCP ? " d=" : "",
-                         mix->strategy == STRATEGY_PCTCP ? mix->depth : 0, mix->steps, job->ops,
-                         job->msg_bytes, job->conf.flight_msgs, job->conf.frame_records,
-                         job->conf.batch_events, mix->crashes, mix->crash, mix->drop,
-                         mix->duplicate, mix->corrupt, mix->timer, mix->pause);
+    size_t at = (size_t)
+        snprintf(text, size,
+                 "%s n=%u seed=%" PRIu64
+                 " %s%s%.0u steps≤%u ops=%u bytes=%u flight=%u records=%u batch=%u "
+                 "crashes≤%u crash=%u drop=%u dup=%u corrupt=%u timer=%u pause=%u lie=%u (ppm)",
+                 job->def->name, job->n, job->seed, strategy_names[mix->strategy],
+                 mix->strategy == STRATEGY_PCTCP ? " d=" : "",
+                 mix->strategy == STRATEGY_PCTCP ? mix->depth : 0, mix->steps, job->ops,
+                 job->msg_bytes, job->conf.flight_msgs, job->conf.frame_records,
+                 job->conf.batch_events, mix->crashes, mix->crash, mix->drop, mix->duplicate,
+                 mix->corrupt, mix->timer, mix->pause, mix->lie);
     for (uint16_t i = 0; i < job->faults && at < size; i++) {
         char rule[160];
         fault_text(&job->fault[i], rule, sizeof rule);

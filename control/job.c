@@ -477,7 +477,7 @@ int job_read(struct job *job, const char *path, char *const sets[], uint32_t set
 /* ---- checking
  * ------------------------------------------------------------------------------------ */
 
-static bool given(const struct job *job, size_t offset)
+bool job_given(const struct job *job, size_t offset)
 {
     return job->place[key_of(offset) - keys].file[0] != '\0';
 }
@@ -538,19 +538,19 @@ static int check_proposer(struct job *job, const struct why *why)
 static int check_load(struct job *job, const struct why *why)
 {
     if (isinf(job->rate)) {
-        if (job->mode == JOB_OPEN && given(job, JOB(mode)))
+        if (job->mode == JOB_OPEN && job_given(job, JOB(mode)))
             return REFUSE(why, job, mode,
                           "rate = max has no intended times: it is a closed loop with a wide "
                           "window; leave load.mode out, or give a rate");
         job->mode = JOB_CLOSED;
-        if (!given(job, JOB(window)))
+        if (!job_given(job, JOB(window)))
             job->window = RATE_MAX_WINDOW;
-    } else if (job->mode == JOB_CLOSED && given(job, JOB(rate))) {
+    } else if (job->mode == JOB_CLOSED && job_given(job, JOB(rate))) {
         return REFUSE(why, job, rate,
                       "a closed loop has no rate: it sends when an operation is over; leave "
                       "load.rate out, or write load.mode = open");
     }
-    if (job->mode == JOB_CLOSED && given(job, JOB(arrival)) && job->arrival == LOAD_POISSON)
+    if (job->mode == JOB_CLOSED && job_given(job, JOB(arrival)) && job->arrival == LOAD_POISSON)
         return REFUSE(why, job, arrival, "a closed loop has no arrivals; leave it out");
     if (job->mode == JOB_CLOSED && job->top->lossy)
         return REFUSE(why, job, mode,
@@ -559,7 +559,7 @@ static int check_load(struct job *job, const struct why *why)
     if (job->window < 1 || job->window > LOAD_WINDOW_OPS / 2)
         return REFUSE(why, job, window, "%u operations outstanding; write 1 to %d", job->window,
                       LOAD_WINDOW_OPS / 2);
-    if (job->mode == JOB_OPEN && given(job, JOB(window)))
+    if (job->mode == JOB_OPEN && job_given(job, JOB(window)))
         return REFUSE(why, job, window,
                       "an open loop waits for nothing; leave it out, or write load.mode = closed");
     return 0;

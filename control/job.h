@@ -68,6 +68,9 @@ struct job {
 int job_read(struct job *job, const char *path, char *const sets[], uint32_t set_count, char *why,
              size_t why_size);
 
+/* Whether the file or an override gave the key that is kept at this offset of struct job. */
+bool job_given(const struct job *job, size_t offset);
+
 /* Whether the whole can be run; fills the last part. 0, or −EINVAL and a sentence in `why`. */
 int job_check(struct job *job, char *why, size_t why_size);
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "dataplane/eal.h"
+#include "job.h"
 #include "replay.h"
 
 #define STACKS_MAX 64
@@ -19,7 +20,7 @@
 #define DEFAULT_NS 10000000000ull
 #define SETS_MAX   32
 #define POOL_PKTS  16383
-#define PKT_BYTES  1024
+#define PKT_BYTES  1024 /* of a packet, and more where a job's messages are larger */
 #define STATES_MAX (1u << 21)
 
 enum { EXIT_HOLDS = 0, EXIT_VIOLATED = 1, EXIT_FAILED = 2 };
@@ -43,6 +44,11 @@ struct options {
     const char *out;
     const char *set[SETS_MAX];
     uint32_t sets;
+    const char *job_path;
+    char *job_set[SETS_MAX]; /* section.key=value */
+    uint32_t job_sets;
+    uint64_t size;          /* of a message, from the job; 0: drawn, or 8 */
+    struct stack_conf conf; /* what the job's [params] gave; the rest is 0 */
     struct fault_rule fault[FAULT_RULES_MAX];
     uint16_t faults;
 };
@@ -73,7 +79,8 @@ static const struct argp_option options_table[] =
      {"time", OPT_TIME, "TIME", 0, "stop after this (default 10s, unless seeds are given)"},
      {"faults", OPT_FAULTS, "RULE", 0, "for example \"loss 10% 0->1\"; may be repeated"},
      {"lies", OPT_LIES, "PERCENT", 0, "detectors say what is not so, in this share of choices"},
-     {"set", OPT_SET, "KEY=VALUE", 0, "ops, bytes, flight_msgs, detect_ns …; may be repeated"},
+     {"set", OPT_SET, "KEY=VALUE", 0,
+      "ops, bytes, flight_msgs, detect_ns …, or a key of a job, as job.n; may be repeated"},
      {"script", 'f', "FILE", 0, "obey a scenario"},
      {"trace", 't', NULL, 0, "print the execution in the book's notation"},
      {"unfair", OPT_UNFAIR, NULL, 0, "never heal the world: liveness stays open"},
@@ -139,10 +146,14 @@ static void on_set(struct argp_state *state, struct options *o, const char *arg)
     struct sim_job scratch = {0};
     char key[64], why[256];
     const char *eq = strchr(arg, '=');
-    if (o->sets == SETS_MAX || eq == NULL || (size_t)(eq - arg) >= sizeof key)
+    if (o->sets + o->job_sets == SETS_MAX || eq == NULL || (size_t)(eq - arg) >= sizeof key)
         argp_failure(state, EXIT_FAILED, 0, "--set %s: not KEY=VALUE", arg);
     memcpy(key, arg, (size_t)(eq - arg));
     key[eq - arg] = '\0';
+    if (strchr(key, '.') != NULL) {
+        o->job_set[o->job_sets++] = (char *)(uintptr_t)arg;
+        return;
+    }
     if (script_set(&scratch, key, eq + 1, why, sizeof why) != 0)
         argp_failure(state, EXIT_FAILED, 0, "--set %s: %s", arg, why);
     o->set[o->sets++] = arg;
@@ -216,9 +227,89 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
     case 'o':
         o->out = arg;
         return 0;
+    case ARGP_KEY_ARG:
+        if (o->job_path != NULL)
+            return ARGP_ERR_UNKNOWN;
+        o->job_path = arg;
+        return 0;
     default:
         return on_flag(key, o);
     }
+}
+
+/* ---- a job file ------------------------------------------------------------------------------ */
+
+/* Fields of the stack's configuration that a job may give. */
+static const struct {
+    uint16_t offset;
+    uint16_t bytes;
+} conf_fields[] = {
+#define FIELD(name)                                                                  \
+    {                                                                                \
+        offsetof(struct stack_conf, name), sizeof(((struct stack_conf *)NULL)->name) \
+    }
+    FIELD(flight_msgs),   FIELD(ring_msgs),    FIELD(instances),    FIELD(store_msgs),
+    FIELD(frame_records), FIELD(batch_events), FIELD(rto_min_ns),   FIELD(rto_max_ns),
+    FIELD(ack_delay_ns),  FIELD(give_up_ns),   FIELD(heartbeat_ns), FIELD(detect_ns),
+#undef FIELD
+};
+
+/* Copy what the job gave over what is drawn. A job that gives nothing changes nothing. */
+static void set_conf(const struct stack_conf *from, struct stack_conf *to)
+{
+    static const uint64_t zero;
+    for (size_t i = 0; i < RTE_DIM(conf_fields); i++) {
+        const uint8_t *given = (const uint8_t *)from + conf_fields[i].offset;
+        if (memcmp(given, &zero, conf_fields[i].bytes) != 0)
+            memcpy((uint8_t *)to + conf_fields[i].offset, given, conf_fields[i].bytes);
+    }
+}
+
+/*
+ * Take from a job what a simulation can honour: stack, n, size, seed and [params]. Device, load and
+ * duration belong to a live run: here the adversary decides when what is sent.
+ */
+static int take_job(struct options *o, const struct job *job, char *why, size_t size)
+{
+    if (job_given(job, offsetof(struct job, stack)) && o->stack == NULL) {
+        o->stack = stack_find(job->stack);
+        if (o->stack == NULL) {
+            snprintf(why, size, "job.stack = %s is unknown: see upon list stacks", job->stack);
+            return -EINVAL;
+        }
+    }
+    if (job_given(job, offsetof(struct job, n)) && o->n == 0)
+        o->n = job->n;
+    if (job_given(job, offsetof(struct job, seed)) && !o->seeds_given)
+        o->first = job->seed;
+    if (job_given(job, offsetof(struct job, size)))
+        o->size = job->size;
+    if (o->n > PROCS_MAX || o->size > MSG_BYTES_MAX) {
+        snprintf(why, size, "job.%s: a simulation has at most %u", o->n > PROCS_MAX ? "n" : "size",
+                 o->n > PROCS_MAX ? PROCS_MAX : MSG_BYTES_MAX);
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < RTE_DIM(conf_fields); i++) {
+        size_t at = conf_fields[i].offset;
+        if (job_given(job, offsetof(struct job, conf) + at))
+            memcpy((uint8_t *)&o->conf + at, (const uint8_t *)&job->conf + at,
+                   conf_fields[i].bytes);
+    }
+    return 0;
+}
+
+static int read_job(struct options *o)
+{
+    static struct job job;
+    char why[512];
+    if (o->job_path == NULL && o->job_sets == 0)
+        return 0;
+    if (job_read(&job, o->job_path, o->job_set, o->job_sets, why, sizeof why) != 0 ||
+        take_job(o, &job, why, sizeof why) != 0) {
+        fprintf(stderr, "upon sim: %s\n", why);
+        return EXIT_FAILED;
+    }
+    return 0;
 }
 
 /* ---- tallies --------------------------------------------------------------------------------- */
@@ -479,10 +570,14 @@ static void make_job(const struct session *s, uint64_t seed, struct sim_job *job
     }
     if (job->n > procs_most(job->def) && o->n == 0)
         job->n = procs_most(job->def);
+    set_conf(&o->conf, &job->conf);
+    if (o->size != 0)
+        job->msg_bytes = (uint32_t)o->size;
     set_keys(o, job);
     job->seed = seed;
     mix->unfair = o->unfair;
-    mix->lie = o->lie_ppm;
+    if (o->lie_ppm != 0)
+        mix->lie = o->lie_ppm;
     if (o->steps != 0)
         mix->steps = (uint32_t)o->steps;
     for (uint16_t i = 0; i < o->faults && job->faults < FAULT_RULES_MAX; i++)
@@ -619,9 +714,10 @@ static int read_text(const char *path, char **text)
 static int start_session(struct session *s)
 {
     uint64_t pkts = s->o.pool_pkts != 0 ? s->o.pool_pkts : POOL_PKTS;
-    unsigned megabytes = (unsigned)(32 + pkts * (PKT_BYTES + 512) / (1u << 20));
+    uint64_t bytes = s->o.size + 512 > PKT_BYTES ? s->o.size + 512 : PKT_BYTES;
+    unsigned megabytes = (unsigned)(32 + pkts * (bytes + 512) / (1u << 20));
     if (eal_start_light(megabytes) != 0 ||
-        (s->pool = eal_pool("sim", (unsigned)pkts, 256, PKT_BYTES)) == NULL) {
+        (s->pool = eal_pool("sim", (unsigned)pkts, 256, (unsigned)bytes)) == NULL) {
         fprintf(stderr, "upon sim: no memory for %" PRIu64 " packets: lower --memory\n", pkts);
         return EXIT_FAILED;
     }
@@ -676,7 +772,9 @@ int sim_main(int argc, char **argv)
     if (argp_parse(&argp, argc, argv, 0, NULL, &s.o) != 0)
         return EXIT_FAILED;
     char *text = NULL;
-    int status = s.o.script != NULL ? read_text(s.o.script, &text) : 0;
+    int status = read_job(&s.o);
+    if (status == 0 && s.o.script != NULL)
+        status = read_text(s.o.script, &text);
     if (status == 0)
         status = start_session(&s);
     if (status != 0)

@@ -50,6 +50,7 @@ struct sim_needs sim_needs(const struct stack_def *def)
         needs.synchronous |= a == ABS_P;
         needs.detector |= a == ABS_P || a == ABS_EPFD || a == ABS_OMEGA;
         needs.majority |= l->cls->majority;
+        needs.omega |= a == ABS_OMEGA;
         needs.disk |= a == ABS_LOG;
         needs.endless |= a == ABS_SL;
     }
@@ -165,13 +166,14 @@ static void check_border(struct sim_world *w, const struct sim_proc *x, const st
     c->cls->event(c, &ce);
 }
 
+/* Marks an indication that no detector gave: the attribute of a ⟨Ω, Trust⟩ means nothing else. */
+#define LIE UINT64_MAX
+
 /* Remember whom Ω trusts, unless it is made to say so. */
 static void listen(struct sim_proc *x, const struct ev *ev, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
-        if (x->lying > 0)
-            x->lying--;
-        else
+        if (ev[i].attr != LIE)
             x->leader = ev[i].proc;
 }
 
@@ -368,6 +370,12 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
                  w->job.def->name);
         return -EINVAL;
     }
+    uint32_t room = (uint32_t)rte_pktmbuf_data_room_size(w->pool) - RTE_PKTMBUF_HEADROOM;
+    if (w->job.msg_bytes + MSG_HEADROOM_MAX + FRAME_BYTES + RECORD_BYTES > room) {
+        snprintf(why, size, "messages of %u bytes do not fit the simulator's packets of %u",
+                 w->job.msg_bytes, room);
+        return -EINVAL;
+    }
     int err = co_check_wiring(w->job.def, &app_sim_class, &conf, why, size);
     if (err != 0 || (err = make_procs(w, w->job.n, why, size)) != 0)
         return err;
@@ -548,8 +556,7 @@ static bool on_lie(struct sim_world *w, struct sim_proc *x, uint16_t q)
         if (type == EV_NONE || q >= w->n)
             continue;
         w->lies |= 1ull << a;
-        indicate(c, ev_make(type, q, 0, 0, MSG_NONE));
-        x->lying = type == EV_OMEGA_TRUST ? c->users : 0;
+        indicate(c, ev_make(type, q, 0, LIE, MSG_NONE));
         x->misled |= type == EV_OMEGA_TRUST;
         told = true;
     }
@@ -563,7 +570,7 @@ static void correct(struct sim_world *w, struct sim_proc *x)
 {
     for (uint16_t i = 0; x->misled && i < x->st->components; i++)
         if (x->st->co[i]->cls->implements == ABS_OMEGA && x->leader != UINT16_MAX)
-            indicate(x->st->co[i], ev_make(EV_OMEGA_TRUST, x->leader, 0, 0, MSG_NONE));
+            indicate(x->st->co[i], ev_make(EV_OMEGA_TRUST, x->leader, 0, LIE, MSG_NONE));
     x->misled = false;
     step(w, x);
 }

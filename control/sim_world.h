@@ -46,6 +46,7 @@ struct sim_needs {
     bool synchronous; /* P is accurate only while delays and steps stay within its bound */
     bool majority;    /* correct only while a majority is */
     bool detector;    /* its timers never rest: it has a detector */
+    bool omega;       /* it has an eventual leader detector */
     bool disk;        /* it has a log */
     bool endless;     /* it sends again for ever: it never comes to rest by itself */
 };
@@ -129,7 +130,6 @@ struct sim_proc {
     uint64_t events_left; /* in this step, before a crash */
     uint64_t sends_left;
     uint64_t timer_ns; /* its earliest timer, as of its last step */
-    uint16_t lying;    /* the next ⟨Ω, Trust⟩ is a lie */
     uint16_t leader;   /* whom its Ω truly named last */
     bool misled;
 };
