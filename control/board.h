@@ -71,7 +71,8 @@ struct board_row {
     board_u64 samples_missed;
     board_u64 fault[BOARD_FAULTS];
     char witness[BOARD_FAULTS][BOARD_WITNESS_BYTES]; /* of the first one; before its count */
-    struct hist decide; /* intended sending → delivery or decision at the source */
+    struct hist
+        decide; /* intended time → decision or delivery at the source; links: at the receiver */
     /* Behind it: struct board_source[n], struct board_block[blocks], struct board_sample[max]. */
 };
 

@@ -346,9 +346,14 @@ static void taken(struct load *l, const struct op *op, uint64_t now)
     uint64_t latency = now > op->intended_ns ? now - op->intended_ns : 0;
     bool counts = measured(l, op->intended_ns);
     l->delivered++;
+    if (l->conf.top->shape == LOAD_TO_NEXT) { /* one receiver: it is the last, too */
+        if (counts)
+            hist_record(&l->row->decide, latency);
+        return;
+    }
     if (counts && (op->number & l->sample_mask) == 0)
         sample(l, op, latency);
-    if (op->source == l->co.st->self && l->conf.top->shape != LOAD_TO_NEXT) {
+    if (op->source == l->co.st->self) {
         l->completed++;
         if (counts)
             hist_record(&l->row->decide, latency);

@@ -82,6 +82,7 @@ void report_head(FILE *out, const struct result *r)
     fprintf(out, "\n  device     %s\n", r->device);
     fprintf(out, "  placement  %s%s\n", r->placement,
             r->shared ? "   (shared: breaths in turn)" : "   (a core each)");
+    fprintf(out, "  machine    %s\n", r->machine);
     fprintf(out, "  load       %s\n", load);
     fprintf(out, "  measured   %.3g s after %.3g s of warm-up, seed %" PRIu64 "\n",
             (double)job->duration_ns / 1e9, (double)job->warmup_ns / 1e9, job->seed);

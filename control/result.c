@@ -42,7 +42,6 @@ struct last_delivery {
 static void join_samples(struct result *r, const struct board *b)
 {
     const bool one_value = r->job->top->shape == LOAD_ONE_VALUE;
-    const uint32_t receivers = r->job->top->shape == LOAD_TO_NEXT ? 1 : b->n;
     uint64_t rows = 0;
     for (uint32_t p = 0; p < b->n; p++)
         if (board_get(&board_row(b, p)->issued) / b->sample_every >= rows)
@@ -62,7 +61,7 @@ static void join_samples(struct result *r, const struct board *b)
             struct last_delivery *d = &last[row * sources + source];
             if (s[i].latency_ns > d->latency_ns)
                 d->latency_ns = s[i].latency_ns;
-            if (++d->deliveries == receivers)
+            if (++d->deliveries == b->n)
                 hist_record(&r->deliver_all_hist, d->latency_ns);
         }
         r->samples_missed += board_get(&board_row(b, p)->samples_missed);
@@ -108,7 +107,8 @@ void result_compute(struct result *r, const struct job *job, const struct board 
     r->interrupted = end < b->from_ns + job->duration_ns;
     r->sample_every = b->sample_every;
     compute_rates(r, b);
-    join_samples(r, b);
+    if (job->top->shape != LOAD_TO_NEXT)
+        join_samples(r, b);
     for (uint32_t p = 0; p < b->n; p++) {
         const struct board_row *row = board_row(b, p);
         hist_add(&r->decide_hist, &row->decide);
@@ -119,6 +119,10 @@ void result_compute(struct result *r, const struct job *job, const struct board 
         r->wire_records += SINCE(COUNT_tx_records);
         r->wire_bytes += SINCE(COUNT_tx_bytes);
 #undef SINCE
+    }
+    if (job->top->shape == LOAD_TO_NEXT) { /* the one receiver is the last */
+        hist_add(&r->deliver_all_hist, &r->decide_hist);
+        r->sample_every = 1;
     }
     r->decide = result_latency(&r->decide_hist);
     r->deliver_all = result_latency(&r->deliver_all_hist);
@@ -210,6 +214,7 @@ char *result_json(const struct result *r)
     PUT("device", json_string(job->device));
     PUT("lcores", json_integer(r->lcores));
     PUT("placement", json_string(r->placement));
+    PUT("machine", json_string(r->machine));
     PUT("shared_cores", json_boolean(r->shared));
     PUT("size_bytes", json_integer((json_int_t)job->size));
     PUT("load", json_load(job));

@@ -32,6 +32,7 @@ struct result {
     char when[64]; /* of the start, ISO 8601 */
     double start_unix;
     const char *device;    /* as the fabric describes it */
+    const char *machine;   /* its clock and pages */
     const char *placement; /* one line */
     uint32_t lcores;
     bool shared;    /* processes share cores */

@@ -21,6 +21,7 @@
 
 #include <rte_launch.h>
 
+#include "dataplane/clock.h"
 #include "dataplane/eal.h"
 #include "dataplane/fabric.h"
 #include "dataplane/placement.h"
@@ -67,6 +68,7 @@ struct run {
     struct result result;
     char placement_text[1024];
     char device_text[256];
+    char machine_text[128];
     char folder[4096];
     FILE *say; /* for people */
     FILE *series;
@@ -105,6 +107,8 @@ static struct board *open_board(const struct job *job)
     while (expected / every * 1.02 + 1024 > budget)
         every *= 2;
     uint32_t samples = (uint32_t)(expected / every * 1.05) + 1024;
+    if (job->top->shape == LOAD_TO_NEXT) /* no delivery waits for another: none is remembered */
+        samples = every = 1;
     return board_open(job->n, job->top->shape == LOAD_ONE_VALUE ? BOARD_BLOCKS : 1, samples, every);
 }
 
@@ -311,6 +315,8 @@ static void watch(struct run *r, const sigset_t *signals)
         tick(r, next, progress && ticks % per_second == 0);
         verdict_compare(&r->verdict, r->board);
     }
+    if (board_get(&r->board->end_ns) > r->before_ns)
+        tick(r, board_get(&r->board->end_ns), false); /* what is left of a second */
     if (progress)
         fputs("\r\033[K", stderr);
 }
@@ -390,6 +396,9 @@ static void describe(struct run *r)
     strftime(res->when, sizeof res->when, "%Y-%m-%dT%H:%M:%SZ", &tm);
     placement_text(&r->place, r->placement_text, sizeof r->placement_text);
     snprintf(r->device_text, sizeof r->device_text, "%s", fabric_describe(r->fabric));
+    snprintf(r->machine_text, sizeof r->machine_text, "TSC at %.4g GHz, %s",
+             (double)clock_start(0) / 1e9, eal_memory_text());
+    res->machine = r->machine_text;
     res->job = &r->job;
     res->verdict = &r->verdict;
     res->placement = r->placement_text;
