@@ -393,7 +393,7 @@ static uint64_t quiet_base_ns(const struct sim_world *w)
 /*
  * Whether the world has come to rest: the border of the top was not crossed for longer than any
  * armed timer takes, several times over. What sends again for ever is given as long from the last
- * request on.
+ * request on. Nothing may be in flight, or what was sent last would count as lost.
  */
 static bool at_rest(const struct sim_world *w, uint64_t since, const struct mix *mix)
 {
@@ -401,7 +401,7 @@ static bool at_rest(const struct sim_world *w, uint64_t since, const struct mix 
     if (!w->needs.endless && w->top_ns > since)
         last = w->top_ns;
     uint64_t quiet = now > last ? now - last : 0;
-    return quiet > patience * quiet_base_ns(w) &&
+    return w->sim.flights == 0 && quiet > patience * quiet_base_ns(w) &&
            quiet > patience * (quiet_base_ns(w) + 2 * horizon_ns(w, now));
 }
 

@@ -148,11 +148,20 @@ static void put_line(struct explain *x, const char *line)
     x->lines++;
 }
 
-/* Alarms, frames and what a component tells itself say little about what went wrong. */
-static bool worth_a_line(const struct ev *ev)
+static bool detects(const struct co *c)
 {
-    return ev->type != EV_TIMER_TIMEOUT && ev->type != EV_NET_FRAME &&
-           ev_infos[ev->type].way != EV_WAY_INTERNAL;
+    return c != NULL && (c->cls->implements == ABS_P || c->cls->implements == ABS_EPFD);
+}
+
+/* Alarms, frames, heartbeats and what a component tells itself say little about what went wrong. */
+static bool worth_a_line(const struct stack *st, const struct co *to, const struct ev *ev)
+{
+    uint8_t way = ev_infos[ev->type].way;
+    if (ev->type == EV_TIMER_TIMEOUT || ev->type == EV_NET_FRAME || way == EV_WAY_INTERNAL)
+        return false;
+    if (way == EV_WAY_REQUEST && to->port_demux && ev->inst < CO_PORTS_MAX)
+        return !detects(st->port[ev->inst]);
+    return !detects(to);
 }
 
 static void on_event(void *ctx, struct sim_world *w, struct stack *st, struct co *to,
@@ -161,7 +170,7 @@ static void on_event(void *ctx, struct sim_world *w, struct stack *st, struct co
     struct explain *x = ctx;
     char line[240] = "    ";
     (void)w;
-    if (x->all == NULL && !worth_a_line(ev))
+    if (x->all == NULL && !worth_a_line(st, to, ev))
         return;
     if (x->choice[0] != '\0')
         put_line(x, x->choice);
