@@ -4,6 +4,7 @@
 
 #include <rte_ethdev.h>
 #include <rte_ip.h>
+#include <rte_ring.h>
 
 #include "clock.h"
 
@@ -76,15 +77,65 @@ static uint16_t admit(struct env_dpdk *e, struct rte_mbuf **pkts, uint16_t n)
     return good;
 }
 
-static uint16_t dpdk_rx(struct env *env, struct rte_mbuf **pkts, uint16_t n)
+/* Poll every queue, each breath another first, until `n` packets came. */
+static inline uint16_t poll_sources(struct env_dpdk *e, struct rte_mbuf **pkts, uint16_t n)
 {
-    struct env_dpdk *e = dpdk(env);
     uint16_t got = 0, s = e->next_source;
     e->next_source = (uint16_t)(s + 1) < e->sources ? (uint16_t)(s + 1) : 0;
     for (uint16_t i = 0; i < e->sources && got < n; i++) {
         struct env_queue q = e->source[s];
         got = (uint16_t)(got + rte_eth_rx_burst(q.port, q.queue, pkts + got, (uint16_t)(n - got)));
         s = (uint16_t)(s + 1) < e->sources ? (uint16_t)(s + 1) : 0;
+    }
+    return got;
+}
+
+static uint16_t dpdk_rx(struct env *env, struct rte_mbuf **pkts, uint16_t n)
+{
+    struct env_dpdk *e = dpdk(env);
+    uint16_t got = poll_sources(e, pkts, n);
+    return got > 0 ? admit(e, pkts, got) : 0;
+}
+
+/* Where a packet goes, by its UDP port; NULL: to ourselves, who will count what is wrong with it. */
+static struct rte_ring *demux_out(const struct env_demux *d, const struct rte_mbuf *pkt)
+{
+    const struct wire_headers *h = rte_pktmbuf_mtod(pkt, const struct wire_headers *);
+    if (pkt->data_len < WIRE_BYTES || h->ip_version_ihl != WIRE_IP_VERSION_IHL)
+        return NULL;
+    for (uint16_t k = 0; k < d->outs; k++)
+        if (memcmp(h->udp_to, &d->out[k].udp_port, sizeof d->out[k].udp_port) == 0)
+            return d->out[k].ring;
+    return NULL;
+}
+
+/* Hand over what is for others, and keep the rest. */
+static uint16_t hand_over(struct env_dpdk *e, struct rte_mbuf **pkts, uint16_t n)
+{
+    uint16_t kept = 0;
+    for (uint16_t i = 0; i < n; i++) {
+        struct rte_ring *to = demux_out(e->demux, pkts[i]);
+        if (to == NULL) {
+            pkts[kept++] = pkts[i];
+        } else if (rte_ring_sp_enqueue(to, pkts[i]) != 0) {
+            e->counters[COUNT_drop_rx_full]++;
+            rte_pktmbuf_free(pkts[i]);
+        }
+    }
+    return kept;
+}
+
+static uint16_t demux_rx(struct env *env, struct rte_mbuf **pkts, uint16_t n)
+{
+    struct env_dpdk *e = dpdk(env);
+    uint16_t got = poll_sources(e, pkts, n);
+    if (e->handed != NULL) {
+        got = (uint16_t)(got + rte_ring_sc_dequeue_burst(e->handed, (void **)(pkts + got),
+                                                         (unsigned)(n - got), NULL));
+    } else if (got < n) {
+        uint16_t more = rte_eth_rx_burst(e->demux->in.port, e->demux->in.queue, pkts + got,
+                                         (uint16_t)(n - got));
+        got = (uint16_t)(got + hand_over(e, pkts + got, more));
     }
     return got > 0 ? admit(e, pkts, got) : 0;
 }
@@ -129,14 +180,18 @@ static void dpdk_tx(struct env *env, uint16_t peer, struct rte_mbuf **pkts, uint
         struct rte_mbuf *pkt = pkts[i];
         uint32_t frame_bytes = pkt->pkt_len;
         wire_write((uint8_t *)rte_pktmbuf_prepend(pkt, WIRE_BYTES), &p->headers, frame_bytes);
-        if (unlikely(e->udp_offload))
+        if (unlikely(p->offload))
             udp_checksum_offload(pkt);
         else if (unlikely(e->udp_checksum))
             udp_checksum_software(pkt);
     }
     if (unlikely(e->captured))
         capture(e, pkts, n);
+    if (unlikely(e->tx_lock != NULL))
+        rte_spinlock_lock(e->tx_lock);
     uint16_t sent = rte_eth_tx_burst(p->tx.port, p->tx.queue, pkts, n);
+    if (unlikely(e->tx_lock != NULL))
+        rte_spinlock_unlock(e->tx_lock);
     if (unlikely(sent < n)) {
         e->counters[COUNT_drop_tx_full] += (uint64_t)(n - sent);
         rte_pktmbuf_free_bulk(pkts + sent, (unsigned)(n - sent));
@@ -150,3 +205,4 @@ static uint64_t dpdk_now(struct env *env)
 }
 
 const struct env_ops env_dpdk_ops = {dpdk_rx, dpdk_tx, dpdk_now};
+const struct env_ops env_demux_ops = {demux_rx, dpdk_tx, dpdk_now};

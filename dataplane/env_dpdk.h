@@ -6,8 +6,12 @@
 #ifndef UPON_ENV_DPDK_H
 #define UPON_ENV_DPDK_H
 
+#include <rte_spinlock.h>
+
 #include "env.h"
 #include "wire_headers.h"
+
+struct rte_ring;
 
 struct env_queue {
     uint16_t port;
@@ -18,6 +22,20 @@ struct env_queue {
 struct env_peer {
     struct wire_template headers;
     struct env_queue tx;
+    bool offload; /* that port computes the checksums */
+};
+
+/*
+ * A software demultiplexer, for a port that cannot steer: one process polls it and hands the others
+ * their frames, by UDP port. It must take steps for them to hear anything.
+ */
+struct env_demux {
+    struct env_queue in;
+    uint16_t outs;
+    struct {
+        uint16_t udp_port; /* as it stands in a packet's memory */
+        struct rte_ring *ring;
+    } out[];
 };
 
 struct env_dpdk {
@@ -28,12 +46,17 @@ struct env_dpdk {
     uint16_t next_source; /* polled first in the next breath, so that no peer starves the others */
     bool captured;        /* a copy of what is sent goes to `capture`, which takes all */
     struct env_queue capture;
-    bool udp_checksum; /* compute it in software */
-    bool udp_offload;  /* have the port compute it, and the IPv4 header's */
+    bool udp_checksum;       /* compute it in software, where the port does not */
+    struct env_demux *demux; /* we poll a port for others too; NULL: no */
+    struct rte_ring *handed; /* what another hands us; NULL: nothing */
+    rte_spinlock_t *tx_lock; /* the port has too few queues to send without; NULL: it has enough */
     struct wire_self self;
     uint64_t counters[COUNTERS] __attribute__((aligned(RTE_CACHE_LINE_SIZE)));
 };
 
 extern const struct env_ops env_dpdk_ops;
+
+/* The same for a process that shares a port by a demultiplexer. */
+extern const struct env_ops env_demux_ops;
 
 #endif

@@ -29,7 +29,8 @@
 
 static const struct fabric_device_ops *const devices[] = {&fabric_ring,  &fabric_null,
                                                           &fabric_memif, &fabric_af_packet,
-                                                          &fabric_tap,   &fabric_pcap};
+                                                          &fabric_tap,   &fabric_pcap,
+                                                          &fabric_eal};
 
 const char *fabric_device_name(uint32_t index)
 {
@@ -145,7 +146,9 @@ int fabric_port_setup(struct fabric *f, uint16_t port, uint16_t rx_queues, uint1
     err = rte_eth_dev_configure(port, rx_queues, tx_queues, &conf);
     if (err == 0)
         err = setup_queues(port, rx_queues, tx_queues, pool);
-    if (err == 0 && f->device->sets_mtu && f->conf.mtu != MTU_DEFAULT)
+    uint16_t mtu;
+    if (err == 0 && f->device->sets_mtu && rte_eth_dev_get_mtu(port, &mtu) == 0 &&
+        mtu != f->conf.mtu)
         err = rte_eth_dev_set_mtu(port, (uint16_t)f->conf.mtu);
     if (err != 0)
         return fabric_refuse(f, -err, "device %s: port %u takes no configuration: %s (%s)",
@@ -308,7 +311,8 @@ static void fill_env(struct fabric *f, struct fabric_proc *p)
 {
     struct env_dpdk *e = p->env;
     const uint64_t checksums = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
-    e->env = (struct env){.ops = &env_dpdk_ops,
+    bool demux = e->demux != NULL || e->handed != NULL;
+    e->env = (struct env){.ops = demux ? &env_demux_ops : &env_dpdk_ops,
                           .pool = p->pool,
                           .counters = e->counters,
                           .frame_bytes_max = f->frame_bytes_max,
@@ -316,10 +320,11 @@ static void fill_env(struct fabric *f, struct fabric_proc *p)
     e->self = wire_self_of(&f->addr[p->rank]);
     for (uint16_t i = 0; i < f->ports; i++)
         e->env.multi_seg &= port_has(f->port[i].id, RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
-    e->udp_offload = f->device->offloads && f->ports > 0 && port_has(f->port[0].id, checksums);
-    e->udp_checksum = f->conf.checksum && !e->udp_offload;
-    for (uint16_t q = 0; q < f->conf.n; q++)
+    e->udp_checksum = f->conf.checksum;
+    for (uint16_t q = 0; q < f->conf.n; q++) {
         wire_template_init(&e->peer[q].headers, &f->addr[p->rank], &f->addr[q]);
+        e->peer[q].offload = f->device->offloads && port_has(e->peer[q].tx.port, checksums);
+    }
 }
 
 int fabric_open(struct fabric **out, const struct fabric_conf *conf, char *why, size_t why_size)
@@ -427,6 +432,7 @@ uint32_t fabric_close(struct fabric *f)
         if (p->env != NULL) {
             free(p->env->peer);
             free(p->env->source);
+            free(p->env->demux);
         }
         free(p->env);
     }

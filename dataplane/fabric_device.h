@@ -37,7 +37,8 @@ struct fabric {
     uint32_t rings;
     uint16_t ports;
     uint32_t frame_bytes_max;
-    uint32_t generation; /* tells the names of one fabric's objects from another's */
+    uint32_t generation;    /* tells the names of one fabric's objects from another's */
+    rte_spinlock_t tx_lock; /* see env_dpdk.h */
     char text[256];
     char *why;
     size_t why_size;
@@ -56,7 +57,7 @@ struct fabric_device_ops {
 };
 
 extern const struct fabric_device_ops fabric_ring, fabric_null, fabric_memif, fabric_af_packet,
-    fabric_tap, fabric_pcap;
+    fabric_tap, fabric_pcap, fabric_eal;
 
 /* Say why, and return −error. */
 int fabric_refuse(struct fabric *f, int error, const char *format, ...)
@@ -83,7 +84,7 @@ int fabric_port_start(struct fabric *f, uint16_t port, uint16_t rx_queues, uint1
 /* Receive `p`'s frames from this queue as well. */
 int fabric_add_source(struct fabric_proc *p, uint16_t port, uint16_t queue);
 
-/* Open device ring, also as part of another. */
+/* Device ring for device pcap; and rings between the processes that live here, for any device. */
 int fabric_ring_check(struct fabric *f);
 int fabric_ring_open(struct fabric *f);
 

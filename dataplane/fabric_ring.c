@@ -14,60 +14,61 @@
 
 int fabric_ring_check(struct fabric *f)
 {
-    if (f->conf.n > RING_PROCS_MAX)
+    if (f->conf.selves > RING_PROCS_MAX || f->conf.n > RING_PROCS_MAX)
         return fabric_refuse(f, EINVAL,
-                             "device ring: n = %u, and a ring port has %d queues, one a "
+                             "device %s: n = %u, and a ring port has %d queues, one a "
                              "process: lower job.n or use another device",
-                             f->conf.n, RING_PROCS_MAX);
+                             f->conf.device, f->conf.n, RING_PROCS_MAX);
     if (f->conf.selves != f->conf.n)
         return fabric_refuse(f, EINVAL,
-                             "device ring: all %u processes live in one OS process, not "
+                             "device %s: all %u processes live in one OS process, not "
                              "%u of them: use memif between OS processes",
-                             f->conf.n, f->conf.selves);
+                             f->conf.device, f->conf.n, f->conf.selves);
     return 0;
 }
 
-/* Queue j of a process's port leads to process j; the queue to itself is never used. */
-static int ring_port(struct fabric *f, struct fabric_proc *p)
+/* Queue k of a process's port leads to the k-th process here; that to itself is never used. */
+static int ring_port(struct fabric *f, uint16_t i)
 {
-    uint16_t n = f->conf.n;
+    uint16_t m = f->conf.selves;
+    struct fabric_proc *p = &f->proc[i];
     struct rte_ring *rx[RING_PROCS_MAX], *tx[RING_PROCS_MAX];
     char name[32];
-    for (uint16_t q = 0; q < n; q++) {
-        rx[q] = f->ring[q * n + p->rank];
-        tx[q] = f->ring[p->rank * n + q];
+    for (uint16_t k = 0; k < m; k++) {
+        rx[k] = f->ring[k * m + i];
+        tx[k] = f->ring[i * m + k];
     }
     snprintf(name, sizeof name, "up%u_p%u", f->generation, p->rank);
-    int port = rte_eth_from_rings(name, rx, n, tx, n, rte_socket_id());
+    int port = rte_eth_from_rings(name, rx, m, tx, m, rte_socket_id());
     if (port < 0)
-        return fabric_refuse(f, rte_errno, "device ring: no port for p%u: %s", p->rank,
-                             rte_strerror(rte_errno));
+        return fabric_refuse(f, rte_errno, "device %s: no ring port for p%u: %s", f->conf.device,
+                             p->rank, rte_strerror(rte_errno));
     int err = fabric_add_port(f, (uint16_t)port, true);
     if (err == 0)
-        err = fabric_port_start(f, (uint16_t)port, n, n, p->rx_pool);
-    for (uint16_t q = 0; q < n && err == 0; q++) {
-        p->env->peer[q].tx = (struct env_queue){(uint16_t)port, q};
-        if (q != p->rank)
-            err = fabric_add_source(p, (uint16_t)port, q);
+        err = fabric_port_start(f, (uint16_t)port, m, m, p->rx_pool);
+    for (uint16_t k = 0; k < m && err == 0; k++) {
+        p->env->peer[f->proc[k].rank].tx = (struct env_queue){(uint16_t)port, k};
+        if (k != i)
+            err = fabric_add_source(p, (uint16_t)port, k);
     }
     return err;
 }
 
 int fabric_ring_open(struct fabric *f)
 {
-    uint16_t n = f->conf.n;
-    for (uint16_t i = 0; i < n; i++)
-        for (uint16_t j = 0; j < n; j++)
-            if (fabric_add_ring(f, i, j, RING_SLOTS) == NULL)
-                return fabric_refuse(f, ENOMEM, "device ring: no memory for %u rings of %d", n * n,
-                                     RING_SLOTS);
-    for (uint16_t i = 0; i < n; i++) {
-        int err = ring_port(f, &f->proc[i]);
+    uint16_t m = f->conf.selves;
+    for (uint16_t i = 0; i < m; i++)
+        for (uint16_t j = 0; j < m; j++)
+            if (fabric_add_ring(f, f->proc[i].rank, f->proc[j].rank, RING_SLOTS) == NULL)
+                return fabric_refuse(f, ENOMEM, "device %s: no memory for %u rings of %d",
+                                     f->conf.device, m * m, RING_SLOTS);
+    for (uint16_t i = 0; i < m; i++) {
+        int err = ring_port(f, i);
         if (err != 0)
             return err;
     }
-    snprintf(f->text, sizeof f->text, "ring (net_ring, %u port%s, %u rings of %d)", n,
-             n == 1 ? "" : "s", n * (n - 1u), RING_SLOTS);
+    snprintf(f->text, sizeof f->text, "ring (net_ring, %u port%s, %u rings of %d)", m,
+             m == 1 ? "" : "s", m * (m - 1u), RING_SLOTS);
     return 0;
 }
 

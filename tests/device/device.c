@@ -205,6 +205,9 @@ static void collect(struct run *run, struct device_result *r)
     for (uint16_t i = 0; i < run->job->fabric.selves; i++) {
         struct stack *st = run->st[i];
         r->complete &= complete(run, i);
+        if (!complete(run, i))
+            fprintf(stderr, "p%u sent %" PRIu64 ", delivered %" PRIu64 " in %" PRIu64 " steps\n",
+                    st->self, app(st)->sent, app(st)->delivered, st->steps);
         r->delivered += app(st)->delivered;
         r->wrong += app(st)->wrong;
         for (int c = 0; c < COUNTERS; c++)

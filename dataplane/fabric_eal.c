@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Device eal: a port from the EAL command line, a NIC on a testbed most of the time. Several
+ * processes here share it: the port steers each one's UDP port to its queue, or, where it cannot,
+ * the first process polls for all and hands over. Among themselves they use rings, since no switch
+ * sends a frame back to where it came from.
+ */
+#include "fabric_device.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <rte_ethdev.h>
+#include <rte_flow.h>
+
+#include "eal.h"
+
+#define HAND_OVER_SLOTS 2048
+#define EAL_SELVES_MAX  16 /* the rings among them */
+
+static int find_port(struct fabric *f, uint16_t *port)
+{
+    const char *args = f->conf.args != NULL ? f->conf.args : "";
+    char *end;
+    unsigned long id = strtoul(args, &end, 10);
+    if (isdigit((unsigned char)args[0]) && *end == '\0' && id < RTE_MAX_ETHPORTS &&
+        rte_eth_dev_is_valid_port((uint16_t)id)) {
+        *port = (uint16_t)id;
+        return 0;
+    }
+    if (rte_eth_dev_get_port_by_name(args, port) == 0)
+        return 0;
+    return fabric_refuse(f, ENODEV,
+                         "device eal: device.args = \"%s\": DPDK has %u ports, and none "
+                         "of that name or number: give it to EAL, e.g. --allow=0000:01:00.0 or "
+                         "--vdev=net_af_packet0,iface=eth1",
+                         args, rte_eth_dev_count_avail());
+}
+
+static int eal_check(struct fabric *f)
+{
+    uint16_t port, mtu;
+    if (f->conf.selves > EAL_SELVES_MAX)
+        return fabric_refuse(f, EINVAL,
+                             "device eal: %u processes share a port, %d can: start more "
+                             "OS processes, or lower job.n",
+                             f->conf.selves, EAL_SELVES_MAX);
+    int err = find_port(f, &port);
+    if (err == 0 && f->conf.mtu == 0 && rte_eth_dev_get_mtu(port, &mtu) == 0)
+        f->conf.mtu = mtu;
+    return err;
+}
+
+/* ---- by the port ----------------------------------------------------------------------------- */
+
+/* Steer a UDP port to a queue; false if the port cannot. */
+static bool steer(uint16_t port, uint16_t udp_port, uint16_t queue)
+{
+    const struct rte_flow_attr attr = {.ingress = 1};
+    const struct rte_flow_item_udp udp = {.hdr.dst_port = rte_cpu_to_be_16(udp_port)};
+    const struct rte_flow_item_udp mask = {.hdr.dst_port = 0xffff};
+    const struct rte_flow_item pattern[] = {
+        {.type = RTE_FLOW_ITEM_TYPE_ETH},
+        {.type = RTE_FLOW_ITEM_TYPE_IPV4},
+        {.type = RTE_FLOW_ITEM_TYPE_UDP, .spec = &udp, .mask = &mask},
+        {.type = RTE_FLOW_ITEM_TYPE_END},
+    };
+    const struct rte_flow_action_queue to = {.index = queue};
+    const struct rte_flow_action actions[] = {
+        {.type = RTE_FLOW_ACTION_TYPE_QUEUE, .conf = &to},
+        {.type = RTE_FLOW_ACTION_TYPE_END},
+    };
+    struct rte_flow_error error;
+    return rte_flow_validate(port, &attr, pattern, actions, &error) == 0 &&
+           rte_flow_create(port, &attr, pattern, actions, &error) != NULL;
+}
+
+/* Remove all flows and stop. */
+static void unsteer(uint16_t port)
+{
+    struct rte_flow_error error;
+    (void)rte_flow_flush(port, &error);
+    (void)rte_eth_dev_stop(port);
+}
+
+/* Whether the port steers at all: asked with one queue, since some never close a second one. */
+static bool can_steer(struct fabric *f, uint16_t port)
+{
+    if (fabric_port_start(f, port, 1, 1, f->proc[0].rx_pool) != 0)
+        return false;
+    bool can = steer(port, f->addr[f->proc[0].rank].udp_port, 0);
+    unsteer(port);
+    return can;
+}
+
+/* 1 when each process has a queue of its own, 0 when the port cannot do that. */
+static int open_steered(struct fabric *f, uint16_t port)
+{
+    struct rte_eth_dev_info info;
+    uint16_t m = f->conf.selves;
+    if (rte_eth_dev_info_get(port, &info) != 0 || info.max_rx_queues < m ||
+        info.max_tx_queues < m || !can_steer(f, port))
+        return 0;
+    int err = fabric_port_start(f, port, m, m, f->proc[0].rx_pool);
+    if (err != 0)
+        return 0;
+    for (uint16_t i = 0; i < m; i++)
+        if (!steer(port, f->addr[f->proc[i].rank].udp_port, i)) {
+            unsteer(port);
+            return 0;
+        }
+    for (uint16_t i = 0; i < m && err == 0; i++)
+        err = fabric_add_source(&f->proc[i], port, i);
+    return err != 0 ? err : 1;
+}
+
+/* ---- in software ----------------------------------------------------------------------------- */
+
+/* The first process polls for all. Returns how many transmit queues there are, or −errno. */
+static int open_demultiplexed(struct fabric *f, uint16_t port)
+{
+    uint16_t m = f->conf.selves;
+    struct env_demux *d = calloc(1, sizeof *d + m * sizeof d->out[0]);
+    if (d == NULL)
+        return -ENOMEM;
+    f->proc[0].env->demux = d;
+    d->in = (struct env_queue){port, 0};
+    for (uint16_t i = 1; i < m; i++) {
+        struct env_dpdk *e = f->proc[i].env;
+        e->handed = fabric_add_ring(f, UINT16_MAX, f->proc[i].rank, HAND_OVER_SLOTS);
+        if (e->handed == NULL)
+            return fabric_refuse(f, ENOMEM, "device eal: no memory for a ring to p%u",
+                                 f->proc[i].rank);
+        d->out[d->outs].udp_port = rte_cpu_to_be_16(f->addr[f->proc[i].rank].udp_port);
+        d->out[d->outs++].ring = e->handed;
+    }
+    if (fabric_port_start(f, port, 1, m, f->proc[0].rx_pool) == 0)
+        return m;
+    int err = fabric_port_start(f, port, 1, 1, f->proc[0].rx_pool); /* then by turns, locked */
+    return err != 0 ? err : 1;
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static bool lives_here(const struct fabric *f, uint16_t rank)
+{
+    for (uint16_t i = 0; i < f->conf.selves; i++)
+        if (f->proc[i].rank == rank)
+            return true;
+    return false;
+}
+
+static void send_by(struct fabric *f, uint16_t port, uint16_t tx_queues)
+{
+    rte_spinlock_init(&f->tx_lock);
+    for (uint16_t i = 0; i < f->conf.selves; i++) {
+        struct env_dpdk *e = f->proc[i].env;
+        for (uint16_t q = 0; q < f->conf.n; q++)
+            if (!lives_here(f, q))
+                e->peer[q].tx = (struct env_queue){port, i < tx_queues ? i : 0};
+        if (tx_queues < f->conf.selves)
+            e->tx_lock = &f->tx_lock;
+    }
+}
+
+static int eal_open(struct fabric *f)
+{
+    uint16_t port, m = f->conf.selves;
+    int err = find_port(f, &port);
+    if (err == 0 && m > 1)
+        err = fabric_ring_open(f);
+    if (err == 0)
+        err = fabric_add_port(f, port, false);
+    if (err != 0)
+        return err;
+    const char *how = "";
+    if (m == 1) {
+        err = fabric_single_port(f, &f->proc[0], port);
+    } else if ((err = open_steered(f, port)) == 1) {
+        how = ", steered by the port to a queue each";
+        send_by(f, port, m);
+        err = 0;
+    } else if (err == 0 && (err = open_demultiplexed(f, port)) > 0) {
+        how = ", demultiplexed in software by the first process here";
+        send_by(f, port, (uint16_t)err);
+        err = 0;
+    }
+    if (err != 0)
+        return err;
+    (void)rte_eth_promiscuous_enable(port); /* peers may have been told other MACs */
+    struct rte_eth_dev_info info = {0};
+    (void)rte_eth_dev_info_get(port, &info);
+    snprintf(f->text, sizeof f->text, "eal (port %u, %s%s)", port,
+             info.driver_name != NULL ? info.driver_name : "?", how);
+    return 0;
+}
+
+const struct fabric_device_ops fabric_eal = {
+    .name = "eal",
+    .text = "a port given to EAL, e.g. a NIC; processes here share it",
+    .check = eal_check,
+    .open = eal_open,
+    .offloads = true,
+    .sets_mtu = true,
+};
