@@ -221,7 +221,7 @@ static struct co *component(struct arena *a, struct stack *st, const char *name,
     c->bit = 1u << c->index;
     c->port_demux = cls->implements == ABS_FLL || cls->implements == ABS_SL ||
                     cls->implements == ABS_PL || cls->implements == ABS_FPL ||
-                    cls->implements == ABS_LOG;
+                    cls->implements == ABS_LPL || cls->implements == ABS_LOG;
     for (const struct co_upon *u = cls->upon; u != NULL && u->type != EV_NONE; u++)
         c->upon[u->type] = u->fn;
     st->port[c->port] = c;

@@ -13,6 +13,7 @@ const struct co_class *const co_classes[] = {
     &pl_eliminate_duplicates_class,
     &pl_window_class,
     &fpl_sequence_number_class,
+    &lpl_log_delivered_class,
     &log_device_class,
     &p_exclude_on_timeout_class,
     &epfd_increasing_timeout_class,
@@ -183,6 +184,17 @@ static const struct stack_def stack_uc = {
                                      {0}},
 };
 
+static const struct stack_def stack_lpl = {
+    .name = "lpl",
+    .summary = "logged perfect links: delivered when stored",
+    .top = "lpl",
+    .layers = (const struct stack_layer[]){{"log", &log_device_class, {NULL}},
+                                           {"fll", &fll_device_class, {NULL}},
+                                           {"sl", &sl_retransmit_forever_class, {"fll"}},
+                                           {"lpl", &lpl_log_delivered_class, {"sl", "fll", "log"}},
+                                           {0}},
+};
+
 /* One a line. */
 /* clang-format off */
 const struct stack_def *const stack_defs[] = {
@@ -202,6 +214,7 @@ const struct stack_def *const stack_defs[] = {
     &stack_urb,
     &stack_uc,
     &stack_log,
+    &stack_lpl,
     NULL,
 };
 /* clang-format on */

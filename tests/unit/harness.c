@@ -143,7 +143,7 @@ void world_request(struct world *w, uint16_t p, enum ev_type type, uint16_t proc
 {
     struct co *top = w->st[p]->app->use[0];
     uint8_t abs = top->cls->implements;
-    if (abs == ABS_FLL || abs == ABS_SL || abs == ABS_PL || abs == ABS_FPL)
+    if (abs == ABS_FLL || abs == ABS_SL || abs == ABS_PL || abs == ABS_FPL || abs == ABS_LPL)
         inst = w->st[p]->app->port; /* a link delivers to its user's port */
     trigger(top, ev_make(type, proc, inst, 0, m));
 }

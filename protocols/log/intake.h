@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Receiving, for lpl and lbeb: what is new is stored, and log-delivered when it is.
+ *
+ * A message is named by its sender, the sender's incarnation and a number there, counted from 0.
+ * For each sender the receiver keeps a floor, below which all numbers are stored, and a byte for
+ * each number of a window above it. When DATA has come, and when more of it is stored, it answers
+ * [STORED floor] over fair-loss links; the sender then makes its stubborn link forget those, and
+ * sends no number that is a window beyond the floor. So:
+ *
+ * - nothing acknowledged is lost: a floor covers only what is on stable storage, and what it does
+ *   not cover is still sent for ever;
+ * - nothing is log-delivered twice: the record of a log-delivery holds its name, so that floors and
+ *   windows are known again after a recovery; ids are not reused, since incarnations are not;
+ * - memory is bounded: a window of bytes for each sender, and the ring of log-deliveries. DATA for
+ *   which the ring or the log has no room is dropped; it comes again.
+ *
+ * A sender that crashed has forgotten what it had not got across. Its next life numbers from 0
+ * under a higher incarnation, at which its former life's window is dropped.
+ */
+#ifndef UPON_INTAKE_H
+#define UPON_INTAKE_H
+
+#include "deliveries.h"
+
+struct intake_peer {
+    uint64_t floor; /* all below is stored */
+    uint32_t incarnation;
+    uint8_t *state; /* enum intake_state, of number k at k mod window */
+};
+
+enum intake_state { NUMBER_NEW, NUMBER_STORING, NUMBER_STORED };
+
+struct intake {
+    struct deliveries d;
+    struct co *log;
+    struct co *fll;
+    struct co **user; /* by port; NULL: indications go to every user */
+    uint64_t answer;  /* who is to hear how far we are */
+    uint32_t mask;    /* of a window */
+    uint16_t type;    /* the indication: EV_LPL_DELIVER or EV_LBEB_DELIVER */
+    struct intake_peer *peer;
+};
+
+/* Numbers of one sender that may be under way. */
+static inline uint32_t intake_window(const struct stack_conf *conf)
+{
+    uint32_t w = conf->ring_msgs < conf->store_msgs ? conf->ring_msgs : conf->store_msgs;
+    return w >= 4 ? w / 4 : 1;
+}
+
+/* Bytes of the tables, to be laid out behind the state. */
+size_t intake_bytes(const struct stack_conf *conf);
+void intake_init(struct co *self, struct intake *in, enum ev_type type, struct co *log,
+                 struct co *fll, void *tables);
+
+/* DATA from p; `budget`: records that the log takes in this call of the handler. */
+void intake_data(struct co *self, struct intake *in, uint16_t p, const struct name *x,
+                 struct msg whole, uint32_t *budget);
+
+/* Answer whoever is to be answered: once, at the end of a handler. */
+void intake_answer(struct co *self, struct intake *in);
+
+/* upon ⟨log, Stored⟩, ⟨log, Found⟩, ⟨log, Recovered⟩, ⟨log, Compact⟩ */
+void intake_stored(struct co *self, struct intake *in, const struct ev *ev, uint32_t n);
+void intake_found(struct co *self, struct intake *in, const struct ev *ev, uint32_t n);
+void intake_recovered(struct co *self, struct intake *in);
+void intake_compact(struct co *self, struct intake *in);
+
+void intake_check(const struct co *self, const struct intake *in);
+void intake_show(const struct co *self, const struct intake *in, struct view *v);
+
+#endif
