@@ -164,6 +164,7 @@ static void check_border(struct sim_world *w, const struct sim_proc *x, const st
                              .msg = e->seg != NULL ? msg_data(ev_msg(e)) : NULL,
                              .len = e->seg != NULL ? e->len : 0};
     c->cls->event(c, &ce);
+    w->suspect |= c->violations != 0;
 }
 
 /* Marks an indication that no detector gave: the attribute of a ⟨Ω, Trust⟩ means nothing else. */
@@ -218,6 +219,12 @@ static bool sending(void *ctx, struct sim_frame *f)
             w->sim.env[f->to].counters[fate.lost ? COUNT_drop_fault : COUNT_drop_udp_checksum]++;
         lost = fate.lost || fate.corrupt != 0;
     }
+    if (w->sim.flights == 0) {
+        w->due_ordered = true;
+        w->due_ns = 0;
+    }
+    w->due_ordered &= f->due_ns >= w->due_ns;
+    w->due_ns = f->due_ns > w->due_ns ? f->due_ns : w->due_ns;
     if (unlikely(w->observer.sent != NULL))
         w->observer.sent(w->observer.ctx, w, f, lost);
     return !lost;
@@ -263,6 +270,7 @@ static void free_procs(struct sim_world *w)
     for (uint16_t p = 0; p < w->n_max; p++)
         free(w->proc[p].mem);
     free(w->proc);
+    free(w->wake);
     if (w->n_max > 0)
         sim_fini(&w->sim);
     w->n_max = 0;
@@ -283,7 +291,8 @@ static int make_procs(struct sim_world *w, uint16_t n, char *why, size_t size)
         free_procs(w);
         uint16_t room = n < 8 ? 8 : n;
         w->proc = calloc(room, sizeof w->proc[0]);
-        if (w->proc == NULL || sim_init(&w->sim, room, w->pool) != 0) {
+        w->wake = calloc(room, sizeof w->wake[0]);
+        if (w->proc == NULL || w->wake == NULL || sim_init(&w->sim, room, w->pool) != 0) {
             snprintf(why, size, "out of memory for %u simulated processes", n);
             return -ENOMEM;
         }
@@ -332,6 +341,8 @@ static void map_borders(struct sim_world *w)
                 w->border[c][t] = (uint8_t)(border->index + 1);
         }
 }
+
+static void refresh(struct sim_world *w, uint16_t p);
 
 static int wire(struct sim_world *w, uint16_t p, char *why, size_t size)
 {
@@ -384,6 +395,8 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
     w->steps = w->breaths = w->events = w->trace_hash = w->top_ns = w->crossed = w->lies = 0;
     w->tag = 0;
     w->records = 0;
+    w->front_ns = w->due_ns = 0;
+    w->suspect = false;
     for (uint16_t p = 0; p < w->n; p++) {
         struct sim_proc *x = &w->proc[p];
         *x = (struct sim_proc){.trace = {handled},
@@ -398,6 +411,7 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
         err = wire(w, p, why, size);
         if (err != 0)
             return err;
+        refresh(w, p);
     }
     bool same = w->check_def == w->job.def && w->check_n == w->n;
     if (!same || w->job.unchecked) {
@@ -420,11 +434,14 @@ void sim_world_end(struct sim_world *w, bool fair)
     for (int i = 0; i < CO_STACK_MAX; i++)
         if (w->check[i] != NULL && !(w->lies >> w->check[i]->cls->abstraction & 1))
             w->check[i]->cls->end(w->check[i], fair, w->steps);
+    w->suspect = true;
 }
 
 const struct check_result *sim_world_violation(const struct sim_world *w, uint16_t *layer)
 {
     const struct check_result *first = NULL;
+    if (!w->suspect)
+        return NULL;
     for (uint16_t i = 0; i < CO_STACK_MAX; i++) {
         const struct check *c = w->check[i];
         if (c == NULL || c->violations == 0 || (w->lies >> c->cls->abstraction & 1))
@@ -475,6 +492,7 @@ static void crash(struct sim_world *w, struct sim_proc *x)
     for (int i = 0; i < CO_STACK_MAX; i++)
         if (w->check[i] != NULL)
             w->check[i]->cls->crash(w->check[i], x->self, w->steps);
+    w->suspect = true;
 }
 
 static void step(struct sim_world *w, struct sim_proc *x)
@@ -485,7 +503,9 @@ static void step(struct sim_world *w, struct sim_proc *x)
     co_breath(x->st);
     if (unlikely(x->st->halted))
         return;
-    stack_check(x->st);
+    /* With many processes the invariants, which look at all peers, are spared most of the time. */
+    if (w->n <= 16 || w->breaths % w->n == 0)
+        stack_check(x->st);
     x->timer_ns = timer_next_ns(&x->st->wheel);
 }
 
@@ -605,6 +625,8 @@ static bool on_process(struct sim_world *w, const struct choice *c)
             return false;
         if (x->timer_ns > w->sim.env[c->p].now_ns)
             w->sim.env[c->p].now_ns = x->timer_ns;
+        if (x->timer_ns > w->front_ns)
+            w->front_ns = x->timer_ns;
         step(w, x);
         return true;
     case CHOICE_REQUEST:
@@ -635,8 +657,8 @@ static bool on_world(struct sim_world *w, const struct choice *c)
 {
     switch (c->kind) {
     case CHOICE_ADVANCE: {
-        uint64_t now = sim_world_now(w);
-        w->sim.now_ns = now + c->a;
+        w->front_ns += c->a;
+        w->sim.now_ns = w->front_ns;
         return true;
     }
     case CHOICE_ARM:
@@ -661,6 +683,29 @@ static bool on_world(struct sim_world *w, const struct choice *c)
     default:
         return false;
     }
+}
+
+/* When a process next has something to do. */
+static void refresh(struct sim_world *w, uint16_t p)
+{
+    const struct sim_proc *x = &w->proc[p];
+    if (x->state != SIM_RUNNING)
+        w->wake[p] = UINT64_MAX;
+    else if (w->sim.env[p].ins > 0 || x->st->ready != 0 || x->st->dirty != 0)
+        w->wake[p] = 0;
+    else
+        w->wake[p] = x->timer_ns;
+}
+
+static void refresh_after(struct sim_world *w, const struct choice *c)
+{
+    if (c->kind == CHOICE_HEAL)
+        for (uint16_t p = 0; p < w->n; p++)
+            refresh(w, p);
+    else if (c->kind >= CHOICE_DELIVER && c->kind <= CHOICE_CORRUPT)
+        refresh(w, c->q);
+    else if (c->kind != CHOICE_ADVANCE)
+        refresh(w, c->p);
 }
 
 static void record(struct sim_world *w, const struct choice *c)
@@ -689,11 +734,14 @@ bool sim_world_apply(struct sim_world *w, const struct choice *c)
         done = on_frame(w, c);
     else
         done = on_process(w, c);
-    if (!done)
+    if (!done) {
         w->steps--;
-    else if (w->recording)
+        return false;
+    }
+    refresh_after(w, &w->current);
+    if (w->recording)
         record(w, &w->current);
-    return done;
+    return true;
 }
 
 /* ---- what is possible ------------------------------------------------------------------------ */
@@ -747,23 +795,27 @@ uint32_t sim_world_choices(const struct sim_world *w, struct choice *out, uint32
     return n;
 }
 
-uint64_t sim_world_now(const struct sim_world *w)
-{
-    uint64_t now = w->sim.now_ns;
-    for (uint16_t p = 0; p < w->n; p++)
-        if (w->proc[p].state != SIM_CRASHED && w->sim.env[p].now_ns > now)
-            now = w->sim.env[p].now_ns;
-    return now;
-}
-
 /* The frame due first, the oldest of equals; frames to a paused process wait. */
 static uint32_t first_due(const struct sim_world *w)
 {
+    const struct sim *s = &w->sim;
     uint32_t first = UINT32_MAX;
-    for (uint32_t k = 0; k < w->sim.flights; k++)
-        if ((first == UINT32_MAX || w->sim.flight[k].due_ns < w->sim.flight[first].due_ns) &&
-            w->proc[w->sim.flight[k].to].state == SIM_RUNNING)
+    if (s->flights > 0 && w->due_ordered && w->proc[s->flight[0].to].state == SIM_RUNNING)
+        return 0;
+    for (uint32_t k = 0; k < s->flights; k++)
+        if ((first == UINT32_MAX || s->flight[k].due_ns < s->flight[first].due_ns) &&
+            w->proc[s->flight[k].to].state == SIM_RUNNING)
             first = k;
+    return first;
+}
+
+/* The process that has something to do first, the lowest of equals. */
+static uint16_t first_awake(const struct sim_world *w)
+{
+    uint16_t first = 0;
+    for (uint16_t p = 1; p < w->n; p++)
+        if (w->wake[p] < w->wake[first])
+            first = p;
     return first;
 }
 
@@ -777,19 +829,15 @@ bool sim_world_timed(const struct sim_world *w, struct choice *c)
     }
     if (k != UINT32_MAX)
         next = w->sim.flight[k].due_ns;
-    for (uint16_t p = 0; p < w->n; p++) {
-        const struct sim_proc *x = &w->proc[p];
-        if (x->state != SIM_RUNNING)
-            continue;
-        if (x->timer_ns <= now || w->sim.env[p].ins > 0 || x->st->ready != 0 || x->st->dirty != 0) {
-            *c = (struct choice){.kind = CHOICE_STEP, .p = p};
-            if (w->sim.now_ns < now) /* first bring everybody to the clock furthest ahead */
-                *c = (struct choice){.kind = CHOICE_ADVANCE};
-            return true;
-        }
-        if (x->timer_ns < next)
-            next = x->timer_ns;
+    uint16_t p = first_awake(w);
+    if (w->wake[p] <= now) {
+        *c = (struct choice){.kind = CHOICE_STEP, .p = p};
+        if (w->sim.now_ns < now) /* first bring everybody to the clock furthest ahead */
+            *c = (struct choice){.kind = CHOICE_ADVANCE};
+        return true;
     }
+    if (w->wake[p] < next)
+        next = w->wake[p];
     *c = (struct choice){.kind = CHOICE_ADVANCE, .a = next - now};
     return next != UINT64_MAX;
 }

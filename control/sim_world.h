@@ -153,6 +153,11 @@ struct sim_world {
     struct sim_needs needs;
     struct fault_engine faults;
     struct sim_proc *proc;
+    uint64_t *wake;    /* of each process: when it next has something to do; 0: now */
+    uint64_t front_ns; /* the clock furthest ahead */
+    uint64_t due_ns;   /* the latest arrival among the frames in flight … */
+    bool due_ordered;  /* … which arrive in the order in which they were sent */
+    bool suspect;      /* a checker has found a violation, or judged the end */
     uint16_t n;
     uint16_t n_max;
     uint16_t alive;
@@ -218,6 +223,9 @@ uint64_t sim_world_hash(struct sim_world *w);
 void sim_world_dump(struct sim_world *w, void (*put)(void *ctx, const char *line), void *ctx);
 
 /* The clock that observers see: that of the process furthest ahead. */
-uint64_t sim_world_now(const struct sim_world *w);
+static inline uint64_t sim_world_now(const struct sim_world *w)
+{
+    return w->front_ns;
+}
 
 #endif
