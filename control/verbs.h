@@ -12,5 +12,6 @@ typedef int verb_fn(int argc, char **argv);
 verb_fn run_main;
 verb_fn list_main;
 verb_fn log_main;
+verb_fn doctor_main;
 
 #endif
