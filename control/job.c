@@ -16,6 +16,7 @@
 
 #define RATE_MAX_WINDOW 1024 /* what rate = max keeps outstanding, unless load.window says more */
 #define LINE_BYTES_MAX  190  /* of a job file; libinih reads 200 */
+#define POOL_PEER_PKTS  1024 /* on their way to a peer */
 #define SETS_PLACE      "--set"
 
 enum kind {
@@ -565,6 +566,13 @@ static int check_load(struct job *job, const struct why *why)
     return 0;
 }
 
+/* What a stack may store, twice over, since it answers with as much; and what is on its way. */
+static uint32_t pool_min(const struct job *job)
+{
+    uint32_t instances = job->conf.instances, msgs = job->conf.store_msgs;
+    return 2 * (instances > msgs ? instances : msgs) + POOL_PEER_PKTS * job->n;
+}
+
 static int check_sizes(struct job *job, const struct why *why)
 {
     if (job->size < OP_BYTES_MIN)
@@ -580,6 +588,10 @@ static int check_sizes(struct job *job, const struct why *why)
                       MSG_BYTES_MAX);
     if (job->mtu > UINT16_MAX)
         return REFUSE(why, job, mtu, "an IP packet has %d bytes at most", UINT16_MAX);
+    if (job->pool != 0 && job->pool < pool_min(job))
+        return REFUSE(why, job, pool,
+                      "%u packets; with these params it takes %u at least, or 0 for enough",
+                      job->pool, pool_min(job));
     if (job->duration_ns == 0 || job->duration_ns > JOB_DURATION_MAX)
         return REFUSE(why, job, duration_ns, "the measured interval must be 1 ns to a day");
     if (job->warmup_ns > JOB_DURATION_MAX)

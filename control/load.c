@@ -11,7 +11,11 @@
 #define XXH_INLINE_ALL /* 24 bytes, twice an operation: a call would cost more than the hash */
 #include <xxhash.h>
 
+#include <rte_lcore.h>
+#include <rte_mempool.h>
+
 #define ISSUE_OPS_MAX 64 /* in one breath, so that a broadcast of all fits the link's inbox */
+#define POOL_LOOK_OPS 128
 #define POST_NS       100000000 /* how often the counters are posted */
 
 enum { ALARM_POST, ALARM_FROM };
@@ -39,6 +43,9 @@ struct load {
     double next_ns; /* intended time of the next operation */
     uint64_t next_op;
     uint64_t outstanding;
+    uint64_t pool_seen_op; /* the pool was looked at before this operation */
+    uint32_t pool_reserve;
+    bool pool_low;
     uint64_t issued_digest;
     uint64_t issued_measured;
     uint64_t offered_measured; /* open loop */
@@ -226,6 +233,25 @@ static void post_issued(struct load *l)
     board_put(&l->row->issued_measured, l->issued_measured);
 }
 
+/*
+ * Whether packets are left for what is under way. Looked at once in so many operations, since other
+ * cores write to what it reads.
+ */
+static bool pool_has_room(struct load *l)
+{
+    if (l->next_op - l->pool_seen_op < POOL_LOOK_OPS && !l->pool_low)
+        return true;
+    l->pool_seen_op = l->next_op;
+    l->pool_low = rte_mempool_avail_count(l->co.st->env->pool) < l->pool_reserve;
+    return !l->pool_low;
+}
+
+/* A quarter is not for new operations; nor is what other lcores may hold in their caches. */
+static uint32_t pool_reserve(const struct rte_mempool *pool)
+{
+    return pool->size / 4 + rte_lcore_count() * pool->cache_size * 3 / 2;
+}
+
 /* What was intended before the end and is late is still sent, or its latency would go unseen. */
 static bool finished(const struct load *l, uint64_t now)
 {
@@ -245,6 +271,8 @@ static void upon_app_ready(struct co *self, const struct ev *ev, uint32_t n)
     }
     uint32_t room = ev[n - 1].attr < ISSUE_OPS_MAX ? (uint32_t)ev[n - 1].attr : ISSUE_OPS_MAX;
     uint32_t sent = 0;
+    if (unlikely(!pool_has_room(l)))
+        return;
     if (l->conf.closed && now >= l->conf.start_ns)
         sent = issue_closed(l, room, read_clock(self));
     else if (!l->conf.closed && l->next_ns <= (double)now)
@@ -572,6 +600,7 @@ void load_attach(struct stack *st, const struct load_conf *conf)
     l->source = conf->sources >> st->self & 1;
     l->planting = conf->plant != LOAD_PLANT_NONE && st->self == st->n - 1;
     l->sample_mask = conf->board->sample_every - 1;
+    l->pool_reserve = pool_reserve(st->env->pool);
     fill(l);
     schedule(l);
     arm(l, ALARM_POST, st->now + POST_NS);

@@ -167,6 +167,7 @@ static void impossible_combinations_are_refused_with_the_remedy(void **state)
     (void)state;
     refused(BEB "size = 31B\n", 3, "32 at least");
     refused(BEB "size = 1MiB\n", 3, "at most");
+    refused(BEB "pool = 64\n", 3, "11264 at least, or 0 for enough");
     refused(BEB "n = 0\n", 3, "1 to 64");
     refused(BEB "n = 65\n", 3, "1 to 64");
     refused(BEB "duration = 0s\n", 3, "measured interval");
