@@ -90,21 +90,40 @@ static uint16_t request_of(uint8_t abstraction)
     return EV_NONE;
 }
 
+static struct stack_conf conf_of(const struct bed *b, uint16_t p)
+{
+    struct stack_conf c = b->conf.stack_conf;
+    c.n = b->conf.n;
+    c.self = p;
+    stack_conf_default(&c);
+    return c;
+}
+
+static void wire_process(struct bed *b, uint16_t p)
+{
+    struct stack_conf c = conf_of(b, p);
+    b->st[p] =
+        co_wire(b->mem[p], stack_find(b->conf.stack), &app_class, &c, fabric_env(b->fabric, p));
+    bed_app(b, p)->bed = b;
+}
+
+void bed_begin_again(struct bed *b, uint16_t p)
+{
+    stack_fini(b->st[p]);
+    wire_process(b, p);
+}
+
 static bool wire(struct bed *b, const struct stack_def *def, const char **why)
 {
     static char text[256];
     for (uint16_t p = 0; p < b->conf.n; p++) {
-        struct stack_conf c = b->conf.stack_conf;
-        c.n = b->conf.n;
-        c.self = p;
-        stack_conf_default(&c);
+        struct stack_conf c = conf_of(b, p);
         if (co_check_wiring(def, &app_class, &c, text, sizeof text) != 0) {
             *why = text;
             return false;
         }
         b->mem[p] = aligned_alloc(64, co_wire_bytes(def, &app_class, &c));
-        b->st[p] = co_wire(b->mem[p], def, &app_class, &c, fabric_env(b->fabric, p));
-        bed_app(b, p)->bed = b;
+        wire_process(b, p);
     }
     uint8_t top = b->st[0]->app->use[0]->cls->implements;
     b->request = request_of(top);

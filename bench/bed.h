@@ -57,6 +57,9 @@ struct bed {
 /* Open and wire. NULL: *why says why in one sentence. */
 struct bed *bed_open(const struct bed_conf *conf, const char **why);
 
+/* End process p and wire it anew, in its first state. */
+void bed_begin_again(struct bed *b, uint16_t p);
+
 /* Close; ends the bench with a sentence if a packet is missing. */
 void bed_close(struct bed *b);
 
