@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "dataplane/eal.h"
+#include "explore.h"
 #include "job.h"
 #include "replay.h"
 
@@ -38,6 +39,9 @@ struct options {
     uint32_t lie_ppm;
     enum strategy strategy;
     bool swarm;
+    bool exhaustive;
+    struct explore_conf search; /* what an exhaustive search may do, and its bounds */
+    bool crashes_given;
     bool seeds_given;
     bool trace, quiet, keep_going, unfair, unchecked;
     const char *script;
@@ -66,6 +70,15 @@ enum {
     OPT_UNCHECKED,
     OPT_MEMORY,
     OPT_LIES,
+    OPT_CRASHES,
+    OPT_LOSSES,
+    OPT_DUPLICATES,
+    OPT_TIMERS,
+    OPT_SOURCES,
+    OPT_STATES,
+    OPT_STATE_MEMORY,
+    OPT_UNREDUCED,
+    OPT_TOTAL_ORDER,
 };
 
 static const struct argp_option options_table[] =
@@ -73,7 +86,8 @@ static const struct argp_option options_table[] =
      {"n", 'n', "N", 0, "processes (default: drawn from the seed; 3 without swarm)"},
      {"seed", 's', "N", 0, "one schedule"},
      {"seeds", OPT_SEEDS, "A..B", 0, "all of these (default: from 1 until the time is over)"},
-     {"strategy", OPT_STRATEGY, "NAME", 0, "swarm (default), random, pctcp, timed, script"},
+     {"strategy", OPT_STRATEGY, "NAME", 0,
+      "swarm (default), random, pctcp, timed, exhaustive, script"},
      {"depth", OPT_DEPTH, "D", 0, "pctcp: bugs of depth D (default 3)"},
      {"steps", OPT_STEPS, "N", 0, "choices of the adversary before the world is healed"},
      {"time", OPT_TIME, "TIME", 0, "stop after this (default 10s, unless seeds are given)"},
@@ -87,6 +101,16 @@ static const struct argp_option options_table[] =
      {"unchecked", OPT_UNCHECKED, NULL, 0, "without checkers"},
      {"keep-going", OPT_KEEP, NULL, 0, "go on after a violation"},
      {"memory", OPT_MEMORY, "PACKETS", 0, "packets in all, of 1 KiB (default 16383)"},
+     {"crashes", OPT_CRASHES, "N", 0, "exhaustive: at most N crashes (default 1)"},
+     {"losses", OPT_LOSSES, "N", 0, "exhaustive: at most N frames are lost (default 0)"},
+     {"duplicates", OPT_DUPLICATES, "N", 0, "exhaustive: at most N arrive twice (default 0)"},
+     {"timers", OPT_TIMERS, "N", 0, "exhaustive: timers that fire at each process (default 0)"},
+     {"sources", OPT_SOURCES, "N", 0, "exhaustive: processes that make requests (default 1)"},
+     {"states", OPT_STATES, "N", 0, "exhaustive: stop at N distinct states"},
+     {"state-memory", OPT_STATE_MEMORY, "MIB", 0, "exhaustive: of the states seen (default 1024)"},
+     {"unreduced", OPT_UNREDUCED, NULL, 0, "exhaustive: without partial-order reduction"},
+     {"total-order", OPT_TOTAL_ORDER, NULL, 0,
+      "exhaustive: tell apart any two orders of events at borders"},
      {"out", 'o', "DIR", 0, "where replay files go (default runs)"},
      {"quiet", 'q', NULL, 0, "no progress line"},
      {0}};
@@ -113,12 +137,13 @@ static bool parse_range(const char *text, uint64_t *first, uint64_t *last)
 static bool parse_strategy(const char *text, struct options *o)
 {
     o->swarm = strcmp(text, "swarm") == 0;
+    o->exhaustive = strcmp(text, "exhaustive") == 0;
     for (int i = 0; i < STRATEGIES; i++)
         if (strcmp(text, strategy_names[i]) == 0) {
             o->strategy = (enum strategy)i;
             return true;
         }
-    return o->swarm || strcmp(text, "script") == 0;
+    return o->swarm || o->exhaustive || strcmp(text, "script") == 0;
 }
 
 /* A number within bounds, or the end of the program with a sentence. */
@@ -159,14 +184,48 @@ static void on_set(struct argp_state *state, struct options *o, const char *arg)
     o->set[o->sets++] = arg;
 }
 
+/* What an exhaustive search may do. */
+static error_t on_search(int key, char *arg, struct argp_state *state, struct options *o)
+{
+    struct explore_conf *c = &o->search;
+    switch (key) {
+    case OPT_CRASHES:
+        c->crashes = (uint16_t)number(state, "crashes", arg, 0, EXPLORE_PROCS_MAX);
+        o->crashes_given = true;
+        return 0;
+    case OPT_LOSSES:
+        c->losses = (uint32_t)number(state, "losses", arg, 0, 1000);
+        return 0;
+    case OPT_DUPLICATES:
+        c->duplicates = (uint32_t)number(state, "duplicates", arg, 0, 1000);
+        return 0;
+    case OPT_TIMERS:
+        c->timers = (uint32_t)number(state, "timers", arg, 0, 1000);
+        return 0;
+    case OPT_SOURCES:
+        c->sources = (uint16_t)number(state, "sources", arg, 1, EXPLORE_PROCS_MAX);
+        return 0;
+    case OPT_STATES:
+        c->states_max = number(state, "states", arg, 1, UINT64_MAX);
+        return 0;
+    case OPT_STATE_MEMORY:
+        c->memory_bytes = number(state, "state-memory", arg, 1, 1u << 20) << 20;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
 static error_t on_flag(int key, struct options *o)
 {
-    bool *flag = key == 't'             ? &o->trace
-                 : key == 'q'           ? &o->quiet
-                 : key == OPT_UNFAIR    ? &o->unfair
-                 : key == OPT_UNCHECKED ? &o->unchecked
-                 : key == OPT_KEEP      ? &o->keep_going
-                                        : NULL;
+    bool *flag = key == 't'               ? &o->trace
+                 : key == 'q'             ? &o->quiet
+                 : key == OPT_UNFAIR      ? &o->unfair
+                 : key == OPT_UNCHECKED   ? &o->unchecked
+                 : key == OPT_KEEP        ? &o->keep_going
+                 : key == OPT_UNREDUCED   ? &o->search.unreduced
+                 : key == OPT_TOTAL_ORDER ? &o->search.total_order
+                                          : NULL;
     if (flag == NULL)
         return ARGP_ERR_UNKNOWN;
     *flag = true;
@@ -197,7 +256,7 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
     case OPT_STRATEGY:
         if (!parse_strategy(arg, o))
             argp_failure(state, EXIT_FAILED, 0,
-                         "--strategy %s: swarm, random, pctcp, timed or script", arg);
+                         "--strategy %s: swarm, random, pctcp, timed, exhaustive or script", arg);
         return 0;
     case OPT_DEPTH:
         o->depth = number(state, "depth", arg, 1, 8);
@@ -233,7 +292,7 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
         o->job_path = arg;
         return 0;
     default:
-        return on_flag(key, o);
+        return on_search(key, arg, state, o) == 0 ? 0 : on_flag(key, o);
     }
 }
 
@@ -653,6 +712,50 @@ static int run_seeds(struct session *s)
     return s->violations > 0 ? EXIT_VIOLATED : EXIT_HOLDS;
 }
 
+/* ---- exhaustive search ----------------------------------------------------------------------- */
+
+/* Search one stack, or each in turn, and say whether all was seen. */
+static int search_stack(struct session *s, const struct stack_def *def)
+{
+    struct explore_conf c = s->o.search;
+    struct explore_result r;
+    struct mix mix;
+    char why[256], text[1024];
+    s->o.stack = def;
+    make_job(s, s->o.first, &c.job, &mix);
+    if (s->o.sets == 0)
+        c.job.ops = 1;
+    if (!s->o.crashes_given)
+        c.crashes = adversary_crashes_max(def, c.job.n) > 0;
+    c.safety_only = s->o.unfair;
+    c.choices_max = s->o.steps;
+    c.time_ns = s->o.time_ns != 0 ? s->o.time_ns : 6 * DEFAULT_NS;
+    struct sim_world *w = world_for(s, &c.job);
+    in_hand.w = w;
+    replay_path(&s->o, &c.job, in_hand.path, sizeof in_hand.path);
+    int err = w != NULL ? explore_run(w, &c, &r, why, sizeof why) : -ENOMEM;
+    in_hand.w = NULL;
+    if (err != 0) {
+        fprintf(stderr, "upon sim: %s\n", w == NULL ? "out of memory" : why);
+        return EXIT_FAILED;
+    }
+    explore_text(&c, &r, text, sizeof text);
+    printf("%s\n", text);
+    if (r.out.violated)
+        report(s, w, &r.out);
+    return r.out.violated ? EXIT_VIOLATED : EXIT_HOLDS;
+}
+
+static int search_stacks(struct session *s)
+{
+    const struct stack_def *only = s->o.stack;
+    int status = EXIT_HOLDS;
+    for (uint32_t i = 0; i < s->stacks && status == EXIT_HOLDS && !interrupted; i++)
+        if (only == stack_defs[i] || (only == NULL && !sim_needs(stack_defs[i]).disk))
+            status = search_stack(s, stack_defs[i]);
+    return status;
+}
+
 /* ---- scenarios and replays ------------------------------------------------------------------- */
 
 static int judge_script(struct sim_world *w, const struct script *sc)
@@ -782,6 +885,8 @@ int sim_main(int argc, char **argv)
     if (s.o.script != NULL) {
         s.large = sim_world_new(s.pool);
         status = run_script(s.large, s.o.script, text != NULL ? text : "", s.o.trace);
+    } else if (s.o.exhaustive) {
+        status = search_stacks(&s);
     } else {
         status = run_seeds(&s);
     }
