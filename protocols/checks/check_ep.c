@@ -11,7 +11,7 @@
  * EP4  lock-in: what was decided in one epoch is what other epochs decide.
  * EP5  termination: if the leader is correct, has proposed, and no correct process left its epoch
  *      or asked to abort it, every correct process decides. A process that had decided the
- *      instance in an earlier epoch need not do so again.
+ *      instance in an earlier epoch, or learned what a later one decided, need not do so again.
  * EP6  abort behaviour: a correct process that is told to abort has in the end aborted; and it
  *      aborts only when it was told to.
  */
@@ -170,6 +170,15 @@ static void decided(struct ep_check *ep, const struct check_event *e)
     in->decided[e->at] = true;
 }
 
+/* A decision of an epoch that its process has not started: it must be the same, and settles EP5. */
+static void learned(struct ep_check *ep, const struct check_event *e)
+{
+    const struct decision d = {check_tag(e), UINT64_MAX, e->step, e->at, true};
+    struct instance *in = instance_of(ep, e->inst);
+    lock_in(ep, e, &d, in);
+    in->decided[e->at] = true;
+}
+
 static void proposed(struct ep_check *ep, const struct check_event *e)
 {
     const struct place *at = &ep->place[e->at];
@@ -220,6 +229,9 @@ static void ep_event(struct check *c, const struct check_event *e)
         break;
     case EV_EP_DECIDE:
         decided(ep, e);
+        break;
+    case EV_EP_LEARN:
+        learned(ep, e);
         break;
     default:
         break;

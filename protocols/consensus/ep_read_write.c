@@ -31,7 +31,9 @@
  *               - DECIDED carries no value. Who has a value of the same or of a later timestamp
  *                 knows what was decided: by lock-in they are equal. Who has none remembers the
  *                 DECIDED in the row and decides when such a value comes. So a decision may be
- *                 learned in a later epoch than it was made in; never in an earlier one.
+ *                 learned in a later epoch than it was made in. One of an epoch that has not been
+ *                 started here is none of this epoch's: it is indicated as ⟨ep, Learn⟩, in place of
+ *                 ⟨ep, Decide⟩, and EP1 to EP3 do not speak of it.
  *               - A row keeps the value of the highest timestamp that any WRITE (or STATE) told of,
  *                 of whatever epoch. ACCEPT, which is what a quorum is made of, is sent only by a
  *                 process that is in the epoch of the WRITE; for a WRITE of an epoch that it has
@@ -409,10 +411,10 @@ static void hear_done(struct ep *s, uint16_t q, uint64_t done)
 
 /* ---- deciding -------------------------------------------------------------------------------- */
 
-static void decide(struct ep *s, struct row *r, uint64_t inst)
+static void decide(struct ep *s, struct row *r, uint64_t inst, enum ev_type how)
 {
     r->flags = (uint8_t)((r->flags & ~ROW_TOLD) | ROW_DECIDED);
-    indicate(&s->co, ev_make(EV_EP_DECIDE, 0, inst, 0, value_of(r)));
+    indicate(&s->co, ev_make(how, 0, inst, 0, value_of(r)));
     while (s->done <= s->floor + s->mask && (row_of(s, s->done)->flags & ROW_DECIDED))
         s->done++;
 }
@@ -431,11 +433,15 @@ static struct row *row_find(struct ep *s, uint64_t inst)
     return row_of(s, inst);
 }
 
-/* Decide what DECIDED told of, once its value has come and its epoch has been started. */
+/*
+ * Decide what DECIDED told of, once its value has come. A decision of an epoch that has not been
+ * started here is none of the current epoch's; but who waited for that epoch, while others decide
+ * and recycle without him, could fall behind for good. So it is learned.
+ */
 static void decide_told(struct ep *s, struct row *r, uint64_t inst)
 {
-    if ((r->flags & ROW_TOLD) && r->seg != NULL && r->valts >= r->told_ts && r->told_ts <= s->ets)
-        decide(s, r, inst);
+    if ((r->flags & ROW_TOLD) && r->seg != NULL && r->valts >= r->told_ts)
+        decide(s, r, inst, r->told_ts <= s->ets ? EV_EP_DECIDE : EV_EP_LEARN);
 }
 
 /* (valts, val) := (ts, v), if that is newer. A decided value stays: a newer one equals it. */
@@ -834,12 +840,6 @@ static void start_leading(struct ep *s)
 }
 
 /* What of this epoch has come before it was started here counts now. */
-static void decide_early(struct ep *s)
-{
-    for (uint64_t i = s->done; i <= s->floor + s->mask; i++)
-        decide_told(s, row_of(s, i), i);
-}
-
 static void accept_early(struct ep *s)
 {
     for (uint64_t i = s->floor; i < s->top; i++) {
@@ -876,7 +876,6 @@ static void upon_ep_init(struct co *self, const struct ev *ev, uint32_t n)
             start_leading(s);
         else
             accept_early(s);
-        decide_early(s);
         forget_old_reads(s);
         conclude(s);
     }
@@ -962,8 +961,7 @@ static void ep_check(const struct co *self)
         assert(i >= s->done || decided);
         assert(i != s->done || !decided);
         assert(i < s->top || (r->seg == NULL && r->prop_seg == NULL));
-        assert(!(r->flags & ROW_TOLD) ||
-               (!decided && (r->seg == NULL || r->valts < r->told_ts || r->told_ts > s->ets)));
+        assert(!(r->flags & ROW_TOLD) || (!decided && (r->seg == NULL || r->valts < r->told_ts)));
         if (r->flags & ROW_CHOSEN)
             assert(__builtin_popcountll(r->accepted) > self->st->n / 2);
     }

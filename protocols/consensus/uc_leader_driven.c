@@ -384,6 +384,7 @@ static int uc_tell(struct msg m, char *text, size_t size)
 static const struct co_upon upon[] = {{EV_UC_PROPOSE, upon_uc_propose},
                                       {EV_EC_START_EPOCH, upon_ec_start_epoch},
                                       {EV_EP_DECIDE, upon_ep_decide},
+                                      {EV_EP_LEARN, upon_ep_decide},
                                       {EV_EP_ABORTED, upon_ep_aborted},
                                       {EV_PL_DELIVER, upon_pl_deliver},
                                       {EV_TIMER_TIMEOUT, upon_timeout},

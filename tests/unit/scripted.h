@@ -117,7 +117,7 @@ static inline void ledger_read(struct ledger *l, struct world *w)
     for (uint32_t i = 0; i < w->seens; i++) {
         const struct seen *e = &w->seen[i];
         uint16_t p = w->seen_by[i];
-        if (e->type != EV_UC_DECIDE && e->type != EV_EP_DECIDE)
+        if (e->type != EV_UC_DECIDE && e->type != EV_EP_DECIDE && e->type != EV_EP_LEARN)
             continue;
         uint16_t from = (uint16_t)((e->value >> 32) - 1);
         if (e->inst >= LEDGER_INSTS || e->value != proposal_of(from, e->inst) || from >= w->n ||
