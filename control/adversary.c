@@ -523,6 +523,10 @@ static void draw_sizes(struct random *r, struct sim_job *job)
     c->forward = random_below(r, 2) == 0;
     job->msg_bytes = ONE_OF(r, 8, 8, 40, 200);
     job->ops = ONE_OF(r, 1, 2, 3, 5, 8, 40);
+    if (job->ops > 8) /* nobody is given up: a ring keeps all that a crashed process was sent */
+        c->ring_msgs = 1024;
+    if (c->instances < 2 * c->flight_msgs) /* see ep_read_write: rows for what overtakes */
+        c->instances = 2 * c->flight_msgs;
     if (!sim_needs(job->def).synchronous)
         return;
     /* The bound that P relies on holds for messages, so no backlog may wait for credit. */
