@@ -525,8 +525,9 @@ static void draw_sizes(struct random *r, struct sim_job *job)
     job->ops = ONE_OF(r, 1, 2, 3, 5, 8, 40);
     if (job->ops > 8) /* nobody is given up: a ring keeps all that a crashed process was sent */
         c->ring_msgs = 1024;
-    if (c->instances < 2 * c->flight_msgs) /* see ep_read_write: rows for what overtakes */
-        c->instances = 2 * c->flight_msgs;
+    /* See ep_read_write: rows for what overtakes, and for whom a false suspicion left behind. */
+    if (c->instances < 2 * c->flight_msgs || c->instances < 8 * job->ops)
+        c->instances = job->ops > 8 ? 512 : 64;
     if (!sim_needs(job->def).synchronous)
         return;
     /* The bound that P relies on holds for messages, so no backlog may wait for credit. */

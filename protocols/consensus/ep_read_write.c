@@ -17,7 +17,8 @@
  * Space         `instances` rows: a value and five words each. Let done be the instance below which
  *               a process has decided everything. It tells it to the leader in each ACCEPT, and in
  *               a DONE when it has advanced by a quarter of the window. The leader puts stable, the
- *               least done of all that it does not suspect, into each WRITE. Rows below stable (and
+ *               least done of all, or of all that it does not suspect less a quarter of the rows if
+ *               that is more, into each WRITE. Rows below stable (and
  *               below the own done) are recycled. The leader writes nothing beyond stable +
  *               instances / 2; the other half of the rows takes what links without order deliver
  *               early. A value pins the packet that it came in, for as long as its row.
@@ -54,8 +55,8 @@
  * highest such floor in its quorum: that is decided. A WRITE below one's own floor is acknowledged
  * without being kept; the floor speaks for it.
  *
- * Limit: a process that was suspected while it lagged may need decisions whose rows all others have
- * recycled. Their messages still come over its perfect links, unless their sender crashed; then it
+ * Limit: a process that was suspected while it lagged, by more than a quarter of the rows, may need
+ * decisions whose rows all others have recycled. Their messages still come over its perfect links, unless their sender crashed; then it
  * stays behind (drop_stale, drop_early), and if it is the leader, proposals wait. It never decides
  * differently. State transfer would help it; it is not built.
  */
@@ -371,20 +372,29 @@ static void recycle(struct ep *s)
 }
 
 /*
- * Leader: stable is the least done of all, without those that are suspected, and those that were,
- * and were left behind. Who has not told its done in this epoch yet is waited for.
+ * Leader: stable is the least done of all, without those that were suspected and left behind. Who
+ * is suspected now holds it back too, but by a quarter of the rows at most: a suspicion may be
+ * false, and who sent him what he lacks may have crashed; then we lead him through it again. Who has
+ * not told its done in this epoch yet is waited for.
  */
 static void find_stable(struct ep *s)
 {
-    uint64_t low = s->done;
+    uint64_t low = s->done, slow = s->done;
     for (uint16_t q = 0; q < s->co.st->n; q++) {
-        if (q == s->co.st->self || (s->suspected >> q & 1))
+        bool suspected = s->suspected >> q & 1;
+        if (q == s->co.st->self)
             continue;
-        if (!(s->heard >> q & 1))
+        if (!suspected && !(s->heard >> q & 1))
             return;
-        if (s->peer[q].done >= s->stable)
+        /* A suspect's done may be news from long ago: all we know is that it may be at stable. */
+        if (suspected)
+            slow = least(slow, most(s->stable, s->peer[q].done));
+        else if (s->peer[q].done >= s->stable)
             low = least(low, s->peer[q].done);
     }
+    uint64_t keep = (s->mask + 1u) / 4;
+    if (slow < low)
+        low = low > keep + slow ? low - keep : slow;
     s->stable = most(s->stable, low);
 }
 
