@@ -164,13 +164,24 @@ static bool worth_a_line(const struct stack *st, const struct co *to, const stru
     return !detects(to);
 }
 
+static bool hidden(const struct explain *x, const struct stack *st, const struct co *to,
+                   const struct ev *ev)
+{
+    if (x->all == NULL)
+        return !worth_a_line(st, to, ev);
+    if (x->shown == NULL || *x->shown == 0)
+        return false;
+    const struct co *border = ev_border(to, ev);
+    return border == NULL || !(*x->shown >> border->index & 1);
+}
+
 static void on_event(void *ctx, struct sim_world *w, struct stack *st, struct co *to,
                      const struct ev *ev)
 {
     struct explain *x = ctx;
     char line[240] = "    ";
     (void)w;
-    if (x->all == NULL && !worth_a_line(st, to, ev))
+    if (hidden(x, st, to, ev))
         return;
     if (x->choice[0] != '\0')
         put_line(x, x->choice);
@@ -189,9 +200,11 @@ static void on_choice(void *ctx, struct sim_world *w, const struct choice *c)
 {
     struct explain *x = ctx;
     char what[200];
+    if (x->transcript)
+        return;
     choice_text(c, &w->app, what, sizeof what);
     snprintf(x->choice, sizeof x->choice, "%" PRIu64 ": %s", w->steps + 1, what);
-    if (x->all == NULL && routine(c->kind))
+    if ((x->all == NULL || (x->shown != NULL && *x->shown != 0)) && routine(c->kind))
         return;
     put_line(x, x->choice);
     x->choice[0] = '\0';
@@ -201,6 +214,8 @@ void explain_attach(struct explain *x, struct sim_world *w, FILE *all)
 {
     x->w = w;
     x->all = all;
+    x->transcript = false;
+    x->shown = NULL;
     x->lines = 0;
     x->choice[0] = '\0';
     w->observer = (struct sim_observer){.event = on_event, .choice = on_choice, .ctx = x};

@@ -40,8 +40,10 @@ int replay_read(const char *path, bool any_revision, struct replay_info *info, c
  */
 struct explain {
     struct sim_world *w;
-    FILE *all;        /* print every line here; NULL: keep the last ones */
-    char choice[240]; /* not kept yet: nothing worth a line has followed */
+    FILE *all;             /* print every line here; NULL: keep the last ones */
+    bool transcript;       /* no choices between the events: a scenario says what it does */
+    const uint32_t *shown; /* bit i: have what crosses layer i's border; 0 or NULL: everything */
+    char choice[240];      /* not kept yet: nothing worth a line has followed */
     char line[24][240];
     uint64_t lines;
 };

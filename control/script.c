@@ -395,6 +395,30 @@ static int obey_run(struct script *s, const struct words *ws, char *why, size_t 
     return 0;
 }
 
+static int obey_show(struct script *s, const struct words *ws, char *why, size_t size)
+{
+    if (!s->named)
+        return refuse(why, size, "the scenario does not begin with 'start STACK'");
+    s->shown = 0;
+    for (int i = 1; i < ws->count; i++) {
+        uint32_t k = 0;
+        while (s->job.def->layers[k].name != NULL &&
+               strcmp(s->job.def->layers[k].name, ws->word[i]) != 0)
+            k++;
+        if (s->job.def->layers[k].name == NULL)
+            return refuse(why, size, "'%s' is no layer of stack %s", ws->word[i], s->job.def->name);
+        s->shown |= 1u << k;
+    }
+    return 0;
+}
+
+/* The line as it is read: without its comment, words one blank apart. */
+static void echo(const struct script *s, const struct words *ws)
+{
+    for (int i = 0; i < ws->count; i++)
+        fprintf(s->echo, "%s%s", ws->word[i], i + 1 < ws->count ? " " : "\n");
+}
+
 static int begin(struct script *s, char *why, size_t size)
 {
     if (s->started)
@@ -413,6 +437,10 @@ int script_line(struct script *s, const char *line, char *why, size_t size)
         return refuse(why, size, "the line is too long");
     if (ws.count == 0)
         return 0;
+    if (strcmp(ws.word[0], "show") == 0)
+        return obey_show(s, &ws, why, size);
+    if (s->echo != NULL)
+        echo(s, &ws);
     if (strcmp(ws.word[0], "start") == 0)
         return obey_start(s, &ws, why, size);
     if (strcmp(ws.word[0], "fault") == 0 && s->named && !s->started)

@@ -15,10 +15,14 @@
  *   run 100ms                                  keep time for so long
  *   fair                                       heal, be fair until nothing happens, judge liveness
  *   end                                        judge, liveness left open
+ *   show pl beb                                from here on a trace has what crosses the borders of
+ *                                              these layers only; `show` alone: everything again
  *   # a comment
  */
 #ifndef UPON_SCRIPT_H
 #define UPON_SCRIPT_H
+
+#include <stdio.h>
 
 #include "adversary.h"
 
@@ -30,6 +34,8 @@ struct script {
     bool started; /* the first choice was applied */
     bool judged;  /* liveness too */
     bool fair;
+    uint32_t shown; /* bit i: a trace has what crosses layer i's border; 0: it has everything */
+    FILE *echo;     /* each line is written here before it is obeyed; NULL: nowhere */
 };
 
 /* Obey one line. 0, or −EINVAL with one sentence in `why` that names the word. */

@@ -43,7 +43,7 @@ struct options {
     struct explore_conf search; /* what an exhaustive search may do, and its bounds */
     bool crashes_given;
     bool seeds_given;
-    bool trace, quiet, keep_going, unfair, unchecked;
+    bool trace, transcript, quiet, keep_going, unfair, unchecked;
     const char *script;
     const char *out;
     const char *set[SETS_MAX];
@@ -79,6 +79,7 @@ enum {
     OPT_STATE_MEMORY,
     OPT_UNREDUCED,
     OPT_TOTAL_ORDER,
+    OPT_TRANSCRIPT,
 };
 
 static const struct argp_option options_table[] =
@@ -97,6 +98,8 @@ static const struct argp_option options_table[] =
       "ops, bytes, flight_msgs, detect_ns …, or a key of a job, as job.n; may be repeated"},
      {"script", 'f', "FILE", 0, "obey a scenario"},
      {"trace", 't', NULL, 0, "print the execution in the book's notation"},
+     {"transcript", OPT_TRANSCRIPT, NULL, 0,
+      "print a scenario's lines, and under each the events that follow"},
      {"unfair", OPT_UNFAIR, NULL, 0, "never heal the world: liveness stays open"},
      {"unchecked", OPT_UNCHECKED, NULL, 0, "without checkers"},
      {"keep-going", OPT_KEEP, NULL, 0, "go on after a violation"},
@@ -220,6 +223,7 @@ static error_t on_flag(int key, struct options *o)
 {
     bool *flag = key == 't'               ? &o->trace
                  : key == 'q'             ? &o->quiet
+                 : key == OPT_TRANSCRIPT  ? &o->transcript
                  : key == OPT_UNFAIR      ? &o->unfair
                  : key == OPT_UNCHECKED   ? &o->unchecked
                  : key == OPT_KEEP        ? &o->keep_going
@@ -762,25 +766,32 @@ static int judge_script(struct sim_world *w, const struct script *sc)
 {
     uint16_t layer;
     const struct check_result *r = sim_world_violation(w, &layer);
-    printf("trace %016" PRIx64 ", %" PRIu64 " choices, %" PRIu64 " events\n", w->trace_hash,
-           w->steps, w->events);
+    if (sc->echo == NULL) /* a transcript is to change only where what it shows has changed */
+        printf("trace %016" PRIx64 ", %" PRIu64 " choices, %" PRIu64 " events\n", w->trace_hash,
+               w->steps, w->events);
     if (r == NULL) {
         printf("no property is violated%s\n", !sc->judged ? "; liveness was not judged"
                                               : sc->fair  ? ""
                                                           : "; liveness is open");
         return EXIT_HOLDS;
     }
-    printf("%s: %s violated at choice %" PRIu64 "\n    %s\n", w->job.def->layers[layer].name,
-           r->code, r->step, r->witness);
+    if (sc->echo != NULL)
+        printf("%s: %s is violated\n", w->job.def->layers[layer].name, r->code);
+    else
+        printf("%s: %s violated at choice %" PRIu64 "\n    %s\n", w->job.def->layers[layer].name,
+               r->code, r->step, r->witness);
     return EXIT_VIOLATED;
 }
 
-static int run_script(struct sim_world *w, const char *name, const char *text, bool trace)
+static int run_script(struct sim_world *w, const char *name, const char *text, bool trace,
+                      bool transcript)
 {
     static struct explain x;
-    struct script sc = {.w = w};
+    struct script sc = {.w = w, .echo = transcript ? stdout : NULL};
     char why[512];
-    explain_attach(&x, w, trace ? stdout : NULL);
+    explain_attach(&x, w, trace || transcript ? stdout : NULL);
+    x.transcript = transcript;
+    x.shown = &sc.shown;
     in_hand.w = w;
     int err = script_text(&sc, text, why, sizeof why);
     in_hand.w = NULL;
@@ -884,7 +895,8 @@ int sim_main(int argc, char **argv)
         return status;
     if (s.o.script != NULL) {
         s.large = sim_world_new(s.pool);
-        status = run_script(s.large, s.o.script, text != NULL ? text : "", s.o.trace);
+        status =
+            run_script(s.large, s.o.script, text != NULL ? text : "", s.o.trace, s.o.transcript);
     } else if (s.o.exhaustive) {
         status = search_stacks(&s);
     } else {
@@ -975,7 +987,7 @@ static int replay(struct session *s, const struct replay_options *o, const struc
     s->large = sim_world_new(s->pool);
     if (o->dump != UINT64_MAX)
         return dump(s->large, o->path, text, o->dump);
-    int status = run_script(s->large, o->path, text, o->trace);
+    int status = run_script(s->large, o->path, text, o->trace, false);
     if (status != EXIT_FAILED && s->large->trace_hash != info->trace_hash)
         printf("this is not the execution that was recorded: its trace was %016" PRIx64 "\n",
                info->trace_hash);
