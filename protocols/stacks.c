@@ -18,12 +18,16 @@ const struct co_class *const co_classes[] = {
     &p_exclude_on_timeout_class,
     &epfd_increasing_timeout_class,
     &omega_monarchical_class,
+    &omega_elect_lower_epoch_class,
     &le_monarchical_class,
     &beb_basic_class,
     &rb_lazy_class,
     &rb_eager_class,
     &urb_all_ack_class,
     &urb_majority_ack_class,
+    &sbeb_basic_class,
+    &lbeb_basic_class,
+    &lurb_majority_ack_class,
     &ec_leader_based_class,
     &ep_read_write_class,
     &uc_leader_driven_class,
@@ -195,6 +199,53 @@ static const struct stack_def stack_lpl = {
                                            {0}},
 };
 
+static const struct stack_def stack_omega_recovery = {
+    .name = "omega_recovery",
+    .summary = "eventual leader, of processes that crash and recover",
+    .top = "omega",
+    .layers =
+        (const struct stack_layer[]){{"log", &log_device_class, {NULL}},
+                                     {"fll", &fll_device_class, {NULL}},
+                                     {"omega", &omega_elect_lower_epoch_class, {"fll", "log"}},
+                                     {0}},
+};
+
+static const struct stack_def stack_sbeb = {
+    .name = "sbeb",
+    .summary = "stubborn broadcast: ring_msgs / 2 messages, sent for ever",
+    .top = "sbeb",
+    .layers = (const struct stack_layer[]){{"fll", &fll_device_class, {NULL}},
+                                           {"sl", &sl_retransmit_forever_class, {"fll"}},
+                                           {"sbeb", &sbeb_basic_class, {"sl"}},
+                                           {0}},
+};
+
+static const struct stack_def stack_lbeb = {
+    .name = "lbeb",
+    .summary = "logged best-effort broadcast: delivered when stored",
+    .top = "lbeb",
+    .layers = (const struct stack_layer[]){{"log", &log_device_class, {NULL}},
+                                           {"fll", &fll_device_class, {NULL}},
+                                           {"sl", &sl_retransmit_forever_class, {"fll"}},
+                                           {"sbeb", &sbeb_basic_class, {"sl"}},
+                                           {"lbeb", &lbeb_basic_class, {"sbeb", "fll", "log"}},
+                                           {0}},
+};
+
+static const struct stack_def stack_lurb = {
+    .name = "lurb",
+    .summary = "logged uniform reliable broadcast, stored by a majority",
+    .top = "lurb",
+    .layers = (const struct stack_layer[]){{"log", &log_device_class, {NULL}},
+                                           {"fll", &fll_device_class, {NULL}},
+                                           {"sl", &sl_retransmit_forever_class, {"fll"}},
+                                           {"sbeb", &sbeb_basic_class, {"sl"}},
+                                           {"lurb",
+                                            &lurb_majority_ack_class,
+                                            {"sbeb", "fll", "log"}},
+                                           {0}},
+};
+
 /* One a line. */
 /* clang-format off */
 const struct stack_def *const stack_defs[] = {
@@ -215,6 +266,10 @@ const struct stack_def *const stack_defs[] = {
     &stack_uc,
     &stack_log,
     &stack_lpl,
+    &stack_omega_recovery,
+    &stack_sbeb,
+    &stack_lbeb,
+    &stack_lurb,
     NULL,
 };
 /* clang-format on */

@@ -10,5 +10,8 @@ extern const struct co_class rb_lazy_class;
 extern const struct co_class rb_eager_class;
 extern const struct co_class urb_all_ack_class;
 extern const struct co_class urb_majority_ack_class;
+extern const struct co_class sbeb_basic_class;
+extern const struct co_class lbeb_basic_class;
+extern const struct co_class lurb_majority_ack_class;
 
 #endif

@@ -99,23 +99,21 @@ static void upon_fll_deliver(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct lpl *s = lpl(self);
     for (uint32_t i = 0; i < n; i++) {
-        struct lpl_out *o = &s->out[ev[i].proc];
         struct msg m = ev_msg(&ev[i]);
+        uint16_t q = ev[i].proc;
         struct name x;
         if (!name_get(self, &m, &x))
             continue;
-        if (x.kind != NAME_STORED || x.origin != self->st->self || x.number > o->next) {
-            if (x.incarnation == self->st->conf.incarnation)
-                co_count(self, COUNT_drop_message, 1);
-            else
-                co_count(self, COUNT_drop_incarnation, 1);
-            continue;
+        if (x.incarnation != self->st->conf.incarnation) {
+            co_count(self, COUNT_drop_incarnation, 1);
+        } else if (x.kind != NAME_STORED || x.origin != self->st->self ||
+                   x.number > s->out[q].next) {
+            co_count(self, COUNT_drop_message, 1);
+        } else if (x.number > s->out[q].acked) {
+            s->out[q].acked = x.number;
+            trigger(self->use[USE_SL],
+                    ev_make(EV_SL_FORGET, q, self->port, x.number - 1, MSG_NONE));
         }
-        if (x.incarnation != self->st->conf.incarnation || x.number <= o->acked)
-            continue; /* of an earlier life, or overtaken by a later one */
-        o->acked = x.number;
-        trigger(self->use[USE_SL],
-                ev_make(EV_SL_FORGET, ev[i].proc, self->port, x.number - 1, MSG_NONE));
     }
 }
 

@@ -8,7 +8,7 @@
 
 #include "harness.h"
 
-#define VALUES_MAX 1024
+#define LOGGED_PROCS 7
 
 /* Log-deliveries of one process: of each position, what it was. */
 struct logged {

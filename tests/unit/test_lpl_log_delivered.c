@@ -2,7 +2,7 @@
 #include "logged_cases.h"
 
 static struct world w;
-static struct logged got[PROCS_MAX];
+static struct logged got[LOGGED_PROCS];
 
 static const struct stack_conf small = {.store_msgs = 64, .ring_msgs = 64, .flight_msgs = 16};
 
@@ -182,8 +182,12 @@ static void test_LPL1_LPL2_LPL3_under_crashes_of_the_receiver(void **state)
         w.disks_held = true;
         uint64_t sent = 0;
         for (int i = 0; i < 600; i++) {
-            if (random_below(&w.random, 20) == 0 && sent < 30 && co_room(w.st[0]->app->use[0]) > 0)
-                send(0, (uint16_t)(1 + sent % 2), sent), sent++;
+            if (random_below(&w.random, 20) == 0 && sent < 30 &&
+                co_room(w.st[0]->app->use[0]) > 0) {
+                send(0, (uint16_t)(1 + sent % 2), sent);
+                sent++;
+                world_step(&w, 0);
+            }
             if (random_below(&w.random, 60) == 0)
                 world_restart(&w, (uint16_t)(1 + random_below(&w.random, 2)));
             wander(&w);

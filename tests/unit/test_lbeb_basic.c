@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "logged_cases.h"
+
+static struct world w;
+static struct logged got[LOGGED_PROCS];
+
+static const struct stack_conf small = {.store_msgs = 64, .ring_msgs = 64, .flight_msgs = 16};
+
+static void start(uint16_t n)
+{
+    memset(got, 0, sizeof got);
+    world_start(&w, stack_find("lbeb"), n, &small);
+}
+
+static uint32_t room(uint16_t p)
+{
+    return co_room(w.st[p]->app->use[0]);
+}
+
+static void broadcast(uint16_t p, uint64_t value, uint32_t bytes)
+{
+    world_request(&w, p, EV_LBEB_BROADCAST, 0, 0, world_msg(&w, p, value, bytes));
+}
+
+static void release(uint16_t p, uint64_t a)
+{
+    trigger(w.st[p]->app->use[0], ev_make(EV_LBEB_RELEASE, 0, 0, a, MSG_NONE));
+}
+
+static void take(void)
+{
+    logged_take(&w, got, EV_LBEB_DELIVER);
+}
+
+static void test_LBEB1_LBEB3_all_log_deliver_what_is_broadcast(void **state)
+{
+    (void)state;
+    const uint16_t sizes[] = {1, 3, 4, 7};
+    for (int k = 0; k < 4; k++) {
+        uint16_t n = sizes[k];
+        start(n);
+        for (uint16_t p = 0; p < n; p++)
+            broadcast(p, 100u + p, 30);
+        world_run(&w, 20000000);
+        take();
+        for (uint16_t p = 0; p < n; p++) {
+            assert_int_equal(got[p].positions, n);
+            for (uint16_t s = 0; s < n; s++)
+                assert_int_equal(logged_count(got, p, 100u + s), 1);
+        }
+        world_end(&w);
+    }
+}
+
+static void test_nothing_is_delivered_before_it_is_stored(void **state)
+{
+    (void)state;
+    start(3);
+    w.disks_held = true;
+    broadcast(0, 7, 30);
+    world_run(&w, 20000000);
+    assert_int_equal(w.seens, 0);
+    heal(&w, 20000000);
+    take();
+    for (uint16_t p = 0; p < 3; p++)
+        assert_int_equal(logged_count(got, p, 7), 1);
+    world_end(&w);
+}
+
+static void test_LBEB1_who_was_down_delivers_what_was_broadcast_meanwhile(void **state)
+{
+    (void)state;
+    start(3);
+    world_crash(&w, 2);
+    uint64_t sent = 0;
+    for (; room(0) > 0; sent++) {
+        broadcast(0, sent, 30);
+        world_run(&w, 1 << 18);
+    }
+    assert_int_equal(sent, 16);
+    world_restart(&w, 2);
+    world_run(&w, 50000000);
+    take();
+    assert_int_equal(got[2].positions, 16);
+    assert_true(room(0) > 0);
+    world_end(&w);
+}
+
+static void test_LBEB2_over_many_compactions_and_lives(void **state)
+{
+    (void)state;
+    start(3);
+    uint64_t sent = 0, heard[3] = {0};
+    for (int round = 0; round < 1200; round++) {
+        for (int i = 0; i < 8 && room(0) > 0; i++) {
+            broadcast(0, sent++, 900);
+            world_step(&w, 0);
+        }
+        world_run(&w, 1 << 18);
+        if (round % 97 == 50)
+            world_restart(&w, (uint16_t)(1 + round % 2));
+        for (uint32_t k = 0; k < w.seens; k++) {
+            uint64_t *h = &heard[w.seen_by[k]];
+            if (w.seen[k].inst < *h)
+                continue; /* told of again */
+            assert_int_equal(w.seen[k].inst, *h);
+            ++*h;
+        }
+        w.seens = 0;
+        for (uint16_t p = 0; p < 3; p++)
+            release(p, heard[p]);
+    }
+    world_run(&w, 50000000);
+    for (uint16_t p = 0; p < 3; p++) {
+        assert_int_equal(heard[p] + world_count_type(&w, p, EV_LBEB_DELIVER), sent);
+        assert_true(w.st[p]->counters[COUNT_log_compactions] > 3);
+    }
+    world_end(&w);
+}
+
+static void test_LBEB1_LBEB2_LBEB3_under_crashes_of_receivers(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        start(3);
+        w.random = random_seeded(seed, 0);
+        w.disks_held = true;
+        uint64_t sent = 0;
+        for (int i = 0; i < 600; i++) {
+            if (random_below(&w.random, 20) == 0 && room(0) > 0 && sent < 30) {
+                broadcast(0, sent++, 30);
+                world_step(&w, 0);
+            }
+            if (random_below(&w.random, 60) == 0)
+                world_restart(&w, (uint16_t)(1 + random_below(&w.random, 2)));
+            wander(&w);
+            if (w.seens > SEEN_MAX / 2 || i % 32 == 0) {
+                take();
+                for (uint16_t p = 0; p < 3; p++)
+                    release(p, got[p].positions);
+            }
+        }
+        heal(&w, 20000000);
+        take();
+        for (uint16_t p = 0; p < 3; p++)
+            release(p, got[p].positions);
+        heal(&w, 50000000);
+        take();
+        for (uint16_t p = 0; p < 3; p++) {
+            for (uint64_t v = 0; v < sent; v++)
+                assert_int_equal(logged_count(got, p, v), 1);
+            assert_int_equal(got[p].positions, sent);
+        }
+        world_end(&w);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_LBEB1_LBEB3_all_log_deliver_what_is_broadcast),
+        cmocka_unit_test(test_nothing_is_delivered_before_it_is_stored),
+        cmocka_unit_test(test_LBEB1_who_was_down_delivers_what_was_broadcast_meanwhile),
+        cmocka_unit_test(test_LBEB2_over_many_compactions_and_lives),
+        cmocka_unit_test(test_LBEB1_LBEB2_LBEB3_under_crashes_of_receivers),
+    };
+    harness_start();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
