@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The table of mutants: each planted bug must be found by the checker of its property, within its
+ * number of seeds, and nothing unrelated may be reported; harmless edits and the algorithms as they
+ * are must stay silent over the same seeds. Each row runs in a process of its own, so that a mutant
+ * that trips an assertion takes nobody along.
+ *
+ *     mutants [--long] [--only TEXT] [--verbose]
+ */
+#include "mutants.h"
+#include "strategy.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "dataplane/eal.h"
+
+#define ROWS_MAX    512
+#define LAYERS_MAX  CO_STACK_MAX
+#define LONG_FACTOR 20 /* seeds of the long form, against the short one */
+#define ROW_SECONDS 60 /* a row that takes longer has hung */
+#define WORKERS     2
+
+enum verdict { NOT_RUN, FOUND, SILENT, MISSED, UNRELATED, ENDED, STALE };
+
+static const char *const verdict_names[] = {
+    [NOT_RUN] = "not run",     [FOUND] = "found",   [SILENT] = "silent", [MISSED] = "NOT FOUND",
+    [UNRELATED] = "UNRELATED", [ENDED] = "CRASHED", [STALE] = "STALE",
+};
+
+/* What became of a row; shared with the process that runs it. */
+struct row {
+    struct mutant mutant;
+    enum verdict verdict;
+    uint32_t seeds; /* run */
+    uint32_t hits;  /* of them, with the property violated */
+    uint32_t first; /* seed of the first */
+    uint64_t steps; /* of that run, until it was violated */
+    uint32_t bad_seed;
+    char bad[24]; /* the unrelated property */
+    char witness[256];
+};
+
+static struct row *rows;
+static uint32_t row_count;
+static bool long_form, verbose;
+
+/* ---- a stack with one class replaced --------------------------------------------------------- */
+
+struct replaced {
+    struct stack_def def;
+    struct stack_layer layers[LAYERS_MAX];
+    struct co_class cls[LAYERS_MAX]; /* a bug: without invariants; the checkers must find it */
+};
+
+/* "uc" is a stack; "uc:ec" is what of it stands below and at its layer ec. */
+static void replace(struct replaced *r, const struct mutant *m)
+{
+    const char *top = strchr(m->stack, ':');
+    char name[64];
+    snprintf(name, sizeof name, "%.*s",
+             (int)(top != NULL ? (size_t)(top - m->stack) : strlen(m->stack)), m->stack);
+    const struct stack_def *def = stack_find(name);
+    uint32_t n = 0, hits = 0;
+    bool topped = false;
+    if (def == NULL) {
+        fprintf(stderr, "mutant %s: there is no stack %s\n", m->name, m->stack);
+        exit(2);
+    }
+    for (const struct stack_layer *l = def->layers; l->name != NULL && !topped; l++, n++) {
+        r->layers[n] = *l;
+        r->cls[n] = *l->cls;
+        r->layers[n].cls = &r->cls[n];
+        if (m->cls != NULL && strcmp(l->cls->name, m->replaces) == 0) {
+            r->cls[n] = *m->cls;
+            hits++;
+        }
+        if (m->breaks[0] != '\0')
+            r->cls[n].check = NULL;
+        if (top != NULL && strcmp(l->name, top + 1) == 0)
+            topped = true;
+    }
+    r->layers[n] = (struct stack_layer){0};
+    r->def = *def;
+    if (top != NULL)
+        r->def.top = top + 1;
+    r->def.layers = r->layers;
+    if (m->cls != NULL && hits == 0) {
+        fprintf(stderr, "mutant %s: stack %s has no layer of class %s\n", m->name, m->stack,
+                m->replaces);
+        exit(2);
+    }
+}
+
+/* ---- one row --------------------------------------------------------------------------------- */
+
+/* Whether `code` is one of the words of `codes`. */
+static bool among(const char *codes, const char *code)
+{
+    size_t len = strlen(code);
+    for (const char *p = codes; (p = strstr(p, code)) != NULL; p += len)
+        if ((p == codes || p[-1] == ' ') && (p[len] == '\0' || p[len] == ' '))
+            return true;
+    return false;
+}
+
+/* Look at every result of a run that has ended. */
+static void judge(struct row *row, const struct sim_world *w, uint32_t seed)
+{
+    const struct mutant *m = &row->mutant;
+    bool hit = false;
+    for (int i = 0; i < CO_STACK_MAX; i++)
+        for (uint16_t k = 0; w->check[i] != NULL && k < w->check[i]->results; k++) {
+            const struct check_result *r = &w->check[i]->result[k];
+            if (r->state != CHECK_VIOLATED)
+                continue;
+            if (strcmp(r->code, m->breaks) == 0) {
+                hit = true;
+                if (row->hits > 0)
+                    continue;
+                row->first = seed;
+                row->steps = r->step;
+                snprintf(row->witness, sizeof row->witness, "%s", r->witness);
+            } else if (!among(m->also, r->code) && row->bad_seed == 0) {
+                row->bad_seed = seed;
+                snprintf(row->bad, sizeof row->bad, "%s", r->code);
+                snprintf(row->witness, sizeof row->witness, "%s", r->witness);
+            }
+        }
+    row->hits += hit;
+}
+
+static struct {
+    struct row *row;
+    struct sim_world *world;
+    uint32_t seed;
+} current;
+
+/* An assertion ended the run: what was violated until then counts. */
+static void on_abort(int signal)
+{
+    (void)signal;
+    judge(current.row, current.world, current.seed);
+    if (current.row->bad_seed != 0)
+        current.row->verdict = UNRELATED;
+    else if (current.row->hits > 0)
+        current.row->verdict = FOUND;
+    _exit(0);
+}
+
+static void run_row(struct row *row, struct rte_mempool *pool)
+{
+    static struct replaced replaced;
+    const struct mutant *m = &row->mutant;
+    bool harmless = m->breaks[0] == '\0';
+    uint32_t seeds = m->seeds * (long_form ? LONG_FACTOR : 1);
+    unsigned full = rte_mempool_avail_count(pool);
+    struct sim_world *w = sim_world_new(pool);
+    if (w == NULL)
+        exit(2);
+    signal(SIGABRT, on_abort);
+    replace(&replaced, m);
+    for (uint32_t seed = 1; seed <= seeds && row->bad_seed == 0; seed++) {
+        current.row = row;
+        current.world = w;
+        current.seed = row->seeds = seed;
+        strategy_run(w, &replaced.def, seed, m->ops, m->breaks);
+        judge(row, w, seed);
+        if (!harmless && row->hits > 0 && !long_form)
+            break;
+    }
+    sim_world_free(w);
+    row->verdict = row->bad_seed != 0                         ? UNRELATED
+                   : harmless                                 ? SILENT
+                   : row->first == 0 || row->first > m->seeds ? MISSED
+                                                              : FOUND;
+    unsigned left = rte_mempool_avail_count(pool);
+    if (harmless && left != full) {
+        row->verdict = UNRELATED;
+        row->bad_seed = row->seeds;
+        snprintf(row->bad, sizeof row->bad, "leak");
+        snprintf(row->witness, sizeof row->witness, "%u packets are missing from the pool",
+                 full - left);
+    }
+}
+
+/* ---- all rows -------------------------------------------------------------------------------- */
+
+static void add_row(const struct mutant *m)
+{
+    if (row_count == ROWS_MAX) {
+        fprintf(stderr, "more than %d rows: raise ROWS_MAX\n", ROWS_MAX);
+        exit(2);
+    }
+    rows[row_count++] = (struct row){.mutant = *m};
+}
+
+/* The algorithms as they are, over as many seeds as any of their mutants. */
+static void add_unmutated(const char *only)
+{
+    for (const struct mutant *m = mutants; m->name != NULL; m++) {
+        if (only != NULL && strstr(m->name, only) == NULL)
+            continue;
+        uint32_t i = 0;
+        while (i < row_count && strcmp(rows[i].mutant.stack, m->stack) != 0)
+            i++;
+        if (i == row_count)
+            add_row(&(struct mutant){.name = "(as it is)",
+                                     .file = "",
+                                     .stack = m->stack,
+                                     .breaks = "",
+                                     .also = "",
+                                     .bug = ""});
+        if (rows[i].mutant.seeds < m->seeds)
+            rows[i].mutant.seeds = m->seeds;
+    }
+}
+
+/* EAL's memory is shared with children, so each child has an EAL of its own. */
+/* False: there is nothing to run. */
+static bool start(struct row *row)
+{
+    fflush(stdout);
+    if (row->mutant.cls != NULL && row->mutant.cls->name == NULL) { /* made by make.py */
+        row->verdict = STALE;
+        return false;
+    }
+    row->verdict = ENDED;
+    if (fork() != 0)
+        return true;
+    if (!verbose && freopen("/dev/null", "w", stderr) == NULL)
+        _exit(2);
+    alarm(ROW_SECONDS * (long_form ? LONG_FACTOR : 1));
+    struct rte_mempool *pool = NULL;
+    if (eal_start_light(64) != 0 || (pool = eal_pool("mutants", 8191, 0, 2176)) == NULL)
+        _exit(2);
+    run_row(row, pool);
+    _exit(0);
+}
+
+static void run_all(void)
+{
+    uint32_t running = 0;
+    for (uint32_t i = 0; i < row_count; i++) {
+        if (running == WORKERS) {
+            wait(NULL);
+            running--;
+        }
+        running += start(&rows[i]);
+    }
+    while (wait(NULL) > 0)
+        continue;
+}
+
+static void print_row(const struct row *r)
+{
+    const struct mutant *m = &r->mutant;
+    char found[64] = "-", steps[32] = "-";
+    if (r->first != 0) {
+        snprintf(found, sizeof found, "%u of ≤ %u", r->first, m->seeds);
+        snprintf(steps, sizeof steps, "%" PRIu64, r->steps);
+    }
+    if (long_form && r->hits > 0)
+        snprintf(found, sizeof found, "%u; %u/%u", r->first, r->hits, r->seeds);
+    if (m->breaks[0] == '\0')
+        snprintf(found, sizeof found, "%u", r->seeds);
+    printf("%-34s %-14s %-6s %-16s %8s  %s", m->name, m->stack,
+           m->breaks[0] != '\0' ? m->breaks : "-", found, steps, verdict_names[r->verdict]);
+    if (r->verdict == STALE)
+        printf(": %s", m->cls->title);
+    if (r->verdict == UNRELATED)
+        printf(": %s at seed %u: %s", r->bad, r->bad_seed, r->witness);
+    else if (verbose && r->first != 0)
+        printf(": %s", r->witness);
+    printf("\n");
+}
+
+/* A property that a checker judges and no mutant breaks. */
+static uint32_t print_uncovered(void)
+{
+    uint32_t missing = 0;
+    for (uint32_t i = 0; i < property_info_count; i++) {
+        const struct property_info *p = &property_infos[i];
+        bool covered = check_find(p->abstraction) == NULL;
+        for (const struct mutant *m = mutants; m->name != NULL; m++)
+            covered |= strcmp(m->breaks, p->code) == 0;
+        if (!covered)
+            printf("%s%s", missing++ == 0 ? "No mutant breaks " : ", ", p->code);
+    }
+    printf("%s", missing > 0 ? ".\n" : "");
+    return missing;
+}
+
+static int print_all(void)
+{
+    uint32_t count[STALE + 1] = {0};
+    printf("%-34s %-14s %-6s %-16s %8s  %s\n", "mutant", "stack", "breaks", "seeds", "steps",
+           "verdict");
+    for (uint32_t i = 0; i < row_count; i++) {
+        print_row(&rows[i]);
+        count[rows[i].verdict]++;
+    }
+    uint32_t bad = count[MISSED] + count[UNRELATED] + count[ENDED] + count[STALE];
+    printf("\n%u found, %u silent as they must be, %u not found, %u with an unrelated report, %u "
+           "crashed, %u stale.\n",
+           count[FOUND], count[SILENT], count[MISSED], count[UNRELATED], count[ENDED],
+           count[STALE]);
+    return bad > 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *only = NULL;
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--long") == 0)
+            long_form = true;
+        else if (strcmp(argv[i], "--verbose") == 0)
+            verbose = true;
+        else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
+            only = argv[++i];
+        else {
+            fprintf(stderr, "usage: mutants [--long] [--only TEXT] [--verbose]\n");
+            return 2;
+        }
+    rows = mmap(NULL, ROWS_MAX * sizeof rows[0], PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                -1, 0);
+    if (rows == MAP_FAILED)
+        return 2;
+    add_unmutated(only);
+    for (const struct mutant *m = mutants; m->name != NULL; m++)
+        if (only == NULL || strstr(m->name, only) != NULL)
+            add_row(m);
+    run_all();
+    int bad = print_all();
+    if (only == NULL)
+        print_uncovered();
+    return bad;
+}
