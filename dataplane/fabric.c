@@ -294,11 +294,22 @@ static struct rte_mempool *make_pool(struct fabric *f, const char *what, uint16_
     return pool;
 }
 
+/*
+ * Where packets pass from thread to thread, who has freed one that it received takes it for what it
+ * sends next, from its own core's cache: its lines are warm. With a pool for each process they would
+ * travel back first (README.md has the measurement).
+ */
 static int make_pools(struct fabric *f)
 {
     for (uint16_t i = 0; i < f->conf.selves; i++) {
         struct fabric_proc *p = &f->proc[i];
-        p->pool = p->rx_pool = make_pool(f, "pkt", p->rank, pool_pkts(&f->conf));
+        bool shared = f->device->shares_pool;
+        if (shared && i > 0)
+            p->pool = f->proc[0].pool;
+        else
+            p->pool =
+                make_pool(f, "pkt", p->rank, pool_pkts(&f->conf) * (shared ? f->conf.selves : 1u));
+        p->rx_pool = p->pool;
         if (p->pool != NULL && f->device->rx_pool_pkts != 0)
             p->rx_pool = make_pool(f, "rx", p->rank, f->device->rx_pool_pkts);
         if (p->pool == NULL || p->rx_pool == NULL)
@@ -381,7 +392,8 @@ uint64_t fabric_memory_bytes(const struct fabric *f)
     uint64_t bytes = 0;
     for (uint16_t i = 0; i < f->conf.selves; i++) {
         const struct fabric_proc *p = &f->proc[i];
-        bytes += pool_bytes(p->pool) + (p->rx_pool != p->pool ? pool_bytes(p->rx_pool) : 0);
+        if (i == 0 || !f->device->shares_pool)
+            bytes += pool_bytes(p->pool) + (p->rx_pool != p->pool ? pool_bytes(p->rx_pool) : 0);
     }
     return bytes;
 }
@@ -428,7 +440,8 @@ uint32_t fabric_close(struct fabric *f)
         struct fabric_proc *p = &f->proc[i];
         if (p->rx_pool != p->pool)
             leak += free_pool(p->rx_pool);
-        leak += free_pool(p->pool);
+        if (i == 0 || !f->device->shares_pool)
+            leak += free_pool(p->pool);
         if (p->env != NULL) {
             free(p->env->peer);
             free(p->env->source);

@@ -53,6 +53,7 @@ struct fabric_device_ops {
     int (*open)(struct fabric *f);
     bool offloads;         /* ask the port for checksums */
     bool sets_mtu;         /* tell the port its MTU */
+    bool shares_pool;      /* one pool for all processes: packets pass from thread to thread */
     uint32_t rx_pool_pkts; /* an own pool for receiving, of so many packets; 0: none */
 };
 

@@ -77,4 +77,5 @@ const struct fabric_device_ops fabric_ring = {
     .text = "shared memory between threads of one OS process",
     .check = fabric_ring_check,
     .open = fabric_ring_open,
+    .shares_pool = true,
 };
