@@ -12,9 +12,13 @@
 #include <unistd.h>
 
 #include "dataplane/eal.h"
+#include "config_diff.h"
+#include "diagram.h"
 #include "explore.h"
 #include "job.h"
 #include "replay.h"
+#include "shiviz.h"
+#include "shrink.h"
 
 #define STACKS_MAX 64
 #define SHAPES_MAX 9 /* worlds are kept for n = 1 … 8 of each stack */
@@ -25,6 +29,26 @@
 #define STATES_MAX (1u << 21)
 
 enum { EXIT_HOLDS = 0, EXIT_VIOLATED = 1, EXIT_FAILED = 2 };
+
+#define SHRINK_NS 2000000000ull /* given to a violation that has just been found */
+
+/* ---- pictures of an execution ---------------------------------------------------------------- */
+
+/* Where an execution is drawn, or written with vector clocks; and which choices of it. */
+struct picture {
+    const char *diagram;
+    const char *shiviz;
+    uint64_t first, last;
+};
+
+enum { OPT_DIAGRAM = 768, OPT_SHIVIZ, OPT_WINDOW };
+
+#define PICTURE_OPTIONS                                                                  \
+    {"diagram", OPT_DIAGRAM, "FILE", 0, "draw the execution in space and time, as SVG"}, \
+        {"window", OPT_WINDOW, "A..B", 0, "draw only these choices"},                    \
+    {                                                                                    \
+        "shiviz", OPT_SHIVIZ, "FILE", 0, "write it with vector clocks, for ShiViz"       \
+    }
 
 /* ---- what was asked for ---------------------------------------------------------------------- */
 
@@ -40,6 +64,7 @@ struct options {
     enum strategy strategy;
     bool swarm;
     bool exhaustive;
+    struct picture picture;
     struct explore_conf search; /* what an exhaustive search may do, and its bounds */
     bool crashes_given;
     bool seeds_given;
@@ -114,6 +139,7 @@ static const struct argp_option options_table[] =
      {"unreduced", OPT_UNREDUCED, NULL, 0, "exhaustive: without partial-order reduction"},
      {"total-order", OPT_TOTAL_ORDER, NULL, 0,
       "exhaustive: tell apart any two orders of events at borders"},
+     PICTURE_OPTIONS,
      {"out", 'o', "DIR", 0, "where replay files go (default runs)"},
      {"quiet", 'q', NULL, 0, "no progress line"},
      {0}};
@@ -158,6 +184,19 @@ static uint64_t number(struct argp_state *state, const char *name, const char *a
         argp_failure(state, EXIT_FAILED, 0, "--%s %s: not a number from %" PRIu64 " to %" PRIu64,
                      name, arg, least, most);
     return v;
+}
+
+static error_t on_picture(int key, const char *arg, struct argp_state *state, struct picture *p)
+{
+    if (key == OPT_DIAGRAM)
+        p->diagram = arg;
+    else if (key == OPT_SHIVIZ)
+        p->shiviz = arg;
+    else if (key != OPT_WINDOW)
+        return ARGP_ERR_UNKNOWN;
+    else if (!parse_range(arg, &p->first, &p->last) || p->last == 0)
+        argp_failure(state, EXIT_FAILED, 0, "--window %s: not a range such as 10..40", arg);
+    return 0;
 }
 
 static void on_fault(struct argp_state *state, struct options *o, const char *arg)
@@ -296,7 +335,9 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
         o->job_path = arg;
         return 0;
     default:
-        return on_search(key, arg, state, o) == 0 ? 0 : on_flag(key, o);
+        if (on_search(key, arg, state, o) == 0 || on_picture(key, arg, state, &o->picture) == 0)
+            return 0;
+        return on_flag(key, o);
     }
 }
 
@@ -556,6 +597,87 @@ static void explain(struct sim_world *w)
     free(record);
 }
 
+static void draw_title(const struct sim_world *w, char *title, size_t size)
+{
+    snprintf(title, size, "%s, n = %u, seed %" PRIu64, w->job.def->name, w->n, w->job.seed);
+}
+
+static int picture_failed(const char *path, int err)
+{
+    fprintf(stderr, "upon: %s: %s\n", path,
+            err == -ENODATA ? "nothing visible happens in those choices" : strerror(-err));
+    return EXIT_FAILED;
+}
+
+/* Run what the world has recorded again and draw it. `violation`: NULL, none. */
+static int draw(struct sim_world *w, const struct picture *p, const struct check_result *violation)
+{
+    struct spacetime st = {0};
+    uint64_t records = w->records;
+    struct choice *record = malloc((records + 1) * sizeof *record);
+    char why[256], title[128], caption[320] = "";
+    int err = 0, status = EXIT_HOLDS;
+    if ((p->diagram == NULL && p->shiviz == NULL) || record == NULL) {
+        free(record);
+        return EXIT_HOLDS;
+    }
+    draw_title(w, title, sizeof title);
+    if (violation != NULL)
+        snprintf(caption, sizeof caption, "%s violated at choice %" PRIu64 ": %s", violation->code,
+                 violation->step, violation->witness);
+    memcpy(record, w->record, records * sizeof *record);
+    if (sim_world_start(w, &w->job, why, sizeof why) == 0) {
+        spacetime_attach(&st, w);
+        for (uint64_t i = 0; i < records; i++)
+            sim_world_apply(w, &record[i]);
+        spacetime_detach(&st);
+        struct diagram_conf conf = {.first = p->first,
+                                    .last = p->last,
+                                    .title = title,
+                                    .caption = violation != NULL ? caption : NULL};
+        if (p->diagram != NULL && (err = diagram_write(p->diagram, &st, &conf)) != 0)
+            status = picture_failed(p->diagram, err);
+        if (p->shiviz != NULL && (err = shiviz_write(p->shiviz, &st)) != 0)
+            status = picture_failed(p->shiviz, err);
+    }
+    if (status == EXIT_HOLDS && p->shiviz != NULL)
+        printf("ShiViz reads %s with the expression %s\n", p->shiviz, SHIVIZ_REGEX);
+    spacetime_free(&st);
+    free(record);
+    return status;
+}
+
+/* Make what the world has recorded as small as `limit_ns` allows, and keep that in a file. */
+static int shrink(struct sim_world *w, const struct outcome *out, const char *path,
+                  uint64_t limit_ns)
+{
+    struct shrink_result r;
+    char text[512];
+    if (shrink_run(w, out, limit_ns, &r) != 0) {
+        printf("it cannot be shrunk: %s does not show up again under a fair end\n",
+               out->result.code);
+        return EXIT_FAILED;
+    }
+    shrink_text(&r, text, sizeof text);
+    printf("shrunk: %s\n    %s\n", text, r.out.result.witness);
+    int err = replay_write(path, w, r.out.result.code, r.out.fair ? REPLAY_END_FAIR : REPLAY_END);
+    if (err != 0) {
+        fprintf(stderr, "upon: %s: %s\n", path, strerror(-err));
+        return EXIT_FAILED;
+    }
+    explain(w);
+    printf("again: upon replay %s\n", path);
+    return EXIT_HOLDS;
+}
+
+/* "runs/urb-7.replay" → "runs/urb-7.small.replay" */
+static void small_path(const char *path, char *small, size_t size)
+{
+    const char *end = strstr(path, ".replay");
+    int stem = end != NULL ? (int)(end - path) : (int)strlen(path);
+    snprintf(small, size, "%.*s.small.replay", stem, path);
+}
+
 static void report(struct session *s, struct sim_world *w, const struct outcome *out)
 {
     const struct stack_layer *l = &w->job.def->layers[out->layer];
@@ -570,9 +692,14 @@ static void report(struct session *s, struct sim_world *w, const struct outcome 
            w->job.seed, out->result.step, w->steps, out->result.witness);
     explain(w);
     if (err == 0)
-        printf("again: upon replay %s\n\n", path);
+        printf("again: upon replay %s\n", path);
     else
-        printf("(%s could not be written: %s)\n\n", path, strerror(-err));
+        printf("(%s could not be written: %s)\n", path, strerror(-err));
+    char small[600];
+    in_hand.w = NULL; /* the file of the whole schedule is not to be overwritten */
+    small_path(path, small, sizeof small);
+    shrink(w, out, small, SHRINK_NS);
+    printf("\n");
 }
 
 /* ---- schedules by seed ----------------------------------------------------------------------- */
@@ -685,7 +812,7 @@ static int run_seed(struct session *s, uint64_t seed)
     if (out.violated)
         report(s, w, &out);
     in_hand.w = NULL;
-    return 0;
+    return s->o.first == s->o.last ? draw(w, &s->o.picture, out.violated ? &out.result : NULL) : 0;
 }
 
 static volatile sig_atomic_t interrupted;
@@ -807,6 +934,18 @@ static int run_script(struct sim_world *w, const char *name, const char *text, b
     return judge_script(w, &sc);
 }
 
+/* Draw what a scenario or a replay did. Its exit status stands, unless drawing fails. */
+static int draw_script(struct sim_world *w, const struct picture *p, int status)
+{
+    uint16_t layer;
+    const struct check_result *v = sim_world_violation(w, &layer);
+    struct check_result copy = {0};
+    if (v != NULL)
+        copy = *v;
+    int failed = status != EXIT_FAILED ? draw(w, p, v != NULL ? &copy : NULL) : EXIT_HOLDS;
+    return failed != EXIT_HOLDS ? failed : status;
+}
+
 static int read_text(const char *path, char **text)
 {
     FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
@@ -897,6 +1036,7 @@ int sim_main(int argc, char **argv)
         s.large = sim_world_new(s.pool);
         status =
             run_script(s.large, s.o.script, text != NULL ? text : "", s.o.trace, s.o.transcript);
+        status = draw_script(s.large, &s.o.picture, status);
     } else if (s.o.exhaustive) {
         status = search_stacks(&s);
     } else {
@@ -911,16 +1051,27 @@ int sim_main(int argc, char **argv)
 
 struct replay_options {
     const char *path;
-    uint64_t dump; /* choice; UINT64_MAX: none */
+    uint64_t dump;     /* choice; UINT64_MAX: none */
+    uint64_t from, to; /* diff: choices */
+    uint64_t limit_ns; /* shrink; 0: until nothing can be left out */
+    const char *out;   /* shrink: the file to write; NULL: beside the other */
+    struct picture picture;
+    bool diff;
+    bool shrink;
     bool trace;
     bool any_revision;
 };
 
-enum { OPT_ANY_REVISION = 512, OPT_DUMP };
+enum { OPT_ANY_REVISION = 512, OPT_DUMP, OPT_DIFF, OPT_SHRINK, OPT_LIMIT };
 
 static const struct argp_option replay_table[] =
     {{"trace", 't', NULL, 0, "print the whole execution in the book's notation"},
      {"dump", OPT_DUMP, "STEP", 0, "show the configuration of all processes after that choice"},
+     {"diff", OPT_DIFF, "A..B", 0, "show what differs between the configurations after both"},
+     {"shrink", OPT_SHRINK, NULL, 0, "make it small, the violation kept; write FILE.small.replay"},
+     {"time", OPT_LIMIT, "TIME", 0, "shrink for at most this long"},
+     {"out", 'o', "FILE", 0, "shrink: write this file instead"},
+     PICTURE_OPTIONS,
      {"any-revision", OPT_ANY_REVISION, NULL, 0, "try a file of another revision"},
      {0}};
 
@@ -933,6 +1084,21 @@ static error_t on_replay_option(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_DUMP:
         o->dump = number(state, "dump", arg, 0, UINT64_MAX - 1);
+        return 0;
+    case OPT_DIFF:
+        if (!parse_range(arg, &o->from, &o->to))
+            argp_failure(state, EXIT_FAILED, 0, "--diff %s: not two choices such as 3..9", arg);
+        o->diff = true;
+        return 0;
+    case OPT_SHRINK:
+        o->shrink = true;
+        return 0;
+    case OPT_LIMIT:
+        if (!fault_parse_time(arg, &o->limit_ns))
+            argp_failure(state, EXIT_FAILED, 0, "--time %s: not a time such as 10s", arg);
+        return 0;
+    case 'o':
+        o->out = arg;
         return 0;
     case OPT_ANY_REVISION:
         o->any_revision = true;
@@ -947,7 +1113,7 @@ static error_t on_replay_option(int key, char *arg, struct argp_state *state)
             argp_failure(state, EXIT_FAILED, 0, "which FILE is to be replayed?");
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return on_picture(key, arg, state, &o->picture);
     }
 }
 
@@ -957,41 +1123,89 @@ static void print_line(void *ctx, const char *line)
     printf("%s\n", line);
 }
 
-/* Apply the file's lines up to that many choices, and show where the world stands. */
-static int dump(struct sim_world *w, const char *path, char *text, uint64_t step)
+/* Apply the file's lines up to that many choices. */
+static int play(struct sim_world *w, const char *path, const char *all, uint64_t step)
 {
     struct script sc = {.w = w};
-    char why[512];
-    char *save = NULL;
-    for (char *line = strtok_r(text, "\n", &save); line != NULL;
+    char why[512], *text = strdup(all), *save = NULL;
+    int status = text != NULL ? EXIT_HOLDS : EXIT_FAILED;
+    for (char *line = text != NULL ? strtok_r(text, "\n", &save) : NULL; line != NULL;
          line = strtok_r(NULL, "\n", &save)) {
         if (sc.started && (w->steps >= step || strncmp(line, "end", 3) == 0))
             break;
         if (script_line(&sc, line, why, sizeof why) != 0) {
             fprintf(stderr, "upon replay: %s: %s\n", path, why);
-            return EXIT_FAILED;
+            status = EXIT_FAILED;
+            break;
         }
     }
-    if (w->steps < step) {
+    free(text);
+    if (status == EXIT_HOLDS && w->steps < step) {
         fprintf(stderr, "upon replay: %s: there is no choice %" PRIu64 ": it has %" PRIu64 "\n",
                 path, step, w->steps);
+        status = EXIT_FAILED;
+    }
+    return status;
+}
+
+static int dump(struct sim_world *w, const char *path, const char *text, uint64_t step)
+{
+    int status = play(w, path, text, step);
+    if (status == EXIT_HOLDS)
+        sim_world_dump(w, print_line, NULL);
+    return status;
+}
+
+/* What differs between the configurations after two choices. */
+static int diff(struct sim_world *w, const struct replay_options *o, const char *text)
+{
+    struct config before = {0}, after = {0};
+    int status = play(w, o->path, text, o->from);
+    if (status == EXIT_HOLDS) {
+        config_take(&before, w);
+        status = play(w, o->path, text, o->to);
+    }
+    if (status == EXIT_HOLDS) {
+        config_take(&after, w);
+        if (config_diff(&before, &after, print_line, NULL) == 0)
+            printf("the configurations are the same\n");
+    }
+    config_free(&before);
+    config_free(&after);
+    return status;
+}
+
+static int shrink_replayed(struct sim_world *w, const struct replay_options *o, bool fair)
+{
+    struct outcome out = {.violated = true, .fair = fair};
+    char path[4096];
+    const struct check_result *v = sim_world_violation(w, &out.layer);
+    if (v == NULL) {
+        fprintf(stderr, "upon replay: %s: no property is violated: there is nothing to shrink\n",
+                o->path);
         return EXIT_FAILED;
     }
-    sim_world_dump(w, print_line, NULL);
-    return EXIT_HOLDS;
+    out.result = *v;
+    small_path(o->path, path, sizeof path);
+    int status = shrink(w, &out, o->out != NULL ? o->out : path, o->limit_ns);
+    return status == EXIT_HOLDS ? EXIT_VIOLATED : status;
 }
 
 static int replay(struct session *s, const struct replay_options *o, const struct replay_info *info,
-                  char *text)
+                  const char *text)
 {
-    s->large = sim_world_new(s->pool);
+    struct sim_world *w = s->large = sim_world_new(s->pool);
     if (o->dump != UINT64_MAX)
-        return dump(s->large, o->path, text, o->dump);
-    int status = run_script(s->large, o->path, text, o->trace, false);
-    if (status != EXIT_FAILED && s->large->trace_hash != info->trace_hash)
+        return dump(w, o->path, text, o->dump);
+    if (o->diff)
+        return diff(w, o, text);
+    int status = run_script(w, o->path, text, o->trace, false);
+    if (status != EXIT_FAILED && w->trace_hash != info->trace_hash)
         printf("this is not the execution that was recorded: its trace was %016" PRIx64 "\n",
                info->trace_hash);
-    return status;
+    if (status != EXIT_FAILED && o->shrink)
+        status = shrink_replayed(w, o, strstr(text, "\nend fair") != NULL);
+    return draw_script(w, &o->picture, status);
 }
 
 int replay_main(int argc, char **argv)

@@ -741,6 +741,8 @@ bool sim_world_apply(struct sim_world *w, const struct choice *c)
     refresh_after(w, &w->current);
     if (w->recording)
         record(w, &w->current);
+    if (unlikely(w->observer.done != NULL))
+        w->observer.done(w->observer.ctx, w, &w->current);
     return true;
 }
 

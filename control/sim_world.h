@@ -143,6 +143,8 @@ struct sim_observer {
     void (*sent)(void *ctx, struct sim_world *w, const struct sim_frame *f, bool lost);
     /* A choice is about to be applied. */
     void (*choice)(void *ctx, struct sim_world *w, const struct choice *c);
+    /* It was applied. */
+    void (*done)(void *ctx, struct sim_world *w, const struct choice *c);
     void *ctx;
 };
 

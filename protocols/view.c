@@ -81,20 +81,27 @@ struct dump_view {
     struct view view;
     void (*put)(void *ctx, const char *line);
     void *ctx;
+    struct stack *st;
+    char co[32]; /* "pl.": whose state is shown */
     char group[64];
 };
 
 static void dump_group(struct view *v, const char *name, uint64_t index)
 {
     struct dump_view *d = (struct dump_view *)v;
-    snprintf(d->group, sizeof d->group, "%s[%" PRIu64 "]", name, index);
+    if (stack_co(d->st, name) != NULL) {
+        snprintf(d->co, sizeof d->co, "%s.", name);
+        d->group[0] = '\0';
+        return;
+    }
+    snprintf(d->group, sizeof d->group, "%s[%" PRIu64 "].", name, index);
 }
 
 static void dump_number(struct view *v, const char *name, uint64_t value)
 {
     struct dump_view *d = (struct dump_view *)v;
     char line[256];
-    snprintf(line, sizeof line, "%s.%s = %" PRIu64, d->group, name, value);
+    snprintf(line, sizeof line, "%s%s%s = %" PRIu64, d->co, d->group, name, value);
     d->put(d->ctx, line);
 }
 
@@ -102,7 +109,7 @@ static void dump_bytes(struct view *v, const char *name, const void *data, uint3
 {
     struct dump_view *d = (struct dump_view *)v;
     char line[256];
-    int at = snprintf(line, sizeof line, "%s.%s = %u:", d->group, name, len);
+    int at = snprintf(line, sizeof line, "%s%s%s = %u:", d->co, d->group, name, len);
     for (uint32_t i = 0; i < len && i < 48; i++)
         at += snprintf(line + at, sizeof line - (size_t)at, "%02x", ((const uint8_t *)data)[i]);
     if (len > 48)
@@ -112,6 +119,9 @@ static void dump_bytes(struct view *v, const char *name, const void *data, uint3
 
 void stack_dump(struct stack *st, void (*put)(void *ctx, const char *line), void *ctx)
 {
-    struct dump_view d = {.view = {dump_group, dump_number, dump_bytes}, .put = put, .ctx = ctx};
+    struct dump_view d = {.view = {dump_group, dump_number, dump_bytes},
+                          .put = put,
+                          .ctx = ctx,
+                          .st = st};
     stack_show(st, &d.view);
 }

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "control/config_diff.h"
+#include "control/diagram.h"
+#include "control/script.h"
+#include "control/shiviz.h"
+#include "dataplane/eal.h"
+
+static struct rte_mempool *pool;
+static char why[512];
+static char path[] = "/tmp/upon-spacetime-XXXXXX";
+
+static const char scenario[] = "start urb n=3 ops=1\n"
+                               "request p0 broadcast 17\n"
+                               "deliver 0->1\n"
+                               "drop 0->2\n"
+                               "deliver 1->0\n"
+                               "crash p0\n"
+                               "settle\n"
+                               "run 20ms\n";
+
+static struct sim_world *obey(const char *text, struct spacetime *st)
+{
+    struct sim_world *w = sim_world_new(pool);
+    struct script s = {.w = w};
+    spacetime_attach(st, w);
+    if (script_text(&s, text, why, sizeof why) != 0)
+        fail_msg("%s", why);
+    spacetime_detach(st);
+    return w;
+}
+
+static char *read_all(void)
+{
+    FILE *f = fopen(path, "r");
+    char *text = NULL;
+    size_t size = 0;
+    assert_non_null(f);
+    assert_true(getdelim(&text, &size, '\0', f) > 0);
+    fclose(f);
+    return text;
+}
+
+/* Elements nest, attributes are quoted, text has no bare '<' or '&'. */
+static void assert_well_formed(const char *t)
+{
+    char open[32][16];
+    int depth = 0;
+    for (; *t != '\0'; t++) {
+        if (*t == '&')
+            assert_true(strchr(t, ';') != NULL && strchr(t, ';') - t <= 6);
+        if (*t != '<')
+            continue;
+        const char *name = t + 1;
+        bool closes = *name == '/', quoted = false;
+        name += closes;
+        size_t len = strcspn(name, " />?\n");
+        while (*t != '>' || quoted) {
+            assert_true(*t != '\0');
+            quoted ^= *t == '"';
+            t++;
+            assert_true(*t != '<');
+        }
+        if (closes) {
+            assert_true(depth > 0 && strncmp(open[--depth], name, len) == 0);
+        } else if (t[-1] != '/' && t[-1] != '?') {
+            assert_true(depth < 32 && len < 16);
+            snprintf(open[depth++], 16, "%.*s", (int)len, name);
+        }
+    }
+    assert_int_equal(depth, 0);
+}
+
+static void test_a_diagram_is_well_formed_and_says_what_happened(void **state)
+{
+    (void)state;
+    struct spacetime st = {0};
+    struct sim_world *w = obey(scenario, &st);
+    struct diagram_conf conf = {.title = "urb <1> & \"2\"", .caption = "a\nb"};
+    assert_int_equal(diagram_write(path, &st, &conf), 0);
+    char *svg = read_all();
+    assert_well_formed(svg);
+    assert_non_null(strstr(svg, "⟨urb, Broadcast | 17⟩"));
+    assert_non_null(strstr(svg, "⟨urb, Deliver | p0, 17⟩"));
+    assert_non_null(strstr(svg, "[DATA p0 0 17]"));
+    assert_non_null(strstr(svg, "class=\"cross\""));
+    assert_non_null(strstr(svg, "class=\"loss\""));
+    assert_non_null(strstr(svg, "urb &lt;1&gt; &amp;"));
+    free(svg);
+    spacetime_free(&st);
+    sim_world_free(w);
+}
+
+static void test_a_window_shows_its_choices_only(void **state)
+{
+    (void)state;
+    struct spacetime st = {0};
+    struct sim_world *w = obey(scenario, &st);
+    struct diagram_conf conf = {.first = 2, .last = 4};
+    assert_int_equal(diagram_write(path, &st, &conf), 0);
+    char *svg = read_all();
+    assert_well_formed(svg);
+    assert_null(strstr(svg, "Broadcast"));
+    assert_non_null(strstr(svg, "⟨urb, Deliver | p0, 17⟩"));
+    free(svg);
+    conf = (struct diagram_conf){.first = 100000, .last = 100001};
+    assert_true(diagram_write(path, &st, &conf) < 0);
+    spacetime_free(&st);
+    sim_world_free(w);
+}
+
+static void test_vector_clocks_order_a_receipt_after_its_sending(void **state)
+{
+    (void)state;
+    struct spacetime st = {0};
+    struct sim_world *w = obey(scenario, &st);
+    assert_int_equal(shiviz_write(path, &st), 0);
+    char *log = read_all();
+    assert_non_null(strstr(log, "p0 {\"p0\": 1}\n⟨urb, Broadcast | 17⟩ (choice 1)\n"));
+    assert_non_null(strstr(log, "p1 {\"p0\": 2, \"p1\": 1}\nreceive [DATA p0 0 17] from p0"));
+    free(log);
+    spacetime_free(&st);
+    sim_world_free(w);
+}
+
+struct found {
+    const char *want;
+    uint32_t times;
+};
+
+static void look(void *ctx, const char *line)
+{
+    struct found *f = ctx;
+    f->times += strstr(line, f->want) != NULL;
+}
+
+static void test_a_difference_names_the_field_that_changed(void **state)
+{
+    (void)state;
+    struct spacetime st = {0};
+    struct sim_world *w = obey("start beb n=3 ops=1\nrequest p0 broadcast 17\n", &st);
+    struct config before = {0}, after = {0};
+    struct choice c = choice_frame(CHOICE_DELIVER, &w->sim, 0);
+    config_take(&before, w);
+    assert_int_equal(config_diff(&before, &before, look, &(struct found){"", 0}), 0);
+    assert_true(sim_world_apply(w, &c));
+    config_take(&after, w);
+    struct found rcv = {"p1 pl.peer[0].rcv = 1, was 0", 0}, gone = {"- flight 0->1 #0", 0};
+    struct found other = {"p2 ", 0};
+    assert_true(config_diff(&before, &after, look, &rcv) > 0);
+    config_diff(&before, &after, look, &gone);
+    config_diff(&before, &after, look, &other);
+    assert_int_equal(rcv.times, 1);
+    assert_int_equal(gone.times, 1);
+    assert_int_equal(other.times, 0);
+    config_free(&before);
+    config_free(&after);
+    spacetime_free(&st);
+    sim_world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_diagram_is_well_formed_and_says_what_happened),
+        cmocka_unit_test(test_a_window_shows_its_choices_only),
+        cmocka_unit_test(test_vector_clocks_order_a_receipt_after_its_sending),
+        cmocka_unit_test(test_a_difference_names_the_field_that_changed),
+    };
+    int fd = mkstemp(path);
+    if (fd < 0 || eal_start_light(64) != 0 || (pool = eal_pool("sim", 16383, 256, 1024)) == NULL)
+        return 2;
+    close(fd);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    unlink(path);
+    return failed;
+}
