@@ -42,6 +42,14 @@ const char *fabric_device_text(uint32_t index)
     return index < RTE_DIM(devices) ? devices[index]->text : NULL;
 }
 
+static const struct fabric_device_ops *device_find(const char *name)
+{
+    for (size_t i = 0; i < RTE_DIM(devices); i++)
+        if (strcmp(devices[i]->name, name) == 0)
+            return devices[i];
+    return NULL;
+}
+
 int fabric_refuse(struct fabric *f, int error, const char *format, ...)
 {
     va_list args;
@@ -68,16 +76,20 @@ int fabric_add_port(struct fabric *f, uint16_t port, bool ours)
     return 0;
 }
 
-bool fabric_name(const struct fabric *f, uint16_t rank, char *name, size_t size)
+bool fabric_expand(const char *text, uint16_t rank, char *name, size_t size)
 {
-    const char *args = f->conf.args != NULL ? f->conf.args : "";
-    const char *mark = strstr(args, "%p");
+    const char *mark = strstr(text, "%p");
     int len;
     if (mark == NULL)
-        len = snprintf(name, size, "%s", args);
+        len = snprintf(name, size, "%s", text);
     else
-        len = snprintf(name, size, "%.*s%u%s", (int)(mark - args), args, rank, mark + 2);
+        len = snprintf(name, size, "%.*s%u%s", (int)(mark - text), text, rank, mark + 2);
     return len > 0 && (size_t)len < size && strpbrk(name, ",= ") == NULL;
+}
+
+bool fabric_name(const struct fabric *f, uint16_t rank, char *name, size_t size)
+{
+    return fabric_expand(f->conf.args != NULL ? f->conf.args : "", rank, name, size);
 }
 
 int fabric_vdev(struct fabric *f, const char *driver, const char *label, const char *args,
@@ -211,18 +223,25 @@ static uint32_t pkt_bytes(uint32_t mtu)
     return bytes > PKT_BYTES_MIN ? bytes : PKT_BYTES_MIN;
 }
 
+bool fabric_device_apart(const char *name)
+{
+    const struct fabric_device_ops *device = device_find(name);
+    return device != NULL && device->apart;
+}
+
+int fabric_address(const struct fabric_conf *conf, uint16_t rank, struct fabric_addr *addr,
+                   char *why, size_t why_size)
+{
+    struct fabric f = {.conf = *conf, .why = why, .why_size = why_size};
+    f.device = device_find(conf->device);
+    *addr = conf->addr != NULL ? conf->addr[rank] : wire_addr_default(rank);
+    return f.device != NULL && f.device->mac != NULL ? f.device->mac(&f, rank, &addr->mac) : 0;
+}
+
 uint64_t fabric_memory_wanted(const struct fabric_conf *c)
 {
     uint64_t pkt = pkt_bytes(c->mtu != 0 ? c->mtu : MTU_DEFAULT) + POOL_OVERHEAD;
     return c->selves * pool_pkts(c) * pkt + FABRIC_SLACK_BYTES;
-}
-
-static const struct fabric_device_ops *device_find(const char *name)
-{
-    for (size_t i = 0; i < RTE_DIM(devices); i++)
-        if (strcmp(devices[i]->name, name) == 0)
-            return devices[i];
-    return NULL;
 }
 
 static int check(struct fabric *f)

@@ -24,10 +24,11 @@ struct fabric_conf {
     const char *device; /* "ring", "null", "memif", "af_packet", "tap", "pcap", or "eal" */
     /*
      * Device arguments. af_packet, tap: interface name, with "%p" for the rank. memif: folder of
-     * the sockets. pcap: the file to write, with "%p". eal: the EAL device name of a port that was
+     * the sockets, or "@" and a name that is this job's alone: sockets without files. pcap: the file to write, with "%p". eal: the EAL device name of a port that was
      * given on the EAL command line (--vdev, --allow), or a port number.
      */
     const char *args;
+    const char *netns;    /* af_packet, tap: network namespace, with "%p" for the rank; or NULL */
     uint16_t n;           /* processes of Π */
     const uint16_t *self; /* ranks that live in this OS process */
     uint16_t selves;
@@ -44,6 +45,16 @@ struct fabric;
 /* The kinds of devices, by index from 0; NULL behind the last. */
 const char *fabric_device_name(uint32_t index);
 const char *fabric_device_text(uint32_t index);
+
+/* Whether processes on this device may live in different OS processes. */
+bool fabric_device_apart(const char *device);
+
+/*
+ * Where a process of this OS process lives on the wire: what `addr` says for it or the default,
+ * with the interface's own MAC address for af_packet. 0, or −errno with a sentence in `why`.
+ */
+int fabric_address(const struct fabric_conf *conf, uint16_t rank, struct fabric_addr *addr,
+                   char *why, size_t why_size);
 
 /* Bytes of memory to start EAL with (eal.h) so that fabric_open() finds what it needs. */
 uint64_t fabric_memory_wanted(const struct fabric_conf *conf);

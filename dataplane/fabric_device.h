@@ -51,9 +51,12 @@ struct fabric_device_ops {
     int (*check)(struct fabric *f);
     /* Make ports; say in every environment what it receives from and sends to. */
     int (*open)(struct fabric *f);
-    bool offloads;         /* ask the port for checksums */
-    bool sets_mtu;         /* tell the port its MTU */
-    bool shares_pool;      /* one pool for all processes: packets pass from thread to thread */
+    bool offloads;    /* ask the port for checksums */
+    bool sets_mtu;    /* tell the port its MTU */
+    bool shares_pool; /* one pool for all processes: packets pass from thread to thread */
+    bool apart;       /* its processes may live in different OS processes */
+    /* The MAC address that p's port has before it is opened; NULL: whatever is chosen for it. */
+    int (*mac)(struct fabric *f, uint16_t rank, struct ether_addr *mac);
     uint32_t rx_pool_pkts; /* an own pool for receiving, of so many packets; 0: none */
 };
 
@@ -89,7 +92,10 @@ int fabric_add_source(struct fabric_proc *p, uint16_t port, uint16_t queue);
 int fabric_ring_check(struct fabric *f);
 int fabric_ring_open(struct fabric *f);
 
-/* Replace "%p" in the device's argument by the rank. False if the name does not fit. */
+/* Replace "%p" by the rank. False if the name does not fit. */
+bool fabric_expand(const char *text, uint16_t rank, char *name, size_t size);
+
+/* The same with the device's argument. */
 bool fabric_name(const struct fabric *f, uint16_t rank, char *name, size_t size);
 
 /* The common case: a port for a process, one queue each way. */

@@ -2,11 +2,16 @@
 /*
  * Devices af_packet and tap: a kernel interface for each process. Both are left as they are found;
  * what peers send to an address that is not the interface's own is received all the same.
+ *
+ * An interface may stand in a network namespace of its own. A socket belongs to the namespace that
+ * its thread was in when it was made: the control thread enters each while it opens a port there.
  */
 #include "fabric_device.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -19,6 +24,52 @@
 #define AF_PACKET_HEADER_BYTES 128 /* Ethernet's, and what the kernel puts before it */
 #define AF_PACKET_MTU_MAX      9000
 #define TAP_MTU_MAX            9000
+
+#define NETNS_FOLDER "/run/netns" /* where `ip netns` keeps them */
+
+/* ---- namespaces ------------------------------------------------------------------------------ */
+
+/* Enter p's namespace, if it has one. `home` becomes the way back, for netns_leave(). */
+static int netns_enter(struct fabric *f, uint16_t rank, int *home)
+{
+    const char *netns = f->conf.netns;
+    char name[64], path[128];
+    *home = -1;
+    if (netns == NULL || netns[0] == '\0')
+        return 0;
+    if (!fabric_expand(netns, rank, name, sizeof name) || strchr(name, '/') != NULL)
+        return fabric_refuse(f, EINVAL,
+                             "device.netns = \"%s\": names no network namespace: set it to one "
+                             "such as upon%%p, where %%p is the rank",
+                             netns);
+    snprintf(path, sizeof path, NETNS_FOLDER "/%s", name);
+    int here = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    int there = open(path, O_RDONLY | O_CLOEXEC);
+    int err = here >= 0 && there >= 0 && setns(there, CLONE_NEWNET) == 0 ? 0 : errno;
+    if (there >= 0)
+        close(there);
+    if (err == 0)
+        *home = here;
+    else if (here >= 0)
+        close(here);
+    if (err != 0)
+        return fabric_refuse(f, err,
+                             "device %s: the network namespace %s of p%u cannot be entered: %s: "
+                             "make it with scripts/netns up %u, and run as root",
+                             f->conf.device, name, rank, strerror(err), f->conf.n);
+    return 0;
+}
+
+static void netns_leave(int home)
+{
+    if (home < 0)
+        return;
+    if (setns(home, CLONE_NEWNET) != 0)
+        rte_panic("a thread cannot return to its network namespace\n");
+    close(home);
+}
+
+/* ---- interfaces ------------------------------------------------------------------------------ */
 
 /* The name of p's interface. */
 static int interface_name(struct fabric *f, uint16_t rank, char *name, size_t size)
@@ -35,7 +86,8 @@ static int check_names(struct fabric *f)
 {
     char name[IFNAMSIZ];
     const char *args = f->conf.args != NULL ? f->conf.args : "";
-    if (f->conf.selves > 1 && strstr(args, "%p") == NULL)
+    const char *netns = f->conf.netns != NULL ? f->conf.netns : "";
+    if (f->conf.selves > 1 && strstr(args, "%p") == NULL && strstr(netns, "%p") == NULL)
         return fabric_refuse(f, EINVAL,
                              "device.args = \"%s\": %u processes need an interface "
                              "each: put %%p where the rank belongs",
@@ -51,43 +103,79 @@ static void accept_address(struct fabric *f, uint16_t rank, uint16_t port)
         (void)rte_eth_promiscuous_enable(port);
 }
 
+static int open_port(struct fabric *f, struct fabric_proc *p, const char *driver,
+                     const char *format)
+{
+    char name[IFNAMSIZ], label[16], args[160];
+    uint16_t port;
+    int err = interface_name(f, p->rank, name, sizeof name);
+    if (err != 0)
+        return err;
+    snprintf(label, sizeof label, "p%u", p->rank);
+    snprintf(args, sizeof args, format, name);
+    err = fabric_vdev(f, driver, label, args, &port);
+    if (err == 0)
+        err = fabric_single_port(f, p, port);
+    if (err == 0)
+        accept_address(f, p->rank, port);
+    return err;
+}
+
 static int open_ports(struct fabric *f, const char *driver, const char *format)
 {
+    const bool apart = f->conf.netns != NULL && f->conf.netns[0] != '\0';
     for (uint16_t i = 0; i < f->conf.selves; i++) {
-        struct fabric_proc *p = &f->proc[i];
-        char name[IFNAMSIZ], label[16], args[160];
-        uint16_t port;
-        int err = interface_name(f, p->rank, name, sizeof name);
-        if (err != 0)
-            return err;
-        snprintf(label, sizeof label, "p%u", p->rank);
-        snprintf(args, sizeof args, format, name);
-        err = fabric_vdev(f, driver, label, args, &port);
+        int home, err = netns_enter(f, f->proc[i].rank, &home);
         if (err == 0)
-            err = fabric_single_port(f, p, port);
+            err = open_port(f, &f->proc[i], driver, format);
+        netns_leave(home);
         if (err != 0)
             return err;
-        accept_address(f, p->rank, port);
-        if (i == 0)
-            snprintf(f->text, sizeof f->text, "%s (%s, interface %s%s)", f->conf.device, driver,
-                     name, f->conf.selves > 1 ? " and others" : "");
     }
+    snprintf(f->text, sizeof f->text, "%s (%s, interfaces %.32s%s%.32s)", f->conf.device, driver,
+             f->conf.args, apart ? " in namespaces " : "", apart ? f->conf.netns : "");
     return 0;
 }
 
 /* ---- af_packet ------------------------------------------------------------------------------- */
 
-/* The MTU of an interface; 0, and errno, if there is none. */
-static uint32_t interface_mtu(const char *name)
+/* Ask the kernel of the interface that `req` names. 0 or −errno. */
+static int interface_ask(unsigned long what, struct ifreq *req)
 {
-    struct ifreq req = {0};
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
-        return 0;
-    snprintf(req.ifr_name, sizeof req.ifr_name, "%s", name);
-    int err = ioctl(fd, SIOCGIFMTU, &req);
+        return -errno;
+    int err = ioctl(fd, what, req) == 0 ? 0 : -errno;
     close(fd);
-    return err == 0 ? (uint32_t)req.ifr_mtu : 0;
+    return err;
+}
+
+/* The same of p's interface, in its namespace. */
+static int af_packet_ask(struct fabric *f, uint16_t rank, unsigned long what, struct ifreq *req)
+{
+    *req = (struct ifreq){0};
+    int home, err = interface_name(f, rank, req->ifr_name, sizeof req->ifr_name);
+    if (err == 0)
+        err = netns_enter(f, rank, &home);
+    if (err != 0)
+        return err;
+    err = interface_ask(what, req);
+    netns_leave(home);
+    if (err != 0)
+        return fabric_refuse(f, ENODEV,
+                             "device af_packet: there is no interface %s: make it, e.g. ip link "
+                             "add %s type veth peer name peer0",
+                             req->ifr_name, req->ifr_name);
+    return 0;
+}
+
+static int af_packet_mac(struct fabric *f, uint16_t rank, struct ether_addr *mac)
+{
+    struct ifreq req;
+    int err = af_packet_ask(f, rank, SIOCGIFHWADDR, &req);
+    if (err == 0)
+        memcpy(mac, req.ifr_hwaddr.sa_data, sizeof *mac);
+    return err;
 }
 
 static int af_packet_check(struct fabric *f)
@@ -95,21 +183,16 @@ static int af_packet_check(struct fabric *f)
     uint32_t least = UINT32_MAX;
     int err = check_names(f);
     for (uint16_t i = 0; i < f->conf.selves && err == 0; i++) {
-        char name[IFNAMSIZ];
-        err = interface_name(f, f->conf.self[i], name, sizeof name);
+        struct ifreq req;
+        err = af_packet_ask(f, f->conf.self[i], SIOCGIFMTU, &req);
         if (err != 0)
             return err;
-        uint32_t mtu = interface_mtu(name);
-        if (mtu == 0)
-            return fabric_refuse(f, ENODEV,
-                                 "device af_packet: there is no interface %s: make it, "
-                                 "e.g. ip link add %s type veth peer name peer0",
-                                 name, name);
+        uint32_t mtu = (uint32_t)req.ifr_mtu;
         if (f->conf.mtu > mtu)
             return fabric_refuse(f, EINVAL,
                                  "device af_packet: mtu = %u is more than that of %s: "
                                  "ip link set %s mtu %u, or lower job.mtu",
-                                 f->conf.mtu, name, name, f->conf.mtu);
+                                 f->conf.mtu, req.ifr_name, req.ifr_name, f->conf.mtu);
         least = mtu < least ? mtu : least;
     }
     if (err == 0 && f->conf.mtu == 0)
@@ -132,6 +215,8 @@ const struct fabric_device_ops fabric_af_packet = {
     .text = "a kernel interface for each process, e.g. veth between network namespaces (root)",
     .check = af_packet_check,
     .open = af_packet_open,
+    .mac = af_packet_mac,
+    .apart = true,
 };
 
 /* ---- tap ------------------------------------------------------------------------------------- */
@@ -156,4 +241,5 @@ const struct fabric_device_ops fabric_tap = {
     .check = tap_check,
     .open = tap_open,
     .sets_mtu = true,
+    .apart = true,
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Device memif: shared memory between OS processes, an interface for each pair of processes. Of a
- * pair the lower rank is the server, whose socket stands in the folder that the job names.
+ * pair the lower rank is the server, whose socket stands in the folder that the job names; or it is
+ * an abstract one, which the kernel forgets with its owner, whatever ends that.
  */
 #include "fabric_device.h"
 
@@ -26,6 +27,7 @@
 static int memif_check(struct fabric *f)
 {
     const char *folder = f->conf.args;
+    const bool abstract = folder != NULL && folder[0] == '@';
     struct stat st;
     struct sockaddr_un addr;
     if (f->conf.n > MEMIF_PROCS_MAX)
@@ -33,8 +35,8 @@ static int memif_check(struct fabric *f)
                              "device memif: n = %u, and every pair needs an interface: "
                              "lower job.n to at most %d",
                              f->conf.n, MEMIF_PROCS_MAX);
-    if (folder == NULL || stat(folder, &st) != 0 || !S_ISDIR(st.st_mode) ||
-        access(folder, W_OK | X_OK) != 0)
+    if (!abstract && (folder == NULL || stat(folder, &st) != 0 || !S_ISDIR(st.st_mode) ||
+                      access(folder, W_OK | X_OK) != 0))
         return fabric_refuse(f, ENOENT,
                              "device memif: device.args = \"%s\" is no folder to put "
                              "sockets into: name one that exists and is ours to write",
@@ -42,7 +44,7 @@ static int memif_check(struct fabric *f)
     if (strlen(folder) + sizeof "/memif-1023-1023" > sizeof addr.sun_path)
         return fabric_refuse(f, EINVAL,
                              "device memif: the path %s is too long for a socket: name "
-                             "a shorter folder",
+                             "a shorter one",
                              folder);
     return 0;
 }
@@ -52,13 +54,15 @@ static int memif_end(struct fabric *f, struct fabric_proc *p, uint16_t q)
 {
     uint16_t low = p->rank < q ? p->rank : q, high = p->rank < q ? q : p->rank, port;
     uint32_t bytes = f->frame_bytes_max + WIRE_BYTES;
+    const bool abstract = f->conf.args[0] == '@';
     char label[24], args[256];
     snprintf(label, sizeof label, "p%u_p%u", p->rank, q);
     snprintf(args, sizeof args,
-             "role=%s,id=0,bsize=%u,rsize=%d,socket=%s/memif-%u-%u,socket-abstract=no",
+             "role=%s,id=0,bsize=%u,rsize=%d,socket=%s%cmemif-%u-%u,socket-abstract=%s",
              p->rank == low ? "server" : "client",
              bytes > MEMIF_BYTES_MIN ? (unsigned)RTE_ALIGN_CEIL(bytes, 64) : MEMIF_BYTES_MIN,
-             MEMIF_RING_LOG2, f->conf.args, low, high);
+             MEMIF_RING_LOG2, f->conf.args + abstract, abstract ? '-' : '/', low, high,
+             abstract ? "yes" : "no");
     int err = fabric_vdev(f, "net_memif", label, args, &port);
     if (err == 0)
         err = fabric_port_setup(f, port, 1, 1, p->rx_pool);
@@ -112,7 +116,7 @@ static int await_links(struct fabric *f)
     if (waited >= MEMIF_UP_TIMEOUT_MS)
         return fabric_refuse(f, ETIMEDOUT,
                              "device memif: not all peers came within %d s: start "
-                             "every process of the job, with the same folder %s",
+                             "every process of the job, with the same device.args, %s",
                              MEMIF_UP_TIMEOUT_MS / 1000, f->conf.args);
     for (uint16_t i = 0; i < f->ports; i++)
         first_poll(f->port[i].id);
@@ -137,4 +141,5 @@ const struct fabric_device_ops fabric_memif = {
     .text = "shared memory between OS processes, an interface for each pair",
     .check = memif_check,
     .open = memif_open,
+    .apart = true,
 };
