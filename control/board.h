@@ -5,6 +5,10 @@
  * it has ended. It holds no pointers and lies in shared memory, so the rows may belong to
  * different OS processes.
  *
+ * OS processes also meet here: each has a row of its own, by which `upon run` sees how far it has
+ * come, and words that it waits for. What a node says besides figures it writes before it raises
+ * its step.
+ *
  * A figure is one 64-bit word, stored and loaded whole and relaxed: a reader may see words of
  * different moments while the process runs, and sees all of them when it has ended.
  */
@@ -14,6 +18,7 @@
 #include <stdatomic.h>
 
 #include "dataplane/counters.h"
+#include "dataplane/fabric.h"
 #include "hist.h"
 
 #define BOARD_BLOCK_INSTANCES 1024  /* decisions that share a digest */
@@ -76,7 +81,30 @@ struct board_row {
     /* Behind it: struct board_source[n], struct board_block[blocks], struct board_sample[max]. */
 };
 
+#define BOARD_NODES_MAX      64
+#define BOARD_REVISION_BYTES 64
+
+/* How far an OS process has come; a release, for what stands beside it. */
+enum board_step {
+    BOARD_STEP_NONE,
+    BOARD_STEP_ADDRESSED, /* EAL runs; the addresses of its processes are on the board */
+    BOARD_STEP_READY,     /* the fabric is open, the stacks are wired */
+    BOARD_STEP_RETURNED,  /* its threads have stopped, its rows are complete */
+    BOARD_STEP_CLOSED     /* its packets are counted */
+};
+
+struct board_node {
+    _Alignas(64) board_u64 step;
+    board_u64 memory_bytes;
+    board_u64 leaked_pkts;
+    board_u64 preempted;
+    char device[256]; /* as the fabric describes it */
+    char machine[128];
+};
+
 struct board {
+    char revision[BOARD_REVISION_BYTES]; /* of the program that made it: the layout's version */
+    uint64_t bytes;                      /* of the whole */
     uint32_t n;
     uint32_t blocks;
     uint32_t samples_max;  /* of a process */
@@ -86,6 +114,14 @@ struct board {
     uint64_t from_ns;
     _Alignas(64) board_u64 end_ns; /* nothing is intended from here on; an interrupt moves it */
     board_u64 stop;                /* processes return */
+    /* Between OS processes. A node takes its turn when all before it have taken theirs. */
+    uint64_t tsc_hz;
+    _Alignas(64) board_u64 start_turn; /* nodes that have started EAL, one at a time */
+    board_u64 addressed;               /* all addresses are known */
+    board_u64 start_ns;                /* of the load; 0: not all are ready */
+    board_u64 close_turn;              /* 0: some still run; k + 1: k have closed their ports */
+    struct fabric_addr addr[BOARD_NODES_MAX]; /* by rank */
+    struct board_node node[BOARD_NODES_MAX];
 };
 
 static inline uint64_t board_get(const board_u64 *w)
@@ -127,10 +163,26 @@ static inline struct board_sample *board_samples(const struct board *b, uint32_t
 
 /*
  * A board for n processes, in shared memory that is all present, so that no process faults a page
- * in while it is measured. `blocks` is 0 or BOARD_BLOCKS. NULL: no memory.
+ * in while it is measured. `blocks` is 0 or BOARD_BLOCKS. With `fd` it lies in a file that has no
+ * name, whose descriptor others inherit and give to board_map(). NULL: no memory.
  */
-struct board *board_open(uint32_t n, uint32_t blocks, uint32_t samples_max, uint32_t sample_every);
+struct board *board_open(uint32_t n, uint32_t blocks, uint32_t samples_max, uint32_t sample_every,
+                         int *fd);
+
+/* The board that another OS process of the same program opened. NULL: `why` says what is wrong. */
+struct board *board_map(const char *path, char *why, size_t why_size);
+
 uint64_t board_bytes(const struct board *b);
 void board_close(struct board *b);
+
+static inline uint64_t board_step(const struct board *b, uint32_t k)
+{
+    return atomic_load_explicit(&b->node[k].step, memory_order_acquire);
+}
+
+static inline void board_step_put(struct board *b, uint32_t k, enum board_step step)
+{
+    atomic_store_explicit(&b->node[k].step, step, memory_order_release);
+}
 
 #endif

@@ -64,6 +64,8 @@ static const struct key keys[] = {
      "packets of a process; 0: enough for its windows"},
     {"device", "args", KIND_TEXT, JOB(device_args), "", NULL,
      "of the device: interface, folder or file; %p is the rank"},
+    {"device", "netns", KIND_TEXT, JOB(device_netns), "", NULL,
+     "af_packet, tap: network namespace of the interface; %p is the rank"},
     {"device", "eal", KIND_TEXT, JOB(eal_args), "", NULL,
      "arguments for DPDK's EAL, as --vdev=net_ring0 or --allow=0000:01:00.0"},
     {"load", "mode", KIND_CHOICE, JOB(mode), "open", "open|closed",
@@ -506,6 +508,16 @@ static int check_stack(struct job *job, const struct why *why)
     return 0;
 }
 
+static int check_netns(const struct job *job, const struct why *why)
+{
+    if (job->device_netns[0] != '\0' && strcmp(job->device, "af_packet") != 0 &&
+        strcmp(job->device, "tap") != 0)
+        return REFUSE(why, job, device_netns,
+                      "device %s has no kernel interface to stand in a namespace; leave it out",
+                      job->device);
+    return 0;
+}
+
 static int check_device(const struct job *job, const struct why *why)
 {
     char list[256] = "";
@@ -513,7 +525,7 @@ static int check_device(const struct job *job, const struct why *why)
     const char *name;
     for (uint32_t i = 0; (name = fabric_device_name(i)) != NULL && at < sizeof list; i++) {
         if (strcmp(name, job->device) == 0)
-            return 0;
+            return check_netns(job, why);
         at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at > 0 ? " " : "", name);
     }
     return REFUSE(why, job, device, "there is no device \"%s\"; there are %s", job->device, list);

@@ -44,6 +44,7 @@ struct job {
     uint32_t pool;
     /* [device] */
     char device_args[JOB_TEXT_BYTES];
+    char device_netns[JOB_TEXT_BYTES];
     char eal_args[JOB_TEXT_BYTES];
     /* [load] */
     uint32_t mode;

@@ -17,6 +17,7 @@ static const struct verb {
     {"sim", sim_main, "search for a schedule that breaks a property"},
     {"replay", replay_main, "run a recorded schedule again"},
     {"list", list_main, "list stacks, modules, devices, and the keys of a job"},
+    {"node", node_main, "run some processes of a job; `upon run` starts these"},
     {"doctor", doctor_main, "look at this machine: what it lacks for a run, and the remedy"},
     {"log", log_main, "look at the log of a process, judge it, copy it"},
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * `upon run`: processes on polling lcores, this thread asleep beside them.
+ * `upon run`: processes on polling lcores, this thread asleep beside them; or in nodes of their
+ * own (nodes.h), where the device reaches from one OS process to another.
  *
  * Whatever can be refused is refused before anything starts. While the processes run, this thread
  * wakes once in a tick, reads the board, and writes a line of the series; it touches nothing that
@@ -14,17 +15,12 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <rte_launch.h>
-
 #include "dataplane/clock.h"
-#include "dataplane/eal.h"
-#include "dataplane/fabric.h"
-#include "dataplane/placement.h"
+#include "host.h"
+#include "nodes.h"
 #include "result.h"
 #include "verbs.h"
 
@@ -32,8 +28,7 @@
 #define TICK_NS          100000000  /* with a processor to spare for this thread */
 #define TICK_CROWDED_NS  1000000000 /* with none: it takes its time from a process */
 #define DRAIN_TICK_NS    2000000
-#define START_NS         20000000 /* the processes are all polling by then */
-#define EAL_WORDS_MAX    32
+#define START_NS         20000000   /* the processes are all polling by then */
 #define SAMPLES_ALL      (1u << 21) /* deliveries that are remembered, of all processes */
 #define CLOSED_OPS_PER_S 4e6        /* more than a closed loop will do */
 
@@ -46,24 +41,15 @@ struct arguments {
     bool quiet;
 };
 
-/* The processes that one lcore runs by taking their breaths in turn. */
-struct worker {
-    struct board *board;
-    uint32_t count;
-    struct stack *st[PSET_PROCS];
-    uint64_t preempted; /* times that another program took its processor */
-};
-
 struct run {
     const struct arguments *args;
     struct job job;
     struct placement place;
-    struct fabric *fabric;
     struct board *board;
-    bool eal; /* started */
-    struct stack *st[PSET_PROCS];
-    size_t stack_bytes;
-    struct worker worker[PLACEMENT_LCORES_MAX];
+    int board_fd;
+    bool apart;       /* processes live in nodes; else they live here */
+    struct host host; /* of all processes */
+    struct nodes nodes;
     struct verdict verdict;
     struct result result;
     char placement_text[1024];
@@ -99,7 +85,7 @@ static int spare_processors(const struct placement *p)
 }
 
 /* How many deliveries will be there to sample, and which power of two keeps them within bounds. */
-static struct board *open_board(const struct job *job)
+static struct board *open_board(const struct job *job, int *fd)
 {
     double per_s = job->mode == JOB_OPEN ? job->rate : CLOSED_OPS_PER_S;
     double expected = per_s * (double)job->duration_ns / 1e9;
@@ -109,129 +95,53 @@ static struct board *open_board(const struct job *job)
     uint32_t samples = (uint32_t)(expected / every * 1.05) + 1024;
     if (job->top->shape == LOAD_TO_NEXT) /* no delivery waits for another: none is remembered */
         samples = every = 1;
-    return board_open(job->n, job->top->shape == LOAD_ONE_VALUE ? BOARD_BLOCKS : 1, samples, every);
+    return board_open(job->n, job->top->shape == LOAD_ONE_VALUE ? BOARD_BLOCKS : 1, samples, every,
+                      fd);
 }
 
-/* The words of device.eal; they point into `text`. */
-static void split_words(char *text, const char *words[EAL_WORDS_MAX + 1])
+/* The processes, wherever they live, up to where they wait for the start. */
+static int open_processes(struct run *r, const sigset_t *signals)
 {
-    uint32_t n = 0;
-    char *rest;
-    for (char *w = strtok_r(text, " \t", &rest); w != NULL && n < EAL_WORDS_MAX;
-         w = strtok_r(NULL, " \t", &rest))
-        words[n++] = w;
-    words[n] = NULL;
+    if (r->apart)
+        return nodes_start(&r->nodes, &r->job, &r->place, r->board, r->board_fd, signals, r->why,
+                           sizeof r->why);
+    host_init(&r->host, &r->job, &r->place);
+    r->host.board = r->board;
+    int err = host_start(&r->host, 0, r->why, sizeof r->why);
+    return err != 0 ? err : host_open(&r->host, NULL, r->why, sizeof r->why);
 }
 
-static int open_fabric(struct run *r)
+static uint64_t now_ns(void)
 {
-    const struct job *job = &r->job;
-    uint16_t self[PSET_PROCS];
-    for (uint16_t p = 0; p < job->n; p++)
-        self[p] = p;
-    const struct fabric_conf conf = {.device = job->device,
-                                     .args = job->device_args,
-                                     .n = (uint16_t)job->n,
-                                     .self = self,
-                                     .selves = (uint16_t)job->n,
-                                     .mtu = (uint32_t)job->mtu,
-                                     .msg_bytes = (uint32_t)job->size,
-                                     .pool_pkts = job->pool,
-                                     .checksum = job_checksum(job)};
-    char eal_text[JOB_TEXT_BYTES];
-    const char *eal_words[EAL_WORDS_MAX + 1];
-    memcpy(eal_text, job->eal_args, sizeof eal_text);
-    split_words(eal_text, eal_words);
-    /* A pool is one piece of memory: leave room for what lies between pieces. */
-    const struct eal_conf eal = {.args = eal_words,
-                                 .cpu = r->place.cpu,
-                                 .cpus = r->place.lcores,
-                                 .memory_bytes = fabric_memory_wanted(&conf) * 3 / 2};
-    int err = eal_start(&eal, r->why, sizeof r->why);
-    r->eal = err == 0;
-    if (err == 0)
-        err = fabric_open(&r->fabric, &conf, r->why, sizeof r->why);
-    return err;
-}
-
-static int wire_stacks(struct run *r)
-{
-    struct job *job = &r->job;
-    r->stack_bytes = co_wire_bytes(job->def, &load_class, &job->conf);
-    for (uint16_t p = 0; p < job->n; p++) {
-        void *mem = mmap(NULL, r->stack_bytes, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-        if (mem == MAP_FAILED) {
-            snprintf(r->why, sizeof r->why,
-                     "no memory for %u stacks of %zu bytes; lower params.instances or job.n",
-                     job->n, r->stack_bytes);
-            return -ENOMEM;
-        }
-        struct stack_conf conf = job->conf;
-        conf.self = p;
-        r->st[p] = co_wire(mem, job->def, &load_class, &conf, fabric_env(r->fabric, p));
-        struct worker *w = &r->worker[r->place.lcore[p]];
-        w->board = r->board;
-        w->st[w->count++] = r->st[p];
-    }
-    return 0;
-}
-
-static uint64_t now_ns(const struct run *r)
-{
-    struct env *env = fabric_env(r->fabric, 0);
-    return env->ops->now(env);
+    return clock_now_ns();
 }
 
 /* The instant at which everything begins is the same for all processes. */
-static void attach_load(struct run *r)
+static void start_processes(struct run *r)
 {
-    const struct job *job = &r->job;
-    uint64_t start = now_ns(r) + START_NS;
-    r->board->from_ns = start + job->warmup_ns;
-    board_put(&r->board->end_ns, r->board->from_ns + job->duration_ns);
-    uint32_t sources =
-        job->top->shape == LOAD_ONE_VALUE ? 1 : (uint32_t)__builtin_popcountll(job->sources);
-    const struct load_conf conf = {.top = job->top,
-                                   .board = r->board,
-                                   .seed = job->seed,
-                                   .sources = job->sources,
-                                   .size = (uint32_t)job->size,
-                                   .closed = job->mode == JOB_CLOSED,
-                                   .window = job->window,
-                                   .interval_ns = 1e9 / job->rate * sources,
-                                   .start_ns = start,
-                                   .arrival = job->arrival,
-                                   .plant = job->plant};
-    for (uint32_t p = 0; p < job->n; p++)
-        load_attach(r->st[p], &conf);
+    uint64_t start = now_ns() + START_NS;
+    r->board->from_ns = start + r->job.warmup_ns;
+    board_put(&r->board->end_ns, r->board->from_ns + r->job.duration_ns);
+    atomic_store_explicit(&r->board->start_ns, start, memory_order_release);
+    if (r->apart)
+        return;
+    host_attach(&r->host, start);
+    host_launch(&r->host);
 }
 
 /* ---- while it runs ------------------------------------------------------------------------------- */
 
-static int worker_run(void *arg)
-{
-    struct worker *w = arg;
-    struct rusage before, after;
-    getrusage(RUSAGE_THREAD, &before);
-    while (board_get(&w->board->stop) == 0)
-        for (uint32_t i = 0; i < w->count; i++)
-            co_breath(w->st[i]);
-    getrusage(RUSAGE_THREAD, &after);
-    w->preempted = (uint64_t)(after.ru_nivcsw - before.ru_nivcsw);
-    return 0;
-}
-
-/* Sleep until `until_ns`, or until a signal asks to end: then true. */
-static bool sleep_until(const struct run *r, uint64_t until_ns, const sigset_t *signals)
+/* Sleep until `until_ns`, or until there is a reason to end: then true. */
+static bool sleep_until(struct run *r, uint64_t until_ns, const sigset_t *signals)
 {
     for (;;) {
-        uint64_t now = now_ns(r);
+        uint64_t now = now_ns();
         if (now >= until_ns)
             return false;
         uint64_t left = until_ns - now;
         const struct timespec t = {(time_t)(left / 1000000000), (long)(left % 1000000000)};
-        if (sigtimedwait(signals, NULL, &t) > 0)
+        int signal = sigtimedwait(signals, NULL, &t);
+        if (signal > 0 && (signal != SIGCHLD || nodes_reap(&r->nodes)))
             return true;
     }
 }
@@ -305,7 +215,7 @@ static void watch(struct run *r, const sigset_t *signals)
         uint64_t end = board_get(&r->board->end_ns);
         uint64_t next = r->board->from_ns - r->job.warmup_ns + (ticks + 1) * r->tick_ns;
         if (sleep_until(r, next < end ? next : end, signals)) {
-            uint64_t now = now_ns(r);
+            uint64_t now = now_ns();
             board_put(&r->board->end_ns, now < end ? now : end);
             break;
         }
@@ -323,40 +233,44 @@ static void watch(struct run *r, const sigset_t *signals)
 
 static void drain(struct run *r, const sigset_t *signals)
 {
-    uint64_t until = now_ns(r) + r->job.drain_ns;
-    bool enough = false;
-    while (!enough && !verdict_drained(r->job.top, r->board) && now_ns(r) < until)
-        enough = sleep_until(r, now_ns(r) + DRAIN_TICK_NS, signals);
+    uint64_t until = now_ns() + r->job.drain_ns;
+    bool enough = r->apart && r->nodes.lost > 0; /* what it had is not on its way any more */
+    while (!enough && !verdict_drained(r->job.top, r->board) && now_ns() < until)
+        enough = sleep_until(r, now_ns() + DRAIN_TICK_NS, signals);
     verdict_compare(&r->verdict, r->board);
 }
 
 static void run_processes(struct run *r, const sigset_t *signals)
 {
-    for (uint16_t k = 0; k < r->place.lcores; k++)
-        rte_eal_remote_launch(worker_run, &r->worker[k], eal_lcore(k));
+    start_processes(r);
     watch(r, signals);
     drain(r, signals);
     board_put(&r->board->stop, 1);
-    for (uint16_t k = 0; k < r->place.lcores; k++)
-        rte_eal_wait_lcore(eal_lcore(k));
 }
 
 /* ---- ending --------------------------------------------------------------------------------------- */
 
+/* The processes end; their rows are complete. */
+static struct host_account close_processes(struct run *r)
+{
+    if (r->apart)
+        return nodes_stop(&r->nodes);
+    host_wait(&r->host);
+    host_detach(&r->host);
+    return host_close(&r->host);
+}
+
 static void judge(struct run *r)
 {
     struct result *res = &r->result;
-    for (uint16_t k = 0; k < r->place.lcores; k++)
-        res->preemptions += r->worker[k].preempted;
-    for (uint32_t p = 0; p < r->job.n; p++)
-        load_detach(r->st[p]);
-    for (uint32_t p = 0; p < r->job.n; p++)
-        stack_fini(r->st[p]);
-    res->memory_bytes =
-        fabric_memory_bytes(r->fabric) + r->job.n * r->stack_bytes + board_bytes(r->board);
-    res->leaked_pkts = fabric_close(r->fabric);
+    const struct host_account account = close_processes(r);
+    res->preemptions = account.preempted;
+    res->memory_bytes = account.memory_bytes + board_bytes(r->board);
+    res->leaked_pkts = account.leaked_pkts;
     verdict_close(&r->verdict, r->board);
     result_compute(res, &r->job, r->board);
+    if (r->apart && r->nodes.lost > 0)
+        verdict_note(&r->verdict, "%s", r->nodes.why);
     if (res->leaked_pkts > 0)
         verdict_note(&r->verdict, "%" PRIu64 " packets did not return to their pool: a leak",
                      res->leaked_pkts);
@@ -395,9 +309,15 @@ static void describe(struct run *r)
     gmtime_r(&t.tv_sec, &tm);
     strftime(res->when, sizeof res->when, "%Y-%m-%dT%H:%M:%SZ", &tm);
     placement_text(&r->place, r->placement_text, sizeof r->placement_text);
-    snprintf(r->device_text, sizeof r->device_text, "%s", fabric_describe(r->fabric));
-    snprintf(r->machine_text, sizeof r->machine_text, "TSC at %.4g GHz, %s",
-             (double)clock_start(0) / 1e9, eal_memory_text());
+    if (r->apart) {
+        const struct board_node *node = &r->board->node[0];
+        snprintf(r->device_text, sizeof r->device_text, "%.180s; %u OS process%s", node->device,
+                 r->nodes.count, r->nodes.count == 1 ? "" : "es");
+        snprintf(r->machine_text, sizeof r->machine_text, "%s", node->machine);
+    } else {
+        snprintf(r->device_text, sizeof r->device_text, "%s", fabric_describe(r->host.fabric));
+        host_machine_text(r->machine_text, sizeof r->machine_text);
+    }
     res->machine = r->machine_text;
     res->job = &r->job;
     res->verdict = &r->verdict;
@@ -434,6 +354,7 @@ static int run(struct run *r)
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &signals, NULL); /* before EAL makes threads, which inherit it */
     if (job_read(&r->job, args->job, args->set, args->sets, r->why, sizeof r->why) != 0 ||
         job_check(&r->job, r->why, sizeof r->why) != 0)
@@ -442,18 +363,19 @@ static int run(struct run *r)
     if (placement_make(&r->place, (uint16_t)r->job.n, cores, r->why, sizeof r->why) != 0)
         return fail(r);
     verdict_open(&r->verdict, r->job.top);
-    r->board = open_board(&r->job);
+    r->apart = fabric_device_apart(r->job.device);
+    r->board = open_board(&r->job, r->apart ? &r->board_fd : NULL);
     if (r->board == NULL) {
         snprintf(r->why, sizeof r->why, "no memory for the board; lower job.n");
         return fail(r);
     }
-    if (open_fabric(r) != 0 || open_series(r) != 0 || wire_stacks(r) != 0)
+    clock_start(0);
+    if (open_processes(r, &signals) != 0 || open_series(r) != 0)
         return fail(r);
     describe(r);
     if (!args->quiet)
         report_head(r->say, &r->result);
     fflush(r->say);
-    attach_load(r);
     run_processes(r, &signals);
     fclose(r->series);
     judge(r);
@@ -523,11 +445,10 @@ int run_main(int argc, char **argv)
     r->args = &args;
     r->say = args.json ? stderr : stdout;
     int status = run(r);
-    if (r->eal)
-        eal_stop();
-    for (uint32_t p = 0; p < PSET_PROCS; p++)
-        if (r->st[p] != NULL)
-            munmap(r->st[p], r->stack_bytes);
+    if (r->apart)
+        nodes_end(&r->nodes);
+    else
+        host_free(&r->host);
     board_close(r->board);
     free(r);
     return status;

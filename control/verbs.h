@@ -13,5 +13,6 @@ verb_fn run_main;
 verb_fn list_main;
 verb_fn log_main;
 verb_fn doctor_main;
+verb_fn node_main;
 
 #endif

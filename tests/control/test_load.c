@@ -84,7 +84,7 @@ static void open_scene(struct scene *s, const struct stack_def *def, struct load
     memset(s, 0, sizeof *s);
     s->pool_full = rte_mempool_avail_count(harness_pool());
     assert_int_equal(sim_init(&s->sim, N, harness_pool()), 0);
-    s->board = board_open(N, BOARD_BLOCKS, 100000, 1);
+    s->board = board_open(N, BOARD_BLOCKS, 100000, 1, NULL);
     assert_non_null(s->board);
     s->board->from_ns = 1000000;
     board_put(&s->board->end_ns, 11000000);

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "host.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include <rte_launch.h>
+
+#include "dataplane/clock.h"
+#include "dataplane/eal.h"
+
+#define EAL_WORDS_MAX 32
+
+/* ---- setting up --------------------------------------------------------------------------------- */
+
+void host_init(struct host *h, const struct job *job, const struct placement *place)
+{
+    *h = (struct host){.job = job, .place = *place, .selves = (uint16_t)job->n};
+    for (uint16_t p = 0; p < job->n; p++)
+        h->self[p] = p;
+}
+
+void host_init_lcore(struct host *h, const struct job *job, const struct placement *place,
+                     uint16_t k)
+{
+    *h = (struct host){.job = job, .place = *place};
+    h->place.lcores = 1;
+    h->place.cpu[0] = place->cpu[k];
+    for (uint16_t p = 0; p < job->n; p++)
+        if (place->lcore[p] == k) {
+            h->self[h->selves++] = p;
+            h->place.lcore[p] = 0;
+        }
+}
+
+static struct fabric_conf fabric_conf_of(const struct host *h)
+{
+    const struct job *job = h->job;
+    return (struct fabric_conf){.device = job->device,
+                                .args = job->device_args,
+                                .netns = job->device_netns,
+                                .n = (uint16_t)job->n,
+                                .self = h->self,
+                                .selves = h->selves,
+                                .mtu = (uint32_t)job->mtu,
+                                .msg_bytes = (uint32_t)job->size,
+                                .pool_pkts = job->pool,
+                                .checksum = job_checksum(job)};
+}
+
+/* The words of device.eal; they point into `text`. */
+static void split_words(char *text, const char *words[EAL_WORDS_MAX + 1])
+{
+    uint32_t n = 0;
+    char *rest;
+    for (char *w = strtok_r(text, " \t", &rest); w != NULL && n < EAL_WORDS_MAX;
+         w = strtok_r(NULL, " \t", &rest))
+        words[n++] = w;
+    words[n] = NULL;
+}
+
+int host_start(struct host *h, uint64_t tsc_hz, char *why, size_t why_size)
+{
+    const struct fabric_conf conf = fabric_conf_of(h);
+    char text[JOB_TEXT_BYTES];
+    const char *words[EAL_WORDS_MAX + 1];
+    memcpy(text, h->job->eal_args, sizeof text);
+    split_words(text, words);
+    /* A pool is one piece of memory: leave room for what lies between pieces. */
+    const struct eal_conf eal = {.args = words,
+                                 .cpu = h->place.cpu,
+                                 .cpus = h->place.lcores,
+                                 .memory_bytes = fabric_memory_wanted(&conf) * 3 / 2,
+                                 .tsc_hz = tsc_hz};
+    int err = eal_start(&eal, why, why_size);
+    h->eal = err == 0;
+    return err;
+}
+
+int host_addresses(struct host *h, char *why, size_t why_size)
+{
+    const struct fabric_conf conf = fabric_conf_of(h);
+    int err = 0;
+    for (uint16_t i = 0; i < h->selves && err == 0; i++)
+        err = fabric_address(&conf, h->self[i], &h->addr[h->self[i]], why, why_size);
+    return err;
+}
+
+static int wire_stacks(struct host *h, char *why, size_t why_size)
+{
+    const struct job *job = h->job;
+    h->stack_bytes = co_wire_bytes(job->def, &load_class, &job->conf);
+    for (uint16_t i = 0; i < h->selves; i++) {
+        uint16_t p = h->self[i];
+        void *mem = mmap(NULL, h->stack_bytes, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+        if (mem == MAP_FAILED) {
+            snprintf(why, why_size,
+                     "no memory for %u stacks of %zu bytes; lower params.instances or job.n",
+                     h->selves, h->stack_bytes);
+            return -ENOMEM;
+        }
+        struct stack_conf conf = job->conf;
+        conf.self = p;
+        h->st[p] = co_wire(mem, job->def, &load_class, &conf, fabric_env(h->fabric, p));
+        struct host_worker *w = &h->worker[h->place.lcore[p]];
+        w->st[w->count++] = h->st[p];
+    }
+    return 0;
+}
+
+int host_open(struct host *h, const struct fabric_addr *addr, char *why, size_t why_size)
+{
+    struct fabric_conf conf = fabric_conf_of(h);
+    conf.addr = addr;
+    int err = fabric_open(&h->fabric, &conf, why, why_size);
+    return err != 0 ? err : wire_stacks(h, why, why_size);
+}
+
+void host_machine_text(char *text, size_t size)
+{
+    snprintf(text, size, "TSC at %.4g GHz, %s", (double)clock_start(0) / 1e9, eal_memory_text());
+}
+
+/* The instant at which everything begins is the same for all processes. */
+void host_attach(struct host *h, uint64_t start_ns)
+{
+    const struct job *job = h->job;
+    uint32_t sources =
+        job->top->shape == LOAD_ONE_VALUE ? 1 : (uint32_t)__builtin_popcountll(job->sources);
+    const struct load_conf conf = {.top = job->top,
+                                   .board = h->board,
+                                   .seed = job->seed,
+                                   .sources = job->sources,
+                                   .size = (uint32_t)job->size,
+                                   .closed = job->mode == JOB_CLOSED,
+                                   .window = job->window,
+                                   .interval_ns = 1e9 / job->rate * sources,
+                                   .start_ns = start_ns,
+                                   .arrival = job->arrival,
+                                   .plant = job->plant};
+    for (uint16_t i = 0; i < h->selves; i++)
+        load_attach(h->st[h->self[i]], &conf);
+}
+
+/* ---- running ------------------------------------------------------------------------------------- */
+
+static int worker_run(void *arg)
+{
+    struct host_worker *w = arg;
+    struct rusage before, after;
+    getrusage(RUSAGE_THREAD, &before);
+    while (board_get(&w->board->stop) == 0 && board_get(w->quit) == 0)
+        for (uint32_t i = 0; i < w->count; i++)
+            co_breath(w->st[i]);
+    getrusage(RUSAGE_THREAD, &after);
+    w->preempted = (uint64_t)(after.ru_nivcsw - before.ru_nivcsw);
+    return 0;
+}
+
+void host_launch(struct host *h)
+{
+    for (uint16_t k = 0; k < h->place.lcores; k++) {
+        h->worker[k].board = h->board;
+        h->worker[k].quit = &h->quit;
+        rte_eal_remote_launch(worker_run, &h->worker[k], eal_lcore(k));
+    }
+}
+
+void host_wait(struct host *h)
+{
+    for (uint16_t k = 0; k < h->place.lcores; k++)
+        rte_eal_wait_lcore(eal_lcore(k));
+}
+
+/* ---- ending --------------------------------------------------------------------------------------- */
+
+void host_detach(struct host *h)
+{
+    for (uint16_t i = 0; i < h->selves; i++)
+        load_detach(h->st[h->self[i]]);
+    for (uint16_t i = 0; i < h->selves; i++)
+        stack_fini(h->st[h->self[i]]);
+}
+
+struct host_account host_close(struct host *h)
+{
+    struct host_account a = {.memory_bytes =
+                                 fabric_memory_bytes(h->fabric) + h->selves * h->stack_bytes};
+    for (uint16_t k = 0; k < h->place.lcores; k++)
+        a.preempted += h->worker[k].preempted;
+    a.leaked_pkts = fabric_close(h->fabric);
+    h->fabric = NULL;
+    return a;
+}
+
+void host_free(struct host *h)
+{
+    if (h->eal)
+        eal_stop();
+    for (uint32_t p = 0; p < PSET_PROCS; p++)
+        if (h->st[p] != NULL)
+            munmap(h->st[p], h->stack_bytes);
+}

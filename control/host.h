@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The processes of a job that live in this OS process: all of them in `upon run` over a device
+ * within one memory, those of one processor in `upon node`.
+ *
+ * A thread for each processor takes breaths of its processes in turn; the caller's thread sets up,
+ * sleeps, and takes apart.
+ */
+#ifndef UPON_HOST_H
+#define UPON_HOST_H
+
+#include "dataplane/fabric.h"
+#include "dataplane/placement.h"
+#include "job.h"
+
+/* The processes that one lcore runs by taking their breaths in turn. */
+struct host_worker {
+    const struct board *board;
+    const board_u64 *quit;
+    uint32_t count;
+    struct stack *st[PSET_PROCS];
+    uint64_t preempted; /* times that another program took its processor */
+};
+
+struct host {
+    const struct job *job;
+    struct board *board;
+    struct placement place; /* of the processes that live here */
+    uint16_t self[PSET_PROCS];
+    uint16_t selves;
+    struct fabric_addr addr[PSET_PROCS];
+    struct fabric *fabric;
+    bool eal; /* started */
+    struct stack *st[PSET_PROCS];
+    size_t stack_bytes;
+    struct host_worker worker[PLACEMENT_LCORES_MAX];
+    board_u64 quit; /* our threads return, whatever others do */
+};
+
+/* What it has come to, when it is closed. */
+struct host_account {
+    uint64_t memory_bytes;
+    uint64_t leaked_pkts;
+    uint64_t preempted;
+};
+
+/* All processes of the job, or those that `place` gives to its k-th lcore. */
+void host_init(struct host *h, const struct job *job, const struct placement *place);
+void host_init_lcore(struct host *h, const struct job *job, const struct placement *place,
+                     uint16_t k);
+
+/* Start EAL. 0, or −errno and a sentence in `why`, here and below. */
+int host_start(struct host *h, uint64_t tsc_hz, char *why, size_t why_size);
+
+/* Fill in host.addr for the processes that live here. */
+int host_addresses(struct host *h, char *why, size_t why_size);
+
+/* Open the fabric and wire the stacks. `addr`: of all processes, or NULL for the default. */
+int host_open(struct host *h, const struct fabric_addr *addr, char *why, size_t why_size);
+
+/* "TSC at 2.1 GHz, 4 KiB pages" */
+void host_machine_text(char *text, size_t size);
+
+/* The load that begins at `start_ns`. */
+void host_attach(struct host *h, uint64_t start_ns);
+
+/* Launch the threads; wait until they have returned, which the board's stop or host.quit asks. */
+void host_launch(struct host *h);
+void host_wait(struct host *h);
+
+/* Complete the board, take the stacks apart. */
+void host_detach(struct host *h);
+
+/* Close the fabric, count the packets. */
+struct host_account host_close(struct host *h);
+
+/* End EAL, free all memory. Also after a start that failed. */
+void host_free(struct host *h);
+
+#endif
