@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Runs over several OS processes: that they are valid and leave nothing behind, however they end.
+No case depends on the speed of the machine: rates are low, the drain is long, nobody is given up."""
+import glob
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+UPON = os.path.abspath(sys.argv[1])
+ROOT = os.path.abspath(sys.argv[2])
+NETNS = os.path.join(ROOT, "scripts", "netns")
+PATIENT = ["job.drain=30s", "params.give_up=never", "params.detect=5s"]
+SHORT = PATIENT + ["job.duration=300ms", "job.warmup=50ms", "load.rate=2k"]
+ENDLESS = PATIENT + ["job.device=memif", "job.duration=1h", "load.rate=1k"]
+FILES = ["hist.hlog", "job.ini", "series.csv", "summary.json"]
+TWO = len(os.sched_getaffinity(0)) > 1
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def nodes(launcher):
+    """OS process by its ranks, as it was told them."""
+    found = {}
+    with open(f"/proc/{launcher}/task/{launcher}/children", encoding="utf-8") as f:
+        for pid in f.read().split():
+            with open(f"/proc/{pid}/cmdline", encoding="utf-8") as c:
+                found[c.read().split("\0")[-2]] = int(pid)
+    return found
+
+
+def sockets():
+    with open("/proc/net/unix", encoding="utf-8") as f:
+        return {line.split()[-1] for line in f if "@upon-" in line}
+
+
+def sets_of(sets):
+    return [word for s in sets for word in ("--set", s)]
+
+
+class Runs(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.before = sockets()
+
+    def upon(self, *args, sets=()):
+        return subprocess.run([UPON, *args, *sets_of(sets)], capture_output=True, text=True,
+                              timeout=120, cwd=self.folder.name, check=False)
+
+    def run_json(self, *args, sets=(), status=0):
+        got = self.upon("run", "--json", *args, sets=sets)
+        self.assertEqual(got.returncode, status, got.stderr)
+        return json.loads(got.stdout)
+
+
+class Nodes(Runs):
+    """Device memif."""
+
+    def start(self, sets):
+        """A run that does not end by itself, when its processes are under way; with its nodes."""
+        child = subprocess.Popen([UPON, "run", "--json", "--out", "cut", *sets_of(sets)],
+                                 cwd=self.folder.name, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True)
+        self.addCleanup(child.stderr.close)
+        self.addCleanup(child.stdout.close)
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        head = []
+        for line in child.stderr:
+            head.append(line)
+            if line.startswith("  upon "):
+                break
+        else:
+            self.fail("".join(head))
+        time.sleep(0.5)
+        return child, nodes(child.pid)
+
+    def gone(self, pids, seconds=20):
+        end = time.monotonic() + seconds
+        while (any(alive(p) for p in pids) or sockets() - self.before) and time.monotonic() < end:
+            time.sleep(0.02)
+        self.assertEqual([p for p in pids if alive(p)], [])
+        self.assertEqual(sockets() - self.before, set())
+
+    def test_memif_is_valid_and_every_node_counts_its_packets(self):
+        summary = self.run_json(sets=SHORT + ["job.device=memif"])
+        self.assertEqual(summary["verdict"], "valid")
+        self.assertEqual(summary["leaked_packets"], 0)
+        self.assertEqual(summary["lcores"], min(3, len(os.sched_getaffinity(0))))
+        self.assertTrue(0 < summary["latency_ns"]["deliver_all"]["count"] <= 600)
+        self.assertIsNotNone(summary["latency_ns"]["decide"]["p50"])
+        self.assertEqual(sockets() - self.before, set())
+
+    def test_one_processor_makes_one_node(self):
+        cpu = min(os.sched_getaffinity(0))
+        summary = self.run_json(sets=SHORT + ["job.device=memif", "job.stack=urb", "job.n=4",
+                                              "job.proposer=all", f"job.cores={cpu}"])
+        self.assertEqual((summary["verdict"], summary["lcores"]), ("valid", 1))
+
+    def test_sockets_stand_in_a_folder_that_is_named(self):
+        place = os.path.join(self.folder.name, "sockets")
+        os.mkdir(place)
+        summary = self.run_json(sets=SHORT + ["job.device=memif", "device.args=" + place])
+        self.assertEqual(summary["verdict"], "valid")
+        self.assertEqual(os.listdir(place), [])
+
+    def test_a_planted_bug_is_found_across_nodes(self):
+        summary = self.run_json(sets=SHORT + ["job.device=memif", "load.plant=replace"], status=1)
+        self.assertEqual(summary["properties"]["UC4"], "violated")
+
+    def test_a_killed_node_is_named_and_the_verdict_unknown(self):
+        child, found = self.start(ENDLESS)
+        ranks, pid = sorted(found.items())[-1]
+        os.kill(pid, signal.SIGKILL)
+        out, err = child.communicate(timeout=90)
+        self.assertEqual(child.returncode, 2, err)
+        summary = json.loads(out)
+        self.assertEqual(summary["verdict"], "unknown")
+        self.assertTrue(any(w.startswith(f"the node of p{ranks} (OS process {pid}) was ended by "
+                                         "signal 9, Killed") for w in summary["why"]), summary["why"])
+        self.assertEqual(sorted(os.listdir(os.path.join(self.folder.name, "cut"))), FILES)
+        self.gone(found.values())
+
+    def test_a_killed_launcher_takes_its_nodes_along(self):
+        child, found = self.start(ENDLESS)
+        child.kill()
+        child.wait()
+        self.gone(found.values())
+        self.assertEqual(os.listdir(os.path.join(self.folder.name, "cut")), ["series.csv"])
+        self.assertEqual(glob.glob("/run/dpdk/upon-*") + glob.glob("/dev/shm/upon*"), [])
+
+    def test_an_interrupt_ends_the_run_with_its_files(self):
+        child, found = self.start(ENDLESS)
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=90)
+        self.assertEqual(child.returncode, 0, err)
+        self.assertTrue(json.loads(out)["interrupted"])
+        self.assertEqual(sorted(os.listdir(os.path.join(self.folder.name, "cut"))), FILES)
+        self.gone(found.values())
+
+    def test_what_cannot_run_says_one_sentence(self):
+        for sets, words in (
+                (["job.device=memif", "device.args=/nonesuch"], "is no folder"),
+                (["job.device=af_packet", "device.args=nonesuch%p"], "there is no interface"),
+                (["job.device=af_packet", "device.args=v%p", "device.netns=nonesuch%p"],
+                 "cannot be entered: "),
+                (["job.device=memif", "device.netns=up%p"], "leave it out")):
+            with self.subTest(sets=sets):
+                got = self.upon("run", sets=SHORT + sets)
+                self.assertEqual((got.returncode, got.stdout), (2, ""), got.stderr)
+                self.assertIn(words, got.stderr)
+                self.assertEqual(got.stderr.count("\n"), 1, got.stderr)
+        self.assertFalse(os.path.exists(os.path.join(self.folder.name, "runs")))
+
+    def test_a_node_refuses_what_is_not_its_own(self):
+        job = os.path.join(self.folder.name, "job.ini")
+        with open(job, "w", encoding="utf-8") as f:
+            f.write("[job]\nn = 3\ndevice = memif\n")
+        for args, words in (
+                ([], "give --job, --board and --rank"),
+                (["--job", job, "--board", job, "--rank", "7"], "--rank 7: "),
+                (["--job", job, "--board", job, "--rank", "x"], "--rank x: "),
+                (["--job", job, "--board", job, "--rank", "0,1,2" if TWO else "1"], "must not poll")):
+            with self.subTest(args=args):
+                got = self.upon("node", *args)
+                self.assertEqual((got.returncode, got.stdout), (2, ""))
+                self.assertIn(words, got.stderr)
+
+    def test_a_node_refuses_what_is_no_board(self):
+        cpu = min(os.sched_getaffinity(0))
+        job = os.path.join(self.folder.name, "job.ini")
+        with open(job, "w", encoding="utf-8") as f:
+            f.write(f"[job]\nn = 3\ndevice = memif\ncores = {cpu}\n")
+        for board, words in (job, "it is no board"), ("none", "No such file"):
+            got = self.upon("node", "--job", job, "--board", board, "--rank", "0,1,2")
+            self.assertEqual(got.returncode, 2)
+            self.assertIn(words, got.stderr)
+
+    def test_the_jobs_that_are_shipped(self):
+        short = ["job.duration=300ms", "job.warmup=50ms", "load.rate=1k"] + PATIENT
+        for name in "ring", "memif", "null", "pcap":
+            with self.subTest(job=name):
+                job = os.path.join(ROOT, "jobs", name + ".ini")
+                self.assertEqual(self.run_json(job, sets=short)["verdict"], "valid")
+
+
+@unittest.skipUnless(os.geteuid() == 0 and shutil.which("ip"), "namespaces take root and iproute2")
+class Namespaces(Runs):
+    """Device af_packet, each process in a network namespace of its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.name = f"up{os.getpid()}-"
+        subprocess.run([NETNS, "up", "3", cls.name], check=True, timeout=60)
+
+    @classmethod
+    def tearDownClass(cls):
+        subprocess.run([NETNS, "down", "3", cls.name], check=True, timeout=60)
+
+    def af_packet(self, *sets):
+        job = os.path.join(ROOT, "jobs", "af_packet.ini")
+        return self.run_json(job, sets=SHORT + ["device.netns=" + self.name + "%p", *sets])
+
+    def test_consensus_is_valid(self):
+        summary = self.af_packet()
+        self.assertEqual((summary["verdict"], summary["leaked_packets"]), ("valid", 0))
+        self.assertTrue(0 < summary["latency_ns"]["decide"]["count"] <= 600)
+
+    @unittest.skipUnless(shutil.which("tshark"), "no tshark: apt-get install tshark")
+    def test_a_capture_dissects(self):
+        path = os.path.join(self.folder.name, "p0.pcap")
+        with subprocess.Popen([NETNS, "capture", "0", path, self.name], stderr=subprocess.DEVNULL) as dump:
+            end = time.monotonic() + 30
+            while not (os.path.exists(path) and os.path.getsize(path) > 0):
+                self.assertLess(time.monotonic(), end, "no capture begins")
+                time.sleep(0.05)
+            self.af_packet("load.rate=200", "job.duration=1s")
+            time.sleep(0.5)
+            dump.send_signal(signal.SIGINT)
+            dump.wait(timeout=30)
+        read = ["tshark", "-n", "-r", path, "-o", "ip.check_checksum:TRUE", "-o",
+                "udp.check_checksum:TRUE", "--disable-protocol", "wg"]
+        bad = subprocess.run(read + ["-Y", "_ws.malformed || ip.checksum.status==0 || "
+                                     "udp.checksum.status==0 || !data"], capture_output=True,
+                             text=True, timeout=60, check=True).stdout
+        self.assertEqual(bad, "") # 148 bytes that begin with 1 would be taken for WireGuard's
+        frames = subprocess.run(read + ["-Y", "udp && data"], capture_output=True, text=True, timeout=60,
+                                check=True).stdout.splitlines()
+        self.assertGreater(len(frames), 100)
+
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1] + sys.argv[3:])
