@@ -501,11 +501,9 @@ static void records(struct pl_window *w, uint16_t q, const struct frame *f, stru
  * its sender sends it again. Near the end of a ring only half of what is left is given out at a
  * time, so that two processes whose rings to each other fill still take something from each other.
  */
-static uint32_t delivery_budget(const struct pl_window *w, uint32_t frames)
+static uint32_t delivery_budget(const struct pl_window *w)
 {
     uint64_t size = w->ring_mask + 1u, most = 0;
-    if (w->tight == 0 && frames * FRAME_RECORDS_MAX <= size / 4)
-        return (uint32_t)(size / 4);
     for (uint16_t q = 0; q < w->co.st->n; q++)
         if (used(&w->peer[q]) > most)
             most = used(&w->peer[q]);
@@ -517,18 +515,24 @@ static uint32_t delivery_budget(const struct pl_window *w, uint32_t frames)
 static void upon_net_frame(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct pl_window *w = window(self);
-    uint32_t budget = delivery_budget(w, n);
+    /* A quarter is free where no ring is tight: all peers are looked at only beyond that. */
+    bool exact = w->tight > 0;
+    uint32_t given = 0, budget = exact ? delivery_budget(w) : (w->ring_mask + 1) / 4;
     for (uint32_t i = 0; i < n; i++) {
         const struct frame *f = (const struct frame *)(uintptr_t)ev[i].attr;
         uint16_t q = ev[i].proc;
         if (unlikely(!current_incarnation(w, q, f)) || unlikely(!acknowledged(w, q, f)) ||
             f->records == 0)
             continue;
-        if (unlikely(f->records > budget)) {
+        if (unlikely(given + f->records > budget) && !exact) {
+            budget = delivery_budget(w);
+            exact = true;
+        }
+        if (unlikely(given + f->records > budget)) {
             co_count(self, COUNT_drop_no_room, f->records);
             continue;
         }
-        budget -= f->records;
+        given += f->records;
         records(w, q, f, ev[i].seg);
     }
 }
