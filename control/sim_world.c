@@ -499,6 +499,9 @@ static void step(struct sim_world *w, struct sim_proc *x)
 {
     if (x->state != SIM_RUNNING)
         return;
+    const struct timer_wheel *wheel = &x->st->wheel;
+    uint64_t order = wheel->order;
+    uint32_t armed = wheel->armed;
     w->breaths++;
     co_breath(x->st);
     if (unlikely(x->st->halted))
@@ -506,7 +509,9 @@ static void step(struct sim_world *w, struct sim_proc *x)
     /* With many processes the invariants, which look at all peers, are spared most of the time. */
     if (w->n <= 16 || w->breaths % w->n == 0)
         stack_check(x->st);
-    x->timer_ns = timer_next_ns(&x->st->wheel);
+    /* Most steps arm, cancel and fire no timer: then the earliest is still the same. */
+    if (wheel->order != order || wheel->armed != armed)
+        x->timer_ns = timer_next_ns(wheel);
 }
 
 static void crash_in_step(struct sim_world *w, struct sim_proc *x, uint64_t events, uint64_t sends)
