@@ -374,7 +374,7 @@ static bool remember(struct table *t, struct seen *s, uint64_t hash, const struc
             return false;
         s = slot_of(t, hash);
     }
-    while (t->pooled + l->sleeps > t->pool_max)
+    while (t->pool == NULL || t->pooled + l->sleeps > t->pool_max)
         if (!grow_pool(t))
             return false;
     *s = (struct seen){hash, (uint32_t)t->pooled, l->sleeps};
