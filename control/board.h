@@ -114,6 +114,7 @@ struct board {
     uint64_t from_ns;
     _Alignas(64) board_u64 end_ns; /* nothing is intended from here on; an interrupt moves it */
     board_u64 stop;                /* processes return */
+    board_u64 crashed; /* bitmap of ranks that took no step any more; the control thread's */
     /* Between OS processes. A node takes its turn when all before it have taken theirs. */
     uint64_t tsc_hz;
     _Alignas(64) board_u64 start_turn; /* nodes that have started EAL, one at a time */
@@ -138,6 +139,11 @@ static inline void board_put(board_u64 *w, uint64_t value)
 static inline void board_add(board_u64 *w, uint64_t value)
 {
     board_put(w, board_get(w) + value);
+}
+
+static inline bool board_correct(const struct board *b, uint32_t p)
+{
+    return (board_get(&b->crashed) >> p & 1) == 0;
 }
 
 static inline struct board_row *board_row(const struct board *b, uint32_t p)

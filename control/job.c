@@ -62,6 +62,8 @@ static const struct key keys[] = {
      "placement: auto, processors as 0,2-4, or processes by processor as 0:0;1:1,2"},
     {"job", "pool", KIND_COUNT, JOB(pool), "0", NULL,
      "packets of a process; 0: enough for its windows"},
+    {"job", "tolerate_crash", KIND_CHOICE, JOB(tolerate_crash), "no", "no|yes",
+     "a node that ends is a crash: go on, judge the others"},
     {"device", "args", KIND_TEXT, JOB(device_args), "", NULL,
      "of the device: interface, folder or file; %p is the rank"},
     {"device", "netns", KIND_TEXT, JOB(device_netns), "", NULL,

@@ -42,6 +42,7 @@ struct job {
     uint32_t checksum;
     char cores[JOB_TEXT_BYTES];
     uint32_t pool;
+    uint32_t tolerate_crash; /* 1: a node may end, and the rest is judged */
     /* [device] */
     char device_args[JOB_TEXT_BYTES];
     char device_netns[JOB_TEXT_BYTES];

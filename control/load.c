@@ -503,7 +503,8 @@ static void post_block(struct load *l, const struct op *op)
         &board_blocks(l->conf.board, l->co.st->self)[number % l->conf.board->blocks];
     uint64_t count = board_get(&b->count), digest = board_get(&b->digest);
     if (unlikely(board_get(&b->number) != number)) {
-        board_put(&b->number, number);
+        board_put(&b->count, 0); /* first: nobody takes the old count for the new number's */
+        atomic_store_explicit(&b->number, number, memory_order_release);
         count = digest = 0;
     }
     board_put(&b->digest, digest + op->tag);

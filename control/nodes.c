@@ -50,6 +50,11 @@ static void last_words(int fd, char *text, size_t size)
 static void note_death(struct nodes *n, uint16_t k, pid_t pid, int status)
 {
     char words[320], how[96];
+    uint64_t crashed = board_get(&n->board->crashed);
+    for (uint16_t p = 0; p < n->place.n; p++)
+        if (n->place.lcore[p] == k)
+            crashed |= 1ull << p;
+    board_put(&n->board->crashed, crashed);
     if (n->lost++ > 0)
         return;
     last_words(n->node[k].words, words, sizeof words);
@@ -74,7 +79,13 @@ bool nodes_reap(struct nodes *n)
         if (board_step(n->board, k) != BOARD_STEP_CLOSED || status != 0)
             note_death(n, k, pid, status);
     }
-    return n->lost > before;
+    return n->lost > before && nodes_spoilt(n);
+}
+
+bool nodes_spoilt(const struct nodes *n)
+{
+    bool running = board_get(&n->board->start_ns) != 0;
+    return n->lost > 0 && !(running && n->job->tolerate_crash && n->lost < n->count);
 }
 
 /* ---- starting ----------------------------------------------------------------------------------- */

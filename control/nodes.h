@@ -44,8 +44,12 @@ int nodes_start(struct nodes *n, const struct job *job, const struct placement *
                 struct board *board, int board_fd, const sigset_t *signals, char *why,
                 size_t why_size);
 
-/* After SIGCHLD: whether a node has ended that should not have, since it was asked last. */
+/* After SIGCHLD: whether a node has ended that should not have, since it was asked last; not where
+ * the job tolerates it while somebody is left. Its processes are put down as crashed. */
 bool nodes_reap(struct nodes *n);
+
+/* Whether the run is spoilt by what was lost. */
+bool nodes_spoilt(const struct nodes *n);
 
 /* The processes stop, one node after another closes its ports; sums up what they account for.
  * Bounded in time: who does not come to an end is killed. */

@@ -196,6 +196,8 @@ void report_tail(FILE *out, const struct result *r, const char *folder)
     put_rates(out, r);
     put_latencies(out, r);
     put_preemptions(out, r);
+    if (r->crash != NULL)
+        fprintf(out, "  crash       %s\n", r->crash);
     put_wire(out, r);
     put_drops(out, r);
     fprintf(out, "  memory      %s\n", bytes_text(memory, sizeof memory, r->memory_bytes));

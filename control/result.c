@@ -43,6 +43,7 @@ static void join_samples(struct result *r, const struct board *b)
 {
     const bool one_value = r->job->top->shape == LOAD_ONE_VALUE;
     uint64_t rows = 0;
+    uint32_t receivers = b->n - (uint32_t)__builtin_popcountll(board_get(&b->crashed));
     for (uint32_t p = 0; p < b->n; p++)
         if (board_get(&board_row(b, p)->issued) / b->sample_every >= rows)
             rows = board_get(&board_row(b, p)->issued) / b->sample_every + 1;
@@ -52,6 +53,8 @@ static void join_samples(struct result *r, const struct board *b)
         return;
     for (uint32_t p = 0; p < b->n; p++) {
         const struct board_sample *s = board_samples(b, p);
+        if (!board_correct(b, p))
+            continue;
         uint64_t count = atomic_load_explicit(&board_row(b, p)->samples, memory_order_acquire);
         for (uint64_t i = 0; i < count; i++) {
             uint64_t source = one_value ? 0 : s[i].key >> BOARD_KEY_SHIFT;
@@ -61,7 +64,7 @@ static void join_samples(struct result *r, const struct board *b)
             struct last_delivery *d = &last[row * sources + source];
             if (s[i].latency_ns > d->latency_ns)
                 d->latency_ns = s[i].latency_ns;
-            if (++d->deliveries == b->n)
+            if (++d->deliveries == receivers)
                 hist_record(&r->deliver_all_hist, d->latency_ns);
         }
         r->samples_missed += board_get(&board_row(b, p)->samples_missed);
@@ -87,7 +90,7 @@ static void compute_rates(struct result *r, const struct board *b)
         }
         if (shape == LOAD_TO_NEXT)
             delivered += d;
-        else
+        else if (board_correct(b, p))
             delivered = d < delivered ? d : delivered;
     }
     r->operations = sent;
@@ -222,6 +225,7 @@ char *result_json(const struct result *r)
     PUT("revision", json_string(upon_revision));
     PUT("started", json_string(r->when));
     PUT("duration_s", json_real(rounded(r->seconds)));
+    PUT("crash", r->crash != NULL ? json_string(r->crash) : json_null());
     PUT("interrupted", json_boolean(r->interrupted));
     PUT("operations", json_integer((json_int_t)r->operations));
     PUT("offered_per_s", json_real(rounded(r->offered_per_s)));

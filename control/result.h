@@ -34,6 +34,7 @@ struct result {
     const char *device;    /* as the fabric describes it */
     const char *machine;   /* its clock and pages */
     const char *placement; /* one line */
+    const char *crash;     /* what crashed and was tolerated, or NULL */
     uint32_t lcores;
     bool shared;    /* processes share cores */
     double seconds; /* measured */

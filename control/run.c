@@ -152,6 +152,8 @@ static void totals(const struct run *r, uint64_t *sent, uint64_t *delivered)
     *sent = 0;
     *delivered = shape == LOAD_TO_NEXT ? 0 : UINT64_MAX;
     for (uint32_t p = 0; p < r->job.n; p++) {
+        if (!board_correct(r->board, p))
+            continue;
         uint64_t s = board_get(&board_row(r->board, p)->issued);
         uint64_t d = board_get(&board_row(r->board, p)->delivered);
         *sent = shape != LOAD_ONE_VALUE ? *sent + s : s > *sent ? s : *sent;
@@ -234,7 +236,7 @@ static void watch(struct run *r, const sigset_t *signals)
 static void drain(struct run *r, const sigset_t *signals)
 {
     uint64_t until = now_ns() + r->job.drain_ns;
-    bool enough = r->apart && r->nodes.lost > 0; /* what it had is not on its way any more */
+    bool enough = r->apart && nodes_spoilt(&r->nodes); /* what it had does not come any more */
     while (!enough && !verdict_drained(r->job.top, r->board) && now_ns() < until)
         enough = sleep_until(r, now_ns() + DRAIN_TICK_NS, signals);
     verdict_compare(&r->verdict, r->board);
@@ -269,12 +271,14 @@ static void judge(struct run *r)
     res->leaked_pkts = account.leaked_pkts;
     verdict_close(&r->verdict, r->board);
     result_compute(res, &r->job, r->board);
-    if (r->apart && r->nodes.lost > 0)
+    if (r->apart && nodes_spoilt(&r->nodes))
         verdict_note(&r->verdict, "%s", r->nodes.why);
+    else if (r->apart && r->nodes.lost > 0)
+        res->crash = r->nodes.why;
     if (res->leaked_pkts > 0)
         verdict_note(&r->verdict, "%" PRIu64 " packets did not return to their pool: a leak",
                      res->leaked_pkts);
-    if (res->counters[COUNT_drop_lost_peer] > 0)
+    if (res->counters[COUNT_drop_lost_peer] > 0 && res->crash == NULL)
         verdict_note(&r->verdict,
                      "%" PRIu64 " messages went to a peer that was given up as crashed; raise "
                      "params.give_up",

@@ -80,28 +80,42 @@ struct block_view {
 static struct block_view block_read(const struct board *b, uint32_t p, uint64_t block)
 {
     const struct board_block *at = &board_blocks(b, p)[(block + 1) % b->blocks];
-    struct block_view v = {.count = atomic_load_explicit(&at->count, memory_order_acquire),
-                           .digest = board_get(&at->digest)};
-    uint64_t number = board_get(&at->number);
-    v.lapped = number > block + 1;
+    uint64_t number = atomic_load_explicit(&at->number, memory_order_acquire);
+    struct block_view v = {.lapped = number > block + 1};
     if (number != block + 1)
-        v.count = 0;
+        return v;
+    v.count = atomic_load_explicit(&at->count, memory_order_acquire);
+    v.digest = board_get(&at->digest);
     return v;
 }
 
-/* Compare a block that everybody has decided. False when somebody has not. */
+static uint32_t first_correct(const struct board *b)
+{
+    uint32_t p = 0;
+    while (p + 1 < b->n && !board_correct(b, p))
+        p++;
+    return p;
+}
+
+/*
+ * Compare a block that everybody has decided. False when somebody has not. Who crashed may lack it;
+ * if it has it, it must have decided the same: agreement is uniform.
+ */
 static bool block_compare(struct verdict *v, const struct board *b, uint64_t block, uint64_t count)
 {
-    struct block_view first = block_read(b, 0, block);
+    uint32_t one = first_correct(b);
+    struct block_view first = block_read(b, one, block);
     bool lapped = first.lapped;
     for (uint32_t p = 0; p < b->n && !lapped; p++) {
         struct block_view other = block_read(b, p, block);
+        if (!board_correct(b, p) && (other.count != count || count != BOARD_BLOCK_INSTANCES))
+            continue; /* of a part it may have posted the digest and not the count */
         lapped = other.lapped;
         if (!lapped && other.count < count)
             return false;
         if (!lapped && other.digest != first.digest)
             find(v, v->top->property.agreement, VERDICT_INVALID,
-                 "p%u and p0 decided differently among instances %" PRIu64 " to %" PRIu64, p,
+                 "p%u and p%u decided differently among instances %" PRIu64 " to %" PRIu64, p, one,
                  block * BOARD_BLOCK_INSTANCES, block * BOARD_BLOCK_INSTANCES + count - 1);
     }
     if (lapped)
@@ -124,12 +138,14 @@ static void compare_rest(struct verdict *v, const struct board *b)
 {
     const char *code = v->top->property.agreement;
     verdict_compare(v, b);
-    uint64_t floor = board_get(&board_source(b, 0, 0)->floor);
-    uint64_t digest = board_get(&board_source(b, 0, 0)->digest);
+    uint32_t one = first_correct(b);
+    uint64_t floor = board_get(&board_source(b, one, 0)->floor);
+    uint64_t digest = board_get(&board_source(b, one, 0)->digest);
     bool level = true;
     for (uint32_t p = 0; p < b->n; p++) {
         const struct board_source *s = board_source(b, p, 0);
-        level = level && board_get(&s->floor) == floor && board_get(&s->top) == floor;
+        if (board_correct(b, p))
+            level = level && board_get(&s->floor) == floor && board_get(&s->top) == floor;
     }
     if (!level) {
         find(v, code, VERDICT_UNKNOWN,
@@ -139,10 +155,11 @@ static void compare_rest(struct verdict *v, const struct board *b)
         uint64_t rest = floor % BOARD_BLOCK_INSTANCES;
         if (rest > 0)
             block_compare(v, b, floor / BOARD_BLOCK_INSTANCES, rest);
-        for (uint32_t p = 1; p < b->n; p++)
-            if (board_get(&board_source(b, p, 0)->digest) != digest)
+        for (uint32_t p = 0; p < b->n; p++)
+            if (board_correct(b, p) && board_get(&board_source(b, p, 0)->digest) != digest)
                 find(v, code, VERDICT_INVALID,
-                     "p%u and p0 decided differently among instances 0 to %" PRIu64, p, floor - 1);
+                     "p%u and p%u decided differently among instances 0 to %" PRIu64, p, one,
+                     floor - 1);
     }
     if (v->lapped_blocks > 0 && !level)
         find(v, code, VERDICT_UNKNOWN, "%" PRIu64 " blocks were overwritten before a comparison",
@@ -156,7 +173,7 @@ static uint64_t instances_issued(const struct board *b)
 {
     uint64_t most = 0;
     for (uint32_t p = 0; p < b->n; p++)
-        if (board_get(&board_row(b, p)->issued) > most)
+        if (board_correct(b, p) && board_get(&board_row(b, p)->issued) > most)
             most = board_get(&board_row(b, p)->issued);
     return most;
 }
@@ -166,23 +183,38 @@ static bool receives(const struct load_top *top, const struct board *b, uint32_t
     return top->shape == LOAD_TO_ALL || p == (source + 1) % b->n;
 }
 
-/* How many of the operations of `source` are due at p and have not arrived. */
+/* What some correct process has delivered of a source that crashed: with agreement, all shall. */
+static uint64_t delivered_most(const struct board *b, uint32_t source)
+{
+    uint64_t most = 0;
+    for (uint32_t p = 0; p < b->n; p++) {
+        uint64_t have = board_get(&board_source(b, p, source)->delivered);
+        if (board_correct(b, p) && have > most)
+            most = have;
+    }
+    return most;
+}
+
+/* How many of the operations of `source` are due at p and have not arrived. To who crashed nothing
+ * is owed. */
 static uint64_t lacking(const struct load_top *top, const struct board *b, uint32_t p,
                         uint32_t source)
 {
     uint64_t due;
     if (top->shape == LOAD_ONE_VALUE)
         due = source == 0 ? instances_issued(b) : 0;
+    else if (!board_correct(b, source))
+        due = top->property.agreement != NULL ? delivered_most(b, source) : 0;
     else
         due = receives(top, b, p, source) ? board_get(&board_row(b, source)->issued) : 0;
     uint64_t have = board_get(&board_source(b, p, source)->delivered);
-    return due > have ? due - have : 0;
+    return board_correct(b, p) && due > have ? due - have : 0;
 }
 
 bool verdict_drained(const struct load_top *top, const struct board *b)
 {
     for (uint32_t p = 0; p < b->n; p++) {
-        if (board_get(&board_row(b, p)->done) == 0)
+        if (board_correct(b, p) && board_get(&board_row(b, p)->done) == 0)
             return false;
         for (uint32_t source = 0; source < b->n && !top->lossy; source++)
             if (lacking(top, b, p, source) > 0)
@@ -199,7 +231,9 @@ static void judge_arrival(struct verdict *v, const struct board *b)
         for (uint32_t source = 0; source < b->n; source++) {
             uint64_t lacks = lacking(v->top, b, p, source);
             uint64_t first = board_get(&board_source(b, p, source)->floor);
-            const char *code = p == source && has->own != NULL ? has->own : has->complete;
+            const char *code = !board_correct(b, source)         ? has->agreement
+                               : p == source && has->own != NULL ? has->own
+                                                                 : has->complete;
             if (lacks > 0 && one_value)
                 find(v, code, VERDICT_UNKNOWN,
                      "p%u lacks the decisions of %" PRIu64 " instances, from %" PRIu64 " on", p,
@@ -216,6 +250,8 @@ static void judge_arrival(struct verdict *v, const struct board *b)
 static void judge_content(struct verdict *v, const struct board *b)
 {
     for (uint32_t source = 0; source < b->n; source++) {
+        if (!board_correct(b, source)) /* it may have issued more than it came to post */
+            continue;
         uint64_t issued = board_get(&board_row(b, source)->issued);
         uint64_t digest = board_get(&board_row(b, source)->issued_digest);
         for (uint32_t p = 0; p < b->n; p++) {

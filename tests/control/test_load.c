@@ -72,7 +72,8 @@ struct scene {
     struct stack *st[N];
     struct verdict verdict;
     struct load_conf conf;
-    bool cut; /* nothing reaches p2 */
+    bool cut;     /* nothing reaches p2 */
+    bool crashed; /* p2 takes no steps */
     unsigned pool_full;
 };
 
@@ -107,12 +108,12 @@ static void open_scene(struct scene *s, const struct stack_def *def, struct load
 
 static void step(struct scene *s)
 {
-    for (uint16_t p = 0; p < N; p++) {
+    for (uint16_t p = 0; p < N - s->crashed; p++) {
         s->sim.env[p].now_ns += STEP_NS;
         co_breath(s->st[p]);
     }
     while (s->sim.flights > 0)
-        if (s->cut && s->sim.flight[0].to == 2)
+        if ((s->cut || s->crashed) && s->sim.flight[0].to == 2)
             sim_drop(&s->sim, 0);
         else
             sim_deliver(&s->sim, 0);
@@ -129,7 +130,7 @@ static void play(struct scene *s)
                 break;
         }
     }
-    for (uint16_t p = 0; p < N; p++)
+    for (uint16_t p = 0; p < N - s->crashed; p++)
         load_detach(s->st[p]);
     verdict_close(&s->verdict, s->board);
 }
@@ -268,6 +269,43 @@ static void poisson_arrivals_have_the_mean_that_was_asked_for(void **state)
     close_scene(&s);
 }
 
+static void crash_p2(struct scene *sc)
+{
+    for (int i = 0; i < 9000; i++)
+        step(sc);
+    sc->crashed = true;
+    board_put(&sc->board->crashed, 1u << 2);
+    play(sc);
+}
+
+static void nothing_is_owed_to_who_crashed(void **state)
+{
+    (void)state;
+    open_scene(&s, stack_find("beb"), every_10_us(7));
+    crash_p2(&s);
+    assert_int_equal(s.verdict.state, VERDICT_VALID);
+    close_scene(&s);
+    open_scene(&s, toy_stack(), every_10_us(1));
+    crash_p2(&s);
+    assert_int_equal(s.verdict.state, VERDICT_VALID);
+    assert_true(board_get(&board_row(s.board, 1)->delivered) >
+                board_get(&board_row(s.board, 2)->delivered));
+    close_scene(&s);
+}
+
+static void UC4_holds_for_what_was_decided_before_a_crash(void **state)
+{
+    (void)state;
+    struct load_conf conf = every_10_us(1);
+    conf.interval_ns = 1000;
+    conf.plant = LOAD_PLANT_REPLACE; /* at p2 */
+    open_scene(&s, toy_stack(), conf);
+    crash_p2(&s);
+    assert_true(board_get(&board_row(s.board, 2)->delivered) >= BOARD_BLOCK_INSTANCES);
+    assert_int_equal(property(&s, "UC4"), VERDICT_INVALID);
+    close_scene(&s);
+}
+
 /* ---- planted bugs ---------------------------------------------------------------------------------- */
 
 static void plant(const struct stack_def *def, enum load_plant plant, const char *code,
@@ -364,6 +402,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_stall_is_counted_from_the_intended_times),
     cmocka_unit_test(what_was_intended_and_never_sent_is_offered),
     cmocka_unit_test(poisson_arrivals_have_the_mean_that_was_asked_for),
+    cmocka_unit_test(nothing_is_owed_to_who_crashed),
+    cmocka_unit_test(UC4_holds_for_what_was_decided_before_a_crash),
     cmocka_unit_test(UC1_a_missing_decision_is_unknown),
     cmocka_unit_test(UC2_an_altered_decision_is_found),
     cmocka_unit_test(UC3_a_second_decision_is_found),

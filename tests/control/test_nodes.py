@@ -133,6 +133,22 @@ class Nodes(Runs):
         self.assertEqual(sorted(os.listdir(os.path.join(self.folder.name, "cut"))), FILES)
         self.gone(found.values())
 
+    @unittest.skipUnless(TWO, "on one processor all processes share a node")
+    def test_a_crash_that_is_tolerated_is_judged_around(self):
+        first, second = sorted(os.sched_getaffinity(0))[:2]
+        child, found = self.start([s for s in ENDLESS if "give_up" not in s] +
+                                  ["job.tolerate_crash=yes", f"job.cores={first}:0,1;{second}:2"])
+        os.kill(found["2"], signal.SIGKILL)
+        time.sleep(1)
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=90)
+        self.assertEqual(child.returncode, 0, err)
+        summary = json.loads(out)
+        self.assertEqual(summary["verdict"], "valid")
+        self.assertIn("the node of p2 ", summary["crash"])
+        self.assertEqual(summary["leaked_packets"], 0)
+        self.gone(found.values())
+
     def test_a_killed_launcher_takes_its_nodes_along(self):
         child, found = self.start(ENDLESS)
         child.kill()
