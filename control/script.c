@@ -355,6 +355,23 @@ static int obey_choice(struct script *s, const struct words *ws, char *why, size
                   ws->word[0], c.p);
 }
 
+/* deliver 0->1 all: the frames that are on this edge now, oldest first; there may be none. */
+static int obey_all(struct script *s, struct words *ws, char *why, size_t size)
+{
+    struct sim *sim = &s->w->sim;
+    uint16_t from, to;
+    if (!parse_edge(ws->word[1], &from, &to))
+        return refuse(why, size, "'%s' lacks an edge, such as 0->1", ws->word[0]);
+    uint32_t count = 0;
+    for (uint32_t k = 0; k < sim->flights; k++)
+        count += sim->flight[k].from == from && sim->flight[k].to == to;
+    ws->count = 2;
+    int err = 0;
+    while (count-- > 0 && err == 0)
+        err = obey_choice(s, ws, why, size);
+    return err;
+}
+
 /* ---- directives ------------------------------------------------------------------------------ */
 
 static void settle(struct sim_world *w)
@@ -462,6 +479,8 @@ int script_line(struct script *s, const char *line, char *why, size_t size)
         s->fair = ws.count > 1 && strcmp(ws.word[1], "fair") == 0;
         sim_world_end(s->w, s->fair);
         s->judged = true;
+    } else if (ws.count == 3 && strcmp(ws.word[2], "all") == 0) {
+        return obey_all(s, &ws, why, size);
     } else {
         return obey_choice(s, &ws, why, size);
     }

@@ -7,7 +7,8 @@
  *   request p0 broadcast 17                    p0's application; ⟨pl, Send⟩: request p0 send p1 17;
  *                                              consensus: request p0 propose 17 @3
  *   deliver 0->1 [#k]     arrive 0->1     duplicate 0->1     drop 0->1     corrupt 0->1 [#k] bit 9
- *                                              the k-th frame of that edge; without #k the oldest
+ *                                              the k-th frame of that edge; without #k the oldest;
+ *                                              `deliver 0->1 all`: those that are there, if any
  *   deliver               the oldest frame of all
  *   step p1     timer p1     advance 5ms     pause p1     resume p1     recover p1
  *   crash p0     crash-at p0 3     crash-sent p0 1     lie p1 p2     arm 0     disarm 0     heal
