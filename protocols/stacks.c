@@ -28,6 +28,7 @@ const struct co_class *const co_classes[] = {
     &sbeb_basic_class,
     &lbeb_basic_class,
     &lurb_majority_ack_class,
+    &c_flooding_class,
     &ec_leader_based_class,
     &ep_read_write_class,
     &uc_leader_driven_class,
@@ -172,6 +173,17 @@ static const struct stack_def stack_urb = {
                                            {0}},
 };
 
+static const struct stack_def stack_c_flooding = {
+    .name = "c_flooding",
+    .summary = "regular consensus, a stream of instances, flooding over P",
+    .top = "c",
+    .layers = (const struct stack_layer[]){{"pl", &pl_window_class, {NULL}},
+                                           {"P", &p_exclude_on_timeout_class, {"pl"}},
+                                           {"beb", &beb_basic_class, {"pl"}},
+                                           {"c", &c_flooding_class, {"beb", "P"}},
+                                           {0}},
+};
+
 static const struct stack_def stack_uc = {
     .name = "uc",
     .summary = "uniform consensus, a stream of instances, leader-driven over Ω",
@@ -263,6 +275,7 @@ const struct stack_def *const stack_defs[] = {
     &stack_rb_eager,
     &stack_urb_all_ack,
     &stack_urb,
+    &stack_c_flooding,
     &stack_uc,
     &stack_log,
     &stack_lpl,

@@ -124,6 +124,7 @@ void *check_grow(void *array, size_t count, size_t *capacity, size_t item_bytes)
     X(URB, urb)          \
     X(EC, ec)            \
     X(EP, ep)            \
+    X(C, c)              \
     X(UC, uc)
 
 #define X(ID, name) extern const struct check_class check_##name##_class;

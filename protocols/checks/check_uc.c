@@ -9,6 +9,12 @@
  * UC2  validity: what is decided was proposed for this instance before, by any process.
  * UC3  integrity: no process decides an instance twice.
  * UC4  uniform agreement: no two processes decide an instance differently, crashed or not.
+ *
+ * Regular consensus (CGR Module 5.1) differs in its agreement alone, and is judged here too:
+ *
+ * C1 to C3  as UC1 to UC3; proposals are not forwarded.
+ * C4   agreement: no two correct processes decide an instance differently. Who is correct is known
+ *      when the run has ended, so that is when it is judged.
  */
 #include "check_table.h"
 
@@ -19,6 +25,7 @@ enum { UC1, UC2, UC3, UC4 };
 struct voice {
     uint64_t proposed_step; /* + 1; 0: did not */
     uint64_t decided_step;  /* + 1; 0: did not */
+    struct check_tag value; /* first decided */
 };
 
 struct instance {
@@ -37,12 +44,22 @@ struct uc_check {
     struct check_table proposals;
 };
 
-static struct check *uc_open(uint16_t n)
+static struct check *open_as(const struct check_class *cls, uint16_t n)
 {
-    struct uc_check *u = check_open(&check_uc_class, n, sizeof *u);
+    struct uc_check *u = check_open(cls, n, sizeof *u);
     check_table_init(&u->instances, sizeof(struct instance) + n * sizeof(struct voice));
     check_table_init(&u->proposals, 8);
     return &u->check;
+}
+
+static struct check *uc_open(uint16_t n)
+{
+    return open_as(&check_uc_class, n);
+}
+
+static struct check *c_open(uint16_t n)
+{
+    return open_as(&check_c_class, n);
 }
 
 static void uc_close(struct check *c)
@@ -94,7 +111,10 @@ static void decided(struct uc_check *u, const struct check_event *e, struct inst
     struct check_tag value = check_tag(e);
     validity(u, e);
     integrity(u, e, in);
-    uniform_agreement(u, e, in, &value);
+    if (u->check.cls->abstraction == ABS_UC)
+        uniform_agreement(u, e, in, &value);
+    if (in->voice[e->at].decided_step == 0)
+        in->voice[e->at].value = value;
     if (!in->decided) {
         in->decided = true;
         in->value = value;
@@ -107,11 +127,12 @@ static void decided(struct uc_check *u, const struct check_event *e, struct inst
 static void uc_event(struct check *c, const struct check_event *e)
 {
     struct uc_check *u = (struct uc_check *)c;
-    if (e->type != EV_UC_PROPOSE && e->type != EV_UC_DECIDE)
+    bool decide = e->type == EV_UC_DECIDE || e->type == EV_C_DECIDE;
+    if (!decide && e->type != EV_UC_PROPOSE && e->type != EV_C_PROPOSE)
         return;
     struct instance *in = check_table_get(&u->instances, check_key(e->inst, 0));
     in->inst = e->inst;
-    if (e->type == EV_UC_DECIDE) {
+    if (decide) {
         decided(u, e, in);
         return;
     }
@@ -131,9 +152,10 @@ static const char *obliged(const struct uc_check *u, const struct instance *in)
         some |= in->voice[p].proposed_step != 0;
         all &= in->voice[p].proposed_step != 0;
     }
-    return some && all                  ? "all correct processes proposed for it"
-           : some && u->check.forwarded ? "a correct process proposed for it"
-                                        : NULL;
+    return some && all ? "all correct processes proposed for it"
+           : some && u->check.forwarded && u->check.cls->abstraction == ABS_UC
+               ? "a correct process proposed for it"
+               : NULL;
 }
 
 static void termination(struct uc_check *u, bool fair, uint64_t step)
@@ -150,6 +172,35 @@ static void termination(struct uc_check *u, bool fair, uint64_t step)
     }
 }
 
+static void agreement(struct uc_check *u, uint64_t step)
+{
+    for (uint32_t i = 0; i < u->instances.rows; i++) {
+        const struct instance *in = check_table_row(&u->instances, i);
+        const struct voice *first = NULL;
+        for (uint16_t p = 0; p < u->check.n; p++) {
+            const struct voice *v = &in->voice[p];
+            if (!check_correct(&u->check, p) || v->decided_step == 0)
+                continue;
+            if (first == NULL)
+                first = v;
+            else if (v->value.hash != first->value.hash)
+                check_violate(&u->check, UC4, step,
+                              "p%u and p%u, which are correct, decided %s (step %" PRIu64
+                              ") and %s (step %" PRIu64 ") in instance %" PRIu64,
+                              (unsigned)(first - in->voice), p, check_tag_text(&first->value).s,
+                              first->decided_step - 1, check_tag_text(&v->value).s,
+                              v->decided_step - 1, in->inst);
+        }
+    }
+}
+
+static void c_end(struct check *c, bool fair, uint64_t step)
+{
+    check_judge(c);
+    agreement((struct uc_check *)c, step);
+    termination((struct uc_check *)c, fair, step);
+}
+
 static void uc_end(struct check *c, bool fair, uint64_t step)
 {
     check_judge(c);
@@ -164,4 +215,14 @@ const struct check_class check_uc_class = {
     .event = uc_event,
     .crash = check_crash,
     .end = uc_end,
+};
+
+const struct check_class check_c_class = {
+    .abstraction = ABS_C,
+    .open = c_open,
+    .close = uc_close,
+    .reset = uc_reset,
+    .event = uc_event,
+    .crash = check_crash,
+    .end = c_end,
 };

@@ -5,6 +5,7 @@
 
 struct co_class;
 
+extern const struct co_class c_flooding_class;
 extern const struct co_class ec_leader_based_class;
 extern const struct co_class ep_read_write_class;
 extern const struct co_class uc_leader_driven_class;
