@@ -32,6 +32,9 @@ const struct co_class *const co_classes[] = {
     &ec_leader_based_class,
     &ep_read_write_class,
     &uc_leader_driven_class,
+    &lec_leader_based_class,
+    &lep_read_write_class,
+    &luc_leader_driven_class,
     NULL,
 };
 
@@ -248,14 +251,32 @@ static const struct stack_def stack_lurb = {
     .name = "lurb",
     .summary = "logged uniform reliable broadcast, stored by a majority",
     .top = "lurb",
-    .layers = (const struct stack_layer[]){{"log", &log_device_class, {NULL}},
-                                           {"fll", &fll_device_class, {NULL}},
-                                           {"sl", &sl_retransmit_forever_class, {"fll"}},
-                                           {"sbeb", &sbeb_basic_class, {"sl"}},
-                                           {"lurb",
-                                            &lurb_majority_ack_class,
-                                            {"sbeb", "fll", "log"}},
-                                           {0}},
+    .layers =
+        (const struct stack_layer[]){{"log", &log_device_class, {NULL}},
+                                     {"fll", &fll_device_class, {NULL}},
+                                     {"sl", &sl_retransmit_forever_class, {"fll"}},
+                                     {"sbeb", &sbeb_basic_class, {"sl"}},
+                                     {"lurb", &lurb_majority_ack_class, {"sbeb", "fll", "log"}},
+                                     {0}},
+};
+
+static const struct stack_def stack_luc = {
+    .name = "luc",
+    .summary = "logged uniform consensus, a stream of instances, through crashes and recoveries",
+    .top = "luc",
+    .layers =
+        (const struct stack_layer[]){
+            {"log", &log_device_class, {NULL}},
+            {"fll", &fll_device_class, {NULL}},
+            {"pl", &pl_window_class, {NULL}},
+            {"epfd", &epfd_increasing_timeout_class, {"pl"}},
+            {"omega", &omega_elect_lower_epoch_class, {"fll", "log"}},
+            {"beb.ec", &beb_basic_class, {"pl"}},
+            {"lec", &lec_leader_based_class, {"omega", "beb.ec", "pl", "log"}},
+            {"beb.ep", &beb_basic_class, {"pl"}},
+            {"lep", &lep_read_write_class, {"beb.ep", "pl", "epfd", "log"}},
+            {"luc", &luc_leader_driven_class, {"lec", "lep", "pl"}},
+            {0}},
 };
 
 /* One a line. */
@@ -283,6 +304,7 @@ const struct stack_def *const stack_defs[] = {
     &stack_sbeb,
     &stack_lbeb,
     &stack_lurb,
+    &stack_luc,
     NULL,
 };
 /* clang-format on */

@@ -9,5 +9,8 @@ extern const struct co_class c_flooding_class;
 extern const struct co_class ec_leader_based_class;
 extern const struct co_class ep_read_write_class;
 extern const struct co_class uc_leader_driven_class;
+extern const struct co_class lec_leader_based_class;
+extern const struct co_class lep_read_write_class;
+extern const struct co_class luc_leader_driven_class;
 
 #endif

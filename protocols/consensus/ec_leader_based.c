@@ -25,6 +25,13 @@
  *               - That NACK is also sent when trust returns to a leader that has never lost it at
  *                 home: such a leader hears no ⟨Ω, Trust⟩ and would not announce again, while
  *                 others are in the epoch of whom they trusted in between.
+ *               - Of one file with lec, logged epoch change (lec_leader_based: fail-recovery, uses Ω
+ *                 of lower epochs, beb, pl, log; CGR Module 5.6, Algorithm 5.9). What it announces,
+ *                 and what it starts, is stored before: after a recovery it starts the last epoch
+ *                 again, marked as resumed (the instance of ⟨lec, StartEpoch⟩ is 1), since whoever
+ *                 led it in an earlier life must not lead it again; and it announces above all that
+ *                 it ever announced. What came for its former life is asked for once, of each
+ *                 process that it comes to trust ([ASK]).
  *
  * Why EC3 holds: let all correct processes trust l for ever. Whoever has started a later epoch than
  * all that l announced says so, l announces a higher one, and nobody else's is started any more.
@@ -32,6 +39,7 @@
  */
 #include "consensus.h"
 #include "protocols/co.h"
+#include "protocols/log/deliveries.h"
 #include "protocols/view.h"
 
 #include <assert.h>
@@ -40,20 +48,35 @@
 
 #define TS_MAX (UINT64_MAX >> 2) /* no timestamp on the wire is above: sums do not overflow */
 
-enum kind { NEWEPOCH = 1, NACK };
+enum kind { NEWEPOCH = 1, NACK, ASK };
+
+#define NOBODY UINT16_MAX
 
 struct ec_wire {
     uint8_t kind;
     uint8_t reserved[7];
-    uint8_t ts[8]; /* NEWEPOCH: of the epoch; NACK: of the epoch that the sender is in */
+    uint8_t ts[8]; /* NEWEPOCH: of the epoch; NACK, ASK: of the epoch that the sender is in */
 };
 static_assert(sizeof(struct ec_wire) == 16, "the layout is the protocol");
 
+/* lec: the record of an epoch. */
+struct epoch_wire {
+    uint8_t lastts[8];
+    uint8_t ts[8];
+};
+static_assert(sizeof(struct epoch_wire) == 16, "the layout is the record");
+
+enum { STORE_ANNOUNCE, STORE_START, STORE_AGAIN }; /* what waits for ⟨log, Stored⟩ */
+
 struct ec_leader_based {
     struct co co;
-    uint64_t lastts; /* of the epoch started last */
-    uint64_t ts;     /* announced last, by ourselves; its leader is its rest modulo n */
-    uint64_t heard;  /* the highest that anybody told of */
+    struct co *log;     /* lec; NULL: ec */
+    uint64_t stores[2]; /* lec: records asked for, by what waits for them */
+    uint64_t announced; /* lec: the last that was broadcast in this life */
+    bool recovered;     /* lec: this is not the first life */
+    uint64_t lastts;    /* of the epoch started last */
+    uint64_t ts;        /* announced last, by ourselves; its leader is its rest modulo n */
+    uint64_t heard;     /* the highest that anybody told of */
     uint16_t trusted;
     uint64_t newest[]; /* of each process: the highest that it announced */
 };
@@ -77,6 +100,30 @@ static struct msg message(struct ec_leader_based *s, enum kind kind, uint64_t ts
     return m;
 }
 
+/* lec: store what must survive; ⟨log, Stored⟩ of the last one goes on. */
+static void store(struct ec_leader_based *s, uint16_t what)
+{
+    struct msg m = msg_new(s->co.st, sizeof(struct epoch_wire));
+    struct epoch_wire *w = (struct epoch_wire *)msg_data(m);
+    le64_put(w->lastts, s->lastts);
+    le64_put(w->ts, s->ts);
+    uint64_t number = what == STORE_AGAIN ? 0 : ++s->stores[what];
+    log_store(&s->co, s->log, record_name(RECORD_EPOCH, what, number), m);
+}
+
+static void broadcast_newepoch(struct ec_leader_based *s)
+{
+    s->announced = s->ts;
+    trigger(s->co.use[1], ev_make(EV_BEB_BROADCAST, 0, 0, 0, message(s, NEWEPOCH, s->ts)));
+}
+
+static void start_epoch(struct ec_leader_based *s, bool resumed)
+{
+    uint16_t l = (uint16_t)(s->lastts % s->co.st->n);
+    indicate(&s->co, ev_make(s->log != NULL ? EV_LEC_START_EPOCH : EV_EC_START_EPOCH, l, resumed,
+                             s->lastts, MSG_NONE));
+}
+
 /* ts := ts + N, as often as it takes to be above all that we know of; broadcast [NEWEPOCH, ts] */
 static void announce(struct ec_leader_based *s)
 {
@@ -87,7 +134,10 @@ static void announce(struct ec_leader_based *s)
     s->ts = above - above % n + s->co.st->self;
     if (s->ts <= above)
         s->ts += n;
-    trigger(s->co.use[1], ev_make(EV_BEB_BROADCAST, 0, 0, 0, message(s, NEWEPOCH, s->ts)));
+    if (s->log != NULL)
+        store(s, STORE_ANNOUNCE);
+    else
+        broadcast_newepoch(s);
 }
 
 /* Start the newest epoch of whom we trust; or tell it that all of its epochs are too old. */
@@ -96,7 +146,10 @@ static void consider(struct ec_leader_based *s)
     uint16_t l = s->trusted;
     if (s->newest[l] > s->lastts) {
         s->lastts = s->newest[l];
-        indicate(&s->co, ev_make(EV_EC_START_EPOCH, l, 0, s->lastts, MSG_NONE));
+        if (s->log != NULL)
+            store(s, STORE_START);
+        else
+            start_epoch(s, false);
     } else if (s->newest[l] < s->lastts && l != s->co.st->self) {
         link_send(&s->co, s->co.use[2], EV_PL_SEND, l, message(s, NACK, s->lastts));
     }
@@ -114,6 +167,8 @@ static void upon_omega_trust(struct co *self, const struct ev *ev, uint32_t n)
             announce(s);
         else
             consider(s);
+        if (s->recovered && s->trusted != self->st->self)
+            link_send(self, self->use[2], EV_PL_SEND, s->trusted, message(s, ASK, s->lastts));
     }
 }
 
@@ -133,18 +188,38 @@ static uint64_t hear(struct ec_leader_based *s, const struct ev *ev, enum kind k
 }
 
 /* upon ⟨beb, Deliver | l, [NEWEPOCH, newts]⟩: start it if l is trusted and it is newer. */
+static void hear_newepoch(struct ec_leader_based *s, const struct ev *e)
+{
+    uint16_t l = e->proc;
+    uint64_t ts = hear(s, e, NEWEPOCH);
+    if (ts <= s->newest[l])
+        return;
+    s->newest[l] = ts;
+    if (l == s->trusted)
+        consider(s);
+}
+
 static void upon_beb_deliver(struct co *self, const struct ev *ev, uint32_t n)
 {
-    struct ec_leader_based *s = state(self);
-    for (uint32_t i = 0; i < n; i++) {
-        uint16_t l = ev[i].proc;
-        uint64_t ts = hear(s, &ev[i], NEWEPOCH);
-        if (ts <= s->newest[l])
-            continue;
-        s->newest[l] = ts;
-        if (l == s->trusted)
-            consider(s);
+    for (uint32_t i = 0; i < n; i++)
+        hear_newepoch(state(self), &ev[i]);
+}
+
+/* upon ⟨pl, Deliver | p, [ASK, ts]⟩: p has forgotten what it heard of us. */
+static void hear_ask(struct ec_leader_based *s, uint16_t p, uint64_t ts)
+{
+    if (ts > TS_MAX) {
+        co_count(&s->co, COUNT_drop_message, 1);
+        return;
     }
+    if (ts > s->heard)
+        s->heard = ts;
+    if (s->trusted != s->co.st->self)
+        return;
+    if (ts > s->ts)
+        announce(s);
+    else if (s->announced != 0)
+        link_send(&s->co, s->co.use[2], EV_PL_SEND, p, message(s, NEWEPOCH, s->announced));
 }
 
 /* upon ⟨pl, Deliver | p, [NACK, ts]⟩: if we still lead, and announced nothing above it since. */
@@ -152,16 +227,85 @@ static void upon_pl_deliver(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct ec_leader_based *s = state(self);
     for (uint32_t i = 0; i < n; i++) {
+        const struct ec_wire *w = (const struct ec_wire *)msg_data(ev_msg(&ev[i]));
+        if (s->log != NULL && ev[i].len == sizeof *w && w->kind == ASK) {
+            hear_ask(s, ev[i].proc, le64_get(w->ts));
+            continue;
+        }
+        if (s->log != NULL && ev[i].len == sizeof *w && w->kind == NEWEPOCH) {
+            hear_newepoch(s, &ev[i]);
+            continue;
+        }
         uint64_t ts = hear(s, &ev[i], NACK);
         if (ts > s->ts && s->trusted == self->st->self)
             announce(s);
     }
 }
 
+/* ---- on stable storage: lec ------------------------------------------------------------------ */
+
+static void lec_leader_based_init(struct co *self)
+{
+    state(self)->log = self->use[3];
+}
+
+/* Of several stores for the same purpose the last one counts: its values are the present ones. */
+static void upon_log_stored(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct ec_leader_based *s = state(self);
+    for (uint32_t i = 0; i < n; i++) {
+        uint16_t what = record_proc(ev[i].inst);
+        if (what == STORE_AGAIN || record_number(ev[i].inst) != s->stores[what])
+            continue;
+        if (what == STORE_ANNOUNCE)
+            broadcast_newepoch(s);
+        else
+            start_epoch(s, false);
+    }
+}
+
+/* upon ⟨lec, Recovery⟩ do retrieve(ts, lastts) */
+static void upon_log_found(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct ec_leader_based *s = state(self);
+    for (uint32_t i = 0; i < n; i++) {
+        struct msg m = ev_msg(&ev[i]);
+        const struct epoch_wire *w = (const struct epoch_wire *)msg_pull(&m, sizeof *w);
+        if (w == NULL || record_kind(ev[i].inst) != RECORD_EPOCH || le64_get(w->lastts) > TS_MAX ||
+            le64_get(w->ts) > TS_MAX) {
+            co_count(self, COUNT_drop_message, 1);
+            continue;
+        }
+        if (le64_get(w->lastts) > s->lastts)
+            s->lastts = le64_get(w->lastts);
+        if (le64_get(w->ts) > s->ts)
+            s->ts = le64_get(w->ts);
+    }
+}
+
+/* The epoch that was started last goes on; whom we trusted, Ω says again. */
+static void upon_log_recovered(struct co *self, const struct ev *ev, uint32_t n)
+{
+    (void)n;
+    struct ec_leader_based *s = state(self);
+    s->recovered = ev->attr > 1;
+    s->trusted = s->recovered ? NOBODY : 0;
+    s->newest[s->lastts % self->st->n] = s->lastts;
+    start_epoch(s, s->recovered);
+}
+
+static void upon_log_compact(struct co *self, const struct ev *ev, uint32_t n)
+{
+    (void)ev, (void)n;
+    store(state(self), STORE_AGAIN);
+}
+
+/* ---- the rest -------------------------------------------------------------------------------- */
+
 static void ec_leader_based_check(const struct co *self)
 {
     const struct ec_leader_based *s = (const struct ec_leader_based *)self;
-    assert(s->trusted < self->st->n);
+    assert(s->trusted < self->st->n || (s->recovered && s->trusted == NOBODY));
     assert(s->ts == 0 || s->ts % self->st->n == self->st->self);
     assert(s->lastts == 0 || s->lastts <= s->newest[s->lastts % self->st->n]);
 }
@@ -173,6 +317,12 @@ static void ec_leader_based_show(const struct co *self, struct view *v)
     view_u64(v, "lastts", s->lastts);
     view_u64(v, "ts", s->ts);
     view_u64(v, "heard", s->heard);
+    if (s->log != NULL) {
+        view_u64(v, "announced", s->announced);
+        view_u64(v, "announcing", s->stores[STORE_ANNOUNCE]);
+        view_u64(v, "starting", s->stores[STORE_START]);
+        view_u64(v, "recovered", s->recovered);
+    }
     for (uint16_t q = 0; q < self->st->n; q++)
         view_u64(v, "newest", s->newest[q]);
 }
@@ -180,10 +330,10 @@ static void ec_leader_based_show(const struct co *self, struct view *v)
 static int ec_leader_based_tell(struct msg m, char *text, size_t size)
 {
     const struct ec_wire *w = msg_pull(&m, sizeof *w);
-    if (w == NULL || (w->kind != NEWEPOCH && w->kind != NACK))
+    static const char *const names[] = {NULL, "NEWEPOCH", "NACK", "ASK"};
+    if (w == NULL || w->kind < NEWEPOCH || w->kind > ASK)
         return -1;
-    return snprintf(text, size, "[%s %" PRIu64 "]", w->kind == NACK ? "NACK" : "NEWEPOCH",
-                    le64_get(w->ts));
+    return snprintf(text, size, "[%s %" PRIu64 "]", names[w->kind], le64_get(w->ts));
 }
 
 static const struct co_upon upon[] = {{EV_OMEGA_TRUST, upon_omega_trust},
@@ -199,6 +349,29 @@ const struct co_class ec_leader_based_class = {
     .procs_max = PSET_PROCS,
     .bytes = ec_leader_based_bytes,
     .upon = upon,
+    .check = ec_leader_based_check,
+    .show = ec_leader_based_show,
+    .tell = ec_leader_based_tell,
+};
+
+static const struct co_upon lec_upon[] = {{EV_OMEGA_TRUST, upon_omega_trust},
+                                          {EV_BEB_DELIVER, upon_beb_deliver},
+                                          {EV_PL_DELIVER, upon_pl_deliver},
+                                          {EV_LOG_STORED, upon_log_stored},
+                                          {EV_LOG_FOUND, upon_log_found},
+                                          {EV_LOG_RECOVERED, upon_log_recovered},
+                                          {EV_LOG_COMPACT, upon_log_compact},
+                                          {EV_NONE, NULL}};
+
+const struct co_class lec_leader_based_class = {
+    .name = "lec_leader_based",
+    .title = "logged leader-based epoch change (CGR Algorithm 5.9)",
+    .implements = ABS_LEC,
+    .uses = {ABS_OMEGA, ABS_BEB, ABS_PL, ABS_LOG},
+    .procs_max = PSET_PROCS,
+    .bytes = ec_leader_based_bytes,
+    .init = lec_leader_based_init,
+    .upon = lec_upon,
     .check = ec_leader_based_check,
     .show = ec_leader_based_show,
     .tell = ec_leader_based_tell,

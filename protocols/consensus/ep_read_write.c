@@ -43,6 +43,9 @@
  *               - A decided instance is not forgotten by an epoch: ⟨ep, Decide⟩ comes once for each
  *                 instance, not once in each epoch.
  *
+ *               - Of one file with lep, logged epoch consensus (lep_read_write: fail-recovery, uses
+ *                 beb, pl, ◇P, log; CGR Module 5.8, Algorithm 5.10). Said at its place below.
+ *
  * Why keeping values of other epochs is safe: consider the proposals (ts, v) in the order in which
  * they were written. If w is accepted by a majority in epoch e, then each later-written (ts, v)
  * with ts > e has v = w: its leader read from a majority, one of which had accepted (e, w) before it
@@ -62,6 +65,7 @@
  */
 #include "consensus.h"
 #include "protocols/co.h"
+#include "protocols/log/deliveries.h"
 #include "protocols/view.h"
 
 #include <assert.h>
@@ -74,12 +78,12 @@
 #define COUNT_OPEN UINT32_MAX /* END has not come yet */
 #define HEADER_MAX 32
 
-enum { USE_BEB, USE_PL };
+enum { USE_BEB, USE_PL, USE_EPFD, USE_LOG };
 
-enum kind { READ = 1, STATE, END, WRITE, ACCEPT, DECIDED, DONE };
+enum kind { READ = 1, STATE, END, WRITE, ACCEPT, DECIDED, DONE, RESUME };
 
-static const char *const kind_names[] = {"",      "READ",   "STATE",   "END",
-                                         "WRITE", "ACCEPT", "DECIDED", "DONE"};
+static const char *const kind_names[] = {"",       "READ",    "STATE", "END",   "WRITE",
+                                         "ACCEPT", "DECIDED", "DONE",  "RESUME"};
 
 /*              count           inst               more
  *   READ       -               first to tell of   -
@@ -89,6 +93,7 @@ static const char *const kind_names[] = {"",      "READ",   "STATE",   "END",
  *   ACCEPT     of instances    first              done
  *   DECIDED    of instances    first              -
  *   DONE       -               done               -
+ *   RESUME     -               done               -                  lep only
  */
 struct ep_wire {
     uint8_t kind;
@@ -131,7 +136,8 @@ struct row {
     uint64_t accepted; /* leader: who sent ACCEPT in this epoch */
     struct rte_mbuf *prop_seg;
     uint16_t prop_len;
-    uint8_t pad2[14];
+    uint16_t storing; /* lep: records of the value on their way to stable storage */
+    uint8_t pad2[12];
 };
 static_assert(sizeof(struct row) == 64, "a row to a cache line");
 
@@ -149,10 +155,19 @@ struct peer {
     uint16_t read_round;
     uint32_t states;     /* leader: STATEs that came */
     uint32_t states_all; /* leader: as many as its END says, or COUNT_OPEN */
+    uint64_t again;      /* lep, leader: what it lost in a crash is sent again, from here … */
+    uint64_t again_end;  /* … to here */
 };
 
 struct ep {
     struct co co;
+    struct co *log;     /* lep; NULL: ep */
+    bool recovered;     /* lep: this is not the first life */
+    bool resumed;       /* lep: the epoch is of an earlier life, and we do not lead it any more */
+    bool sure_asked;    /* lep: a record of done is on its way */
+    uint64_t sure_next; /* lep: the done that it tells */
+    uint64_t sure;      /* lep: done, on stable storage */
+    uint64_t released;  /* lep: our user needs no decision before it */
     uint64_t ets;
     uint16_t leader;
     bool active;        /* not aborted */
@@ -219,7 +234,15 @@ static struct msg value_of(const struct row *r)
 
 static bool leading(const struct ep *s)
 {
-    return s->active && s->leader == s->co.st->self;
+    return s->active && s->leader == s->co.st->self && !s->resumed;
+}
+
+/* Below this, we need nothing of anybody any more. It is what we tell others. */
+static uint64_t settled(const struct ep *s)
+{
+    if (likely(s->log == NULL))
+        return s->done;
+    return s->sure < s->released ? s->sure : s->released;
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -295,7 +318,7 @@ static void to_process(struct ep *s, uint16_t q, struct msg m)
 static bool decode(struct msg *m, struct said *said)
 {
     const struct ep_wire *w = msg_pull(m, SHORT_BYTES);
-    if (w == NULL || w->kind < READ || w->kind > DONE)
+    if (w == NULL || w->kind < READ || w->kind > RESUME)
         return false;
     said->kind = w->kind;
     said->round = le16_get(w->round);
@@ -323,8 +346,8 @@ static void flush_accepts(struct ep *s)
 {
     if (s->accepts.count == 0)
         return;
-    to_process(s, s->leader, plain(s, ACCEPT, s->accepts.first, s->accepts.count, s->done));
-    s->told = s->done;
+    to_process(s, s->leader, plain(s, ACCEPT, s->accepts.first, s->accepts.count, settled(s)));
+    s->told = settled(s);
     s->accepts.count = 0;
 }
 
@@ -354,7 +377,7 @@ static void recycle(struct ep *s)
 {
     if (s->step != s->co.st->steps) {
         s->step = s->co.st->steps;
-        s->before = s->done;
+        s->before = settled(s);
     }
     uint64_t end = least(s->stable, s->before);
     struct msg_refs refs = {NULL, 0};
@@ -379,7 +402,7 @@ static void recycle(struct ep *s)
  */
 static void find_stable(struct ep *s)
 {
-    uint64_t low = s->done, slow = s->done;
+    uint64_t low = settled(s), slow = low;
     for (uint16_t q = 0; q < s->co.st->n; q++) {
         bool suspected = s->suspected >> q & 1;
         if (q == s->co.st->self)
@@ -424,6 +447,8 @@ static void hear_done(struct ep *s, uint16_t q, uint64_t done)
 static void decide(struct ep *s, struct row *r, uint64_t inst, enum ev_type how)
 {
     r->flags = (uint8_t)((r->flags & ~ROW_TOLD) | ROW_DECIDED);
+    if (unlikely(s->log != NULL))
+        how = how == EV_EP_DECIDE ? EV_LEP_DECIDE : EV_LEP_LEARN;
     indicate(&s->co, ev_make(how, 0, inst, 0, value_of(r)));
     while (s->done <= s->floor + s->mask && (row_of(s, s->done)->flags & ROW_DECIDED))
         s->done++;
@@ -454,15 +479,16 @@ static void decide_told(struct ep *s, struct row *r, uint64_t inst)
         decide(s, r, inst, r->told_ts <= s->ets ? EV_EP_DECIDE : EV_EP_LEARN);
 }
 
-/* (valts, val) := (ts, v), if that is newer. A decided value stays: a newer one equals it. */
-static void learn(struct ep *s, struct row *r, uint64_t inst, uint64_t ts, struct msg v,
+/* (valts, val) := (ts, v), if that is newer. A decided value stays: a newer one equals it. Returns
+ * whether there is a value to be stored. */
+static bool learn(struct ep *s, struct row *r, uint64_t inst, uint64_t ts, struct msg v,
                   struct msg_refs *refs)
 {
     if (r->seg != NULL && ts <= r->valts)
-        return;
+        return false;
     r->valts = ts;
     if (r->flags & ROW_DECIDED)
-        return;
+        return false;
     if (r->seg != NULL) {
         msg_refs_hold_flush(refs); /* it may wait there for its first count */
         msg_release(value_of(r));
@@ -474,6 +500,23 @@ static void learn(struct ep *s, struct row *r, uint64_t inst, uint64_t ts, struc
     s->top = most(s->top, inst + 1);
     if (unlikely(r->flags & ROW_TOLD))
         decide_told(s, r, inst);
+    return true;
+}
+
+/* lep: store(valts, val): the message that told of it, whole as it came. */
+static void store_row(struct ep *s, struct row *r, uint64_t inst, struct msg v, uint16_t header)
+{
+    struct msg whole = {v.seg, (uint16_t)(v.off - header), (uint16_t)(v.len + header)};
+    r->storing++;
+    log_store(&s->co, s->log, record_name(RECORD_ROWS, 0, inst & RECORD_NUMBER_MAX), whole);
+}
+
+/* trigger ⟨pl, Send | l, [ACCEPT]⟩; if the value is on its way to stable storage: when it is there.
+ */
+static void accept(struct ep *s, const struct row *r, uint64_t inst)
+{
+    if (r->storing == 0)
+        run_add(s, &s->accepts, flush_accepts, inst);
 }
 
 /* ---- leading --------------------------------------------------------------------------------- */
@@ -549,21 +592,28 @@ static void read_majority(struct ep *s)
     broadcast(s, plain(s, READ, s->floor, 0, 0));
 }
 
+static void store_done(struct ep *s);
+static void send_again(struct ep *s);
+
 /* End of a handler: tell what it has found out, and use what it has made room for. */
 static void conclude(struct ep *s)
 {
     flush_accepts(s);
     flush_decides(s);
+    if (s->log != NULL && s->done > s->sure)
+        store_done(s);
     if (leading(s)) {
+        if (unlikely(s->log != NULL))
+            send_again(s);
         find_stable(s);
         recycle(s);
         if (unlikely(!s->ready && s->unheard && s->floor > s->read_from))
             read_majority(s);
         if (unlikely(s->scan < s->top) && s->ready)
             drive(s);
-    } else if (s->active && s->done - s->told >= (s->window + 3) / 4) {
-        s->told = s->done;
-        to_process(s, s->leader, plain(s, DONE, s->done, 0, 0));
+    } else if (s->active && settled(s) - s->told >= (s->window + 3) / 4) {
+        s->told = settled(s);
+        to_process(s, s->leader, plain(s, DONE, s->told, 0, 0));
     }
 }
 
@@ -628,8 +678,8 @@ static void answer_more(struct ep *s)
         later(s);
         return;
     }
-    to_process(s, s->leader, plain(s, END, s->done, s->answer_count, s->floor));
-    s->told = s->done;
+    to_process(s, s->leader, plain(s, END, settled(s), s->answer_count, s->floor));
+    s->told = settled(s);
     s->answering = false;
 }
 
@@ -679,9 +729,11 @@ static void hear_write(struct ep *s, const struct said *said, struct msg v, stru
     struct row *r = row_find(s, inst);
     if (unlikely(r == NULL))
         return;
-    learn(s, r, inst, said->ets, v, refs);
+    bool fresh = learn(s, r, inst, said->ets, v, refs);
+    if (unlikely(s->log != NULL) && fresh)
+        store_row(s, r, inst, v, SHORT_BYTES);
     if (current)
-        run_add(s, &s->accepts, flush_accepts, inst);
+        accept(s, r, inst);
 }
 
 /* upon ⟨beb, Deliver | l, [DECIDED]⟩ do trigger ⟨ep, Decide | v⟩, as soon as v is known. */
@@ -762,8 +814,9 @@ static void hear_state(struct ep *s, uint16_t q, const struct said *said, struct
         co_count(&s->co, COUNT_drop_early, 1);
         return;
     }
-    if (said->inst >= s->floor)
-        learn(s, row_of(s, said->inst), said->inst, said->more, v, refs);
+    struct row *r = row_of(s, said->inst);
+    if (said->inst >= s->floor && learn(s, r, said->inst, said->more, v, refs) && s->log != NULL)
+        store_row(s, r, said->inst, v, sizeof(struct ep_wire));
     s->peer[q].states++;
     answered(s, q);
 }
@@ -807,6 +860,26 @@ static void hear_accept(struct ep *s, uint16_t q, const struct said *said)
     }
 }
 
+/* lep, leader: q has recovered in this epoch. What its former life got is sent again. */
+static void hear_resume(struct ep *s, uint16_t q, uint64_t done)
+{
+    hear_done(s, q, done);
+    s->peer[q].again = most(done, s->floor);
+    s->peer[q].again_end = s->top;
+    if (!s->ready)
+        read_majority(s);
+}
+
+/* What may come over a link, by itself; lep: also what a leader sends again. */
+static bool answers(const struct ep *s, uint16_t q, enum kind kind, uint64_t ets)
+{
+    if (likely(kind == ACCEPT || kind == DONE || kind == STATE || kind == END))
+        return true;
+    if (s->log == NULL)
+        return false;
+    return kind == RESUME || ((kind == WRITE || kind == DECIDED) && ets % s->co.st->n == q);
+}
+
 static void upon_pl_deliver(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct ep *s = state(self);
@@ -816,15 +889,20 @@ static void upon_pl_deliver(struct co *self, const struct ev *ev, uint32_t n)
         struct msg m = ev_msg(&ev[i]);
         struct said said;
         uint16_t q = ev[i].proc;
-        if (unlikely(!decode(&m, &said) || (said.kind != ACCEPT && said.kind != DONE &&
-                                            said.kind != STATE && said.kind != END)))
+        if (unlikely(!decode(&m, &said)) || !answers(s, q, said.kind, said.ets))
             unreadable(s);
+        else if (unlikely(said.kind == WRITE))
+            hear_write(s, &said, m, &refs);
+        else if (unlikely(said.kind == DECIDED))
+            hear_decided(s, &said);
         else if (unlikely(said.ets != s->ets || !leading(s)))
             co_count(self, COUNT_drop_stale, 1);
         else if (said.kind == ACCEPT)
             hear_accept(s, q, &said);
         else if (said.kind == DONE)
             hear_done(s, q, said.inst);
+        else if (said.kind == RESUME)
+            hear_resume(s, q, said.inst);
         else if (said.kind == STATE)
             hear_state(s, q, &said, m, &refs);
         else
@@ -855,7 +933,7 @@ static void accept_early(struct ep *s)
     for (uint64_t i = s->floor; i < s->top; i++) {
         const struct row *r = row_of(s, i);
         if (r->seg != NULL && r->valts == s->ets)
-            run_add(s, &s->accepts, flush_accepts, i);
+            accept(s, r, i);
     }
     const struct peer *l = &s->peer[s->leader];
     if (l->read_ets == s->ets && s->ets != 0)
@@ -880,12 +958,15 @@ static void upon_ep_init(struct co *self, const struct ev *ev, uint32_t n)
         s->ets = ev[i].attr;
         s->leader = ev[i].proc;
         s->active = true;
+        s->resumed = ev[i].inst != 0;
         s->answering = false;
         s->answer_round = 0;
-        if (s->leader == self->st->self)
+        if (leading(s))
             start_leading(s);
         else
             accept_early(s);
+        if (unlikely(s->recovered) && s->leader != self->st->self)
+            to_process(s, s->leader, plain(s, RESUME, settled(s), 0, 0));
         forget_old_reads(s);
         conclude(s);
     }
@@ -895,10 +976,13 @@ static void upon_ep_init(struct co *self, const struct ev *ev, uint32_t n)
 static void upon_ep_abort(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct ep *s = state(self);
+    enum ev_type aborted = s->log != NULL ? EV_LEP_ABORTED : EV_EP_ABORTED;
     recycle(s);
     for (uint32_t i = 0; i < n; i++)
-        indicate(self, ev_make(EV_EP_ABORTED, 0, 0, s->ets, MSG_NONE));
+        indicate(self, ev_make(aborted, 0, 0, s->ets, MSG_NONE));
     s->active = s->ready = s->answering = false;
+    for (uint16_t q = 0; q < self->st->n; q++)
+        s->peer[q].again = s->peer[q].again_end = 0;
     for (uint64_t i = 0; i <= s->mask; i++) {
         struct row *r = &s->row[i];
         if (r->prop_seg != NULL)
@@ -923,6 +1007,215 @@ static void upon_epfd_restore(struct co *self, const struct ev *ev, uint32_t n)
     struct ep *s = state(self);
     for (uint32_t i = 0; i < n; i++)
         s->suspected &= ~(1ull << ev[i].proc);
+}
+
+/* ---- on stable storage: lep ------------------------------------------------------------------ */
+
+/*
+ * Logged epoch consensus (CGR Algorithm 5.10). What a process must not forget, and when it is
+ * stored:
+ *
+ * - The epoch: by lec, before ⟨lec, StartEpoch⟩, and so before anything is answered in it.
+ * - (valts, val) of a row: as soon as it is learned. ACCEPT waits for it. STATE need not: what a
+ *   process tells of and then forgets was really written, and it had not accepted it.
+ * - done: a record tells how far we have decided without a gap, one at a time. Others hear of done
+ *   when that is stored and our user has released what is below: so what a process may still ask
+ *   for, in this life or the next, is not recycled by anybody who does not suspect it. Decisions
+ *   are indicated without waiting: a majority has the value on stable storage, and who forgets that
+ *   it is decided is told again.
+ *
+ * After a recovery a process goes on in the epoch that it was in; if it led it, it only follows,
+ * since it has forgotten what it wrote. It sends RESUME to its leader, which sends again each value
+ * written in this epoch or decided, and each DECIDED, from the done of the recovered process on; and
+ * reads again, if it has not got its majority yet: perfect links deliver to one life only.
+ */
+
+struct done_wire {
+    uint8_t floor[8];
+    uint8_t done[8];
+};
+static_assert(sizeof(struct done_wire) == 16, "the layout is the record");
+
+static void store_position(struct ep *s, uint16_t copy)
+{
+    struct msg m = msg_new(s->co.st, sizeof(struct done_wire));
+    struct done_wire *w = (struct done_wire *)msg_data(m);
+    le64_put(w->floor, s->floor);
+    le64_put(w->done, s->done);
+    log_store(&s->co, s->log, record_name(RECORD_POSITION, copy, 0), m);
+}
+
+static void store_done(struct ep *s)
+{
+    if (s->sure_asked)
+        return;
+    s->sure_asked = true;
+    s->sure_next = s->done;
+    store_position(s, 0);
+}
+
+/* Leader: WRITE for each row of this epoch, and each decided one, and DECIDED. By lock-in a decided
+ * value is the only one that this epoch can write. */
+static void send_again(struct ep *s)
+{
+    for (uint16_t q = 0; q < s->co.st->n; q++) {
+        struct peer *p = &s->peer[q];
+        uint32_t left = p->again < p->again_end ? budget(s) : 0;
+        p->again = most(p->again, s->floor);
+        for (; p->again < p->again_end && left > 1; p->again++) {
+            const struct row *r = row_of(s, p->again);
+            if (r->seg == NULL || !(r->flags & (ROW_LED | ROW_DECIDED)))
+                continue;
+            to_process(s, q,
+                       with_value(s, value_of(r), false, WRITE, p->again,
+                                  ahead_of_stable(s, p->again), 0));
+            if (r->flags & (ROW_CHOSEN | ROW_DECIDED))
+                to_process(s, q, plain(s, DECIDED, p->again, 1, 0));
+            left -= 2;
+        }
+        if (p->again < p->again_end)
+            later(s);
+    }
+}
+
+static void upon_log_stored(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct ep *s = state(self);
+    recycle(s);
+    for (uint32_t i = 0; i < n; i++) {
+        if (record_proc(ev[i].inst) != 0)
+            continue; /* stored again by a compaction */
+        if (record_kind(ev[i].inst) == RECORD_POSITION) {
+            s->sure_asked = false;
+            s->sure = s->sure_next;
+            continue;
+        }
+        uint64_t inst = record_number(ev[i].inst);
+        struct row *r = row_of(s, inst);
+        assert(inst >= s->floor && r->storing > 0); /* sure, and so the floor, waits for it */
+        r->storing--;
+        if (s->active && r->valts == s->ets)
+            accept(s, r, inst);
+    }
+    conclude(s);
+}
+
+/* upon ⟨lep, Release | i⟩: decisions before i are not needed any more. */
+static void upon_lep_release(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct ep *s = state(self);
+    recycle(s);
+    for (uint32_t i = 0; i < n; i++)
+        s->released = most(s->released, least(ev[i].inst, s->done));
+    conclude(s);
+}
+
+/* Rows begin at `floor` at least: a row was stored only when all that it replaced was recycled. */
+static void begin_at(struct ep *s, uint64_t floor)
+{
+    while (s->floor < floor && s->floor < s->top) {
+        struct row *r = row_of(s, s->floor++);
+        if (r->seg != NULL)
+            msg_release(value_of(r));
+        memset(r, 0, sizeof *r);
+    }
+    s->floor = most(s->floor, floor);
+    s->top = most(s->top, s->floor);
+    s->done = most(s->done, s->floor);
+}
+
+static void found_row(struct ep *s, struct msg m)
+{
+    struct said said;
+    if (!decode(&m, &said) || (said.kind != WRITE && said.kind != STATE)) {
+        unreadable(s);
+        return;
+    }
+    uint64_t inst = said.inst, ts = said.kind == STATE ? said.more : said.ets;
+    if (inst < s->floor)
+        return;
+    if (inst > s->floor + s->mask)
+        begin_at(s, inst - s->mask);
+    struct row *r = row_of(s, inst);
+    if (r->seg != NULL && ts <= r->valts)
+        return;
+    if (r->seg != NULL)
+        msg_release(value_of(r));
+    msg_hold(m);
+    r->seg = m.seg;
+    r->off = m.off;
+    r->len = m.len;
+    r->valts = ts;
+    s->top = most(s->top, inst + 1);
+}
+
+static void found_position(struct ep *s, struct msg m)
+{
+    const struct done_wire *w = (const struct done_wire *)msg_pull(&m, sizeof *w);
+    if (w == NULL || le64_get(w->done) < le64_get(w->floor) || le64_get(w->done) > WIRE_MAX) {
+        unreadable(s);
+        return;
+    }
+    begin_at(s, le64_get(w->floor));
+    s->done = most(s->done, le64_get(w->done));
+}
+
+/* upon ⟨lep, Recovery⟩ do retrieve(valts, val) */
+static void upon_log_found(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct ep *s = state(self);
+    for (uint32_t i = 0; i < n; i++) {
+        enum record_kind kind = record_kind(ev[i].inst);
+        if (kind == RECORD_ROWS)
+            found_row(s, ev_msg(&ev[i]));
+        else if (kind == RECORD_POSITION)
+            found_position(s, ev_msg(&ev[i]));
+        else
+            unreadable(s);
+    }
+}
+
+/* All below done was decided: say so again, from where our user has not released it. */
+static void upon_log_recovered(struct co *self, const struct ev *ev, uint32_t n)
+{
+    (void)n;
+    struct ep *s = state(self);
+    s->recovered = ev->attr > 1;
+    s->released = s->stable = s->before = s->floor;
+    s->sure = s->sure_next = s->told = s->done;
+    s->scan = s->over = s->floor;
+    indicate(self, ev_make(EV_LEP_RESUMED, 0, s->floor, 0, MSG_NONE));
+    for (uint64_t i = s->floor; i < s->done; i++) {
+        struct row *r = row_of(s, i);
+        assert(r->seg != NULL); /* it was stored before the record of done */
+        r->flags |= ROW_DECIDED;
+        indicate(self, ev_make(EV_LEP_DECIDE, 0, i, 0, value_of(r)));
+    }
+}
+
+static void upon_log_compact(struct co *self, const struct ev *ev, uint32_t n)
+{
+    (void)ev, (void)n;
+    struct ep *s = state(self);
+    for (uint64_t i = s->floor; i < s->top; i++) {
+        const struct row *r = row_of(s, i);
+        if (r->seg == NULL)
+            continue;
+        struct msg m = msg_new(self->st, (uint32_t)SHORT_BYTES + r->len);
+        header((struct ep_wire *)msg_data(m), SHORT_BYTES, WRITE, r->valts, i, 0, 0);
+        pkt_copy(msg_data(m) + SHORT_BYTES, msg_data(value_of(r)), r->len);
+        log_store(self, s->log, record_name(RECORD_ROWS, 1, i & RECORD_NUMBER_MAX), m);
+    }
+    store_position(s, 1);
+}
+
+static void lep_init(struct co *self)
+{
+    struct ep *s = state(self);
+    ep_init(self);
+    s->log = self->use[USE_LOG];
+    uint32_t share = self->st->conf.store_msgs / 8;
+    s->window = share < s->window ? (share > 0 ? share : 1) : s->window;
 }
 
 /* ---- the rest -------------------------------------------------------------------------------- */
@@ -960,7 +1253,7 @@ static void ep_check(const struct co *self)
 {
     const struct ep *s = (const struct ep *)self;
     assert(s->floor <= s->done && s->done <= s->floor + s->mask + 1);
-    assert(s->before <= s->done && s->told <= s->done);
+    assert(s->before <= s->done && s->told <= s->done && s->sure <= s->done);
     assert(s->floor <= s->top && s->top <= s->floor + s->mask + 1);
     assert(s->accepts.count == 0 && s->decides.count == 0);
     assert(!s->ready || leading(s));
@@ -986,6 +1279,7 @@ static void show_row(const struct ep *s, struct view *v, uint64_t inst)
     view_u64(v, "flags", r->flags);
     if (r->seg != NULL) {
         view_u64(v, "valts", r->valts);
+        view_u64(v, "storing", r->storing);
         view_msg(v, "val", value_of(r));
     }
     if (r->flags & ROW_TOLD)
@@ -1017,6 +1311,13 @@ static void ep_show(const struct co *self, struct view *v)
         view_u64(v, "answer_end", s->answer_end);
         view_u64(v, "answer_count", s->answer_count);
     }
+    if (s->log != NULL) {
+        view_u64(v, "sure", s->sure);
+        view_u64(v, "sure_next", s->sure_next);
+        view_u64(v, "released", s->released);
+        view_u64(v, "lives",
+                 (uint64_t)s->recovered | (uint64_t)s->resumed << 1 | (uint64_t)s->sure_asked << 2);
+    }
     if (leading(s)) {
         view_u64(v, "scan", s->scan);
         view_u64(v, "over", s->over);
@@ -1032,6 +1333,10 @@ static void ep_show(const struct co *self, struct view *v)
         view_u64(v, "read_ets", s->peer[q].read_ets);
         view_u64(v, "read_from", s->peer[q].read_from);
         view_u64(v, "read_round", s->peer[q].read_round);
+        if (s->peer[q].again < s->peer[q].again_end) {
+            view_u64(v, "again", s->peer[q].again);
+            view_u64(v, "again_end", s->peer[q].again_end);
+        }
         if (leading(s) && !s->ready) {
             view_u64(v, "states", s->peer[q].states);
             view_u64(v, "states_all", s->peer[q].states_all);
@@ -1077,6 +1382,39 @@ const struct co_class ep_read_write_class = {
     .bytes = ep_bytes,
     .init = ep_init,
     .upon = upon,
+    .room = ep_room,
+    .fini = ep_fini,
+    .check = ep_check,
+    .show = ep_show,
+    .tell = ep_tell,
+};
+
+static const struct co_upon lep_upon[] = {{EV_LEP_INIT, upon_ep_init},
+                                          {EV_LEP_PROPOSE, upon_ep_propose},
+                                          {EV_LEP_ABORT, upon_ep_abort},
+                                          {EV_LEP_RELEASE, upon_lep_release},
+                                          {EV_BEB_DELIVER, upon_beb_deliver},
+                                          {EV_PL_DELIVER, upon_pl_deliver},
+                                          {EV_EPFD_SUSPECT, upon_epfd_suspect},
+                                          {EV_EPFD_RESTORE, upon_epfd_restore},
+                                          {EV_LOG_STORED, upon_log_stored},
+                                          {EV_LOG_FOUND, upon_log_found},
+                                          {EV_LOG_RECOVERED, upon_log_recovered},
+                                          {EV_LOG_COMPACT, upon_log_compact},
+                                          {EV_TIMER_TIMEOUT, upon_timeout},
+                                          {EV_NONE, NULL}};
+
+const struct co_class lep_read_write_class = {
+    .name = "lep_read_write",
+    .title = "logged read/write epoch consensus (CGR Algorithm 5.10)",
+    .implements = ABS_LEP,
+    .majority = true,
+    .uses = {ABS_BEB, ABS_PL, ABS_EPFD, ABS_LOG},
+    .header_bytes = HEADER_MAX,
+    .procs_max = PSET_PROCS,
+    .bytes = ep_bytes,
+    .init = lep_init,
+    .upon = lep_upon,
     .room = ep_room,
     .fini = ep_fini,
     .check = ep_check,

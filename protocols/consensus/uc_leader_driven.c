@@ -24,6 +24,11 @@
  *                 to each new leader, until the instance is decided. The textbook decides only what
  *                 some leader proposed itself, so that a client waits until its own process leads.
  *               - A proposal for an instance that is decided here already is ignored.
+ *               - Of one file with luc, logged uniform consensus (luc_leader_driven: fail-recovery,
+ *                 uses lec, lep, pl; CGR Module 5.7, Algorithm 5.11). Proposals are not stored: who
+ *                 crashed proposes again what it still wants. Decisions are the rows of lep; after
+ *                 a recovery those that were not released (⟨luc, Release | i⟩) are indicated again,
+ *                 behind ⟨luc, Resumed | i⟩, which says where they begin.
  */
 #include "consensus.h"
 #include "protocols/co.h"
@@ -62,8 +67,17 @@ struct row {
 };
 static_assert(sizeof(struct row) == 16, "four to a cache line");
 
+/* The events of uc, or of luc. */
+struct uc_events {
+    uint16_t propose, init, abort, decide;
+    bool logged;
+};
+
 struct uc {
     struct co co;
+    const struct uc_events *ev;
+    bool begun;   /* an epoch has been started */
+    bool resumed; /* luc: the next epoch is one of an earlier life */
     uint64_t ets;
     uint64_t newts;
     uint16_t leader;
@@ -91,14 +105,32 @@ static size_t uc_bytes(const struct stack_conf *conf)
     return sizeof(struct uc) + conf->instances * sizeof(struct row);
 }
 
-/* upon ⟨uc, Init⟩: epoch 0 is led by p0. */
-static void uc_init(struct co *self)
+static const struct uc_events uc_events = {EV_EP_PROPOSE, EV_EP_INIT, EV_EP_ABORT, EV_UC_DECIDE,
+                                           false};
+static const struct uc_events luc_events = {EV_LEP_PROPOSE, EV_LEP_INIT, EV_LEP_ABORT,
+                                            EV_LUC_DECIDE, true};
+
+static void size_rows(struct co *self, const struct uc_events *events)
 {
     struct uc *u = state(self);
     uint32_t rows = self->st->conf.instances;
     u->mask = rows - 1;
     u->window = rows > 1 ? rows / 2 : 1;
+    u->ev = events;
+}
+
+/* upon ⟨uc, Init⟩: epoch 0 is led by p0. */
+static void uc_init(struct co *self)
+{
+    size_rows(self, &uc_events);
+    state(self)->begun = true;
     trigger(self->use[USE_EP], ev_make(EV_EP_INIT, 0, 0, 0, MSG_NONE));
+}
+
+/* upon ⟨luc, Init⟩: lec says which epoch is the first of this life. */
+static void luc_init(struct co *self)
+{
+    size_rows(self, &luc_events);
 }
 
 static struct msg proposal(const struct row *r)
@@ -134,7 +166,7 @@ static void hand_on(struct uc *u, struct row *r, uint64_t inst)
         return;
     if (leads(u)) {
         bool fresh = !(r->flags & (ROW_SENT | ROW_FOREIGN));
-        trigger(u->co.use[USE_EP], ev_make(EV_EP_PROPOSE, 0, inst, fresh, proposal(r)));
+        trigger(u->co.use[USE_EP], ev_make(u->ev->propose, 0, inst, fresh, proposal(r)));
         r->flags |= ROW_SENT;
     } else if (u->co.st->conf.forward && !(r->flags & ROW_FOREIGN)) {
         forward(u, r, inst);
@@ -257,12 +289,14 @@ static void upon_ec_start_epoch(struct co *self, const struct ev *ev, uint32_t n
 {
     struct uc *u = state(self);
     for (uint32_t i = 0; i < n; i++) {
-        assert(ev[i].attr > u->newts);
+        assert(ev[i].attr > u->newts || !u->begun);
+        u->begun = true;
+        u->resumed = ev[i].inst != 0;
         u->newts = ev[i].attr;
         u->newleader = ev[i].proc;
     }
     if (!u->aborting)
-        trigger(self->use[USE_EP], ev_make(EV_EP_ABORT, 0, 0, 0, MSG_NONE));
+        trigger(self->use[USE_EP], ev_make(u->ev->abort, 0, 0, 0, MSG_NONE));
     u->aborting = true;
 }
 
@@ -275,7 +309,7 @@ static void upon_ep_aborted(struct co *self, const struct ev *ev, uint32_t n)
     u->leader = u->newleader;
     u->aborting = false;
     u->at = u->done;
-    trigger(self->use[USE_EP], ev_make(EV_EP_INIT, u->leader, 0, u->ets, MSG_NONE));
+    trigger(self->use[USE_EP], ev_make(u->ev->init, u->leader, u->resumed, u->ets, MSG_NONE));
     hand_on_stored(u);
 }
 
@@ -296,7 +330,7 @@ static void upon_ep_decide(struct co *self, const struct ev *ev, uint32_t n)
         if (r->seg != NULL)
             msg_refs_release(&refs, r->seg);
         *r = (struct row){.flags = ROW_DECIDED};
-        indicate(self, ev_make(EV_UC_DECIDE, 0, inst, 0, ev_msg(&ev[i])));
+        indicate(self, ev_make(u->ev->decide, 0, inst, 0, ev_msg(&ev[i])));
         while (u->row[u->done & u->mask].flags & ROW_DECIDED)
             u->row[u->done++ & u->mask].flags = 0;
     }
@@ -307,6 +341,24 @@ static void upon_ep_decide(struct co *self, const struct ev *ev, uint32_t n)
         u->next = u->done;
     if (unlikely(u->at < u->next))
         hand_on_stored(u);
+}
+
+/* upon ⟨lep, Resumed | i⟩: all before i is decided, and not needed any more. */
+static void upon_lep_resumed(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct uc *u = state(self);
+    for (uint32_t i = 0; i < n; i++) {
+        assert(u->next == u->done); /* nothing has been proposed in this life */
+        u->done = u->next = u->at = u->before = ev[i].inst;
+        indicate(self, ev_make(EV_LUC_RESUMED, 0, ev[i].inst, 0, MSG_NONE));
+    }
+}
+
+/* upon ⟨luc, Release | i⟩: the decisions below i are not needed any more. */
+static void upon_luc_release(struct co *self, const struct ev *ev, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        trigger(self->use[USE_EP], ev_make(EV_LEP_RELEASE, 0, ev[i].inst, 0, MSG_NONE));
 }
 
 /* ---- the rest -------------------------------------------------------------------------------- */
@@ -401,6 +453,35 @@ const struct co_class uc_leader_driven_class = {
     .bytes = uc_bytes,
     .init = uc_init,
     .upon = upon,
+    .room = uc_room,
+    .fini = uc_fini,
+    .check = uc_check,
+    .show = uc_show,
+    .tell = uc_tell,
+};
+
+static const struct co_upon luc_upon[] = {{EV_LUC_PROPOSE, upon_uc_propose},
+                                          {EV_LUC_RELEASE, upon_luc_release},
+                                          {EV_LEC_START_EPOCH, upon_ec_start_epoch},
+                                          {EV_LEP_DECIDE, upon_ep_decide},
+                                          {EV_LEP_LEARN, upon_ep_decide},
+                                          {EV_LEP_ABORTED, upon_ep_aborted},
+                                          {EV_LEP_RESUMED, upon_lep_resumed},
+                                          {EV_PL_DELIVER, upon_pl_deliver},
+                                          {EV_TIMER_TIMEOUT, upon_timeout},
+                                          {EV_NONE, NULL}};
+
+const struct co_class luc_leader_driven_class = {
+    .name = "luc_leader_driven",
+    .title = "logged leader-driven consensus (CGR Algorithm 5.11)",
+    .implements = ABS_LUC,
+    .majority = true,
+    .uses = {ABS_LEC, ABS_LEP, ABS_PL},
+    .header_bytes = sizeof(struct uc_wire),
+    .procs_max = PSET_PROCS,
+    .bytes = uc_bytes,
+    .init = luc_init,
+    .upon = luc_upon,
     .room = uc_room,
     .fini = uc_fini,
     .check = uc_check,

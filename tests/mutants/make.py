@@ -106,9 +106,13 @@ def source(root, mutant):
         text = include.sub(lambda _: header, text)
     if not re.search(rf"^const struct co_class {mutant.cls}_class = ", text, flags=re.M):
         fail(mutant, f"{mutant.file} defines no class {mutant.cls}")
+    others = set(re.findall(r"^const struct co_class (\w+)_class = ", text, flags=re.M))
+    others.discard(mutant.cls)
     lines = apply(mutant, text.splitlines())
     return (f"/* {mutant.file} with a planted edit: {mutant.bug} */\n"
-            f"#define {mutant.cls}_class mutant_{mutant.mutant}_class\n" + "\n".join(lines) + "\n")
+            f"#define {mutant.cls}_class mutant_{mutant.mutant}_class\n" +
+            "".join(f"#define {o}_class mutant_{mutant.mutant}_{o}_class\n"
+                    for o in sorted(others)) + "\n".join(lines) + "\n")
 
 
 def quoted(text):

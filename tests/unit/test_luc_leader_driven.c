@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* lec, lep and luc together: logged consensus through crashes and recoveries. */
+#include "logged_cases.h"
+
+#include <stdio.h>
+
+#define INSTANCES 4096
+
+static struct world w;
+
+/* What was decided, by anybody, in any life; and by each process in its present life. */
+static uint64_t chosen[INSTANCES];
+static bool known[INSTANCES];
+static bool has[LOGGED_PROCS][INSTANCES];
+static uint64_t all_before[LOGGED_PROCS]; /* each process has decided all before it, in any life */
+static uint64_t next[LOGGED_PROCS];       /* what it may propose next */
+
+static const struct stack_conf small = {.store_msgs = 256,
+                                        .instances = 64,
+                                        .ring_msgs = 256,
+                                        .flight_msgs = 64,
+                                        .heartbeat_ns = 1000000,
+                                        .detect_ns = 4000000,
+                                        .forward = true};
+
+static void start(uint16_t n)
+{
+    memset(known, 0, sizeof known);
+    memset(has, 0, sizeof has);
+    memset(all_before, 0, sizeof all_before);
+    memset(next, 0, sizeof next);
+    world_start(&w, stack_find("luc"), n, &small);
+}
+
+static void propose(uint16_t p, uint64_t inst, uint64_t value)
+{
+    world_request(&w, p, EV_LUC_PROPOSE, 0, inst, world_msg(&w, p, value, 40));
+    if (next[p] <= inst)
+        next[p] = inst + 1;
+}
+
+static void release(uint16_t p, uint64_t inst)
+{
+    trigger(w.st[p]->app->use[0], ev_make(EV_LUC_RELEASE, 0, inst, 0, MSG_NONE));
+}
+
+/* LUC2, LUC3: values begin with their instance; nobody decides differently, in any life. */
+static void take(void)
+{
+    for (uint32_t k = 0; k < w.seens; k++) {
+        const struct seen *s = &w.seen[k];
+        uint16_t p = w.seen_by[k];
+        if (s->type == EV_LUC_RESUMED) {
+            assert_true(s->inst <= all_before[p]); /* what it never decided is not skipped */
+            next[p] = s->inst;
+        }
+        if (s->type != EV_LUC_DECIDE)
+            continue;
+        assert_true(s->inst < INSTANCES);
+        assert_int_equal(s->value / 1000, s->inst);
+        if (known[s->inst])
+            assert_int_equal(chosen[s->inst], s->value);
+        chosen[s->inst] = s->value;
+        known[s->inst] = has[p][s->inst] = true;
+        while (has[p][all_before[p]])
+            all_before[p]++;
+        if (next[p] <= s->inst)
+            next[p] = s->inst + 1;
+    }
+    w.seens = 0;
+}
+
+static void test_LUC1_LUC2_LUC3_all_decide_alike(void **state)
+{
+    (void)state;
+    const uint16_t sizes[] = {1, 3, 4, 7};
+    for (int k = 0; k < 4; k++) {
+        start(sizes[k]);
+        for (uint64_t i = 0; i < 5; i++)
+            for (uint16_t p = 0; p < sizes[k]; p++)
+                propose(p, i, i * 1000 + p);
+        world_run(&w, 20000000);
+        take();
+        for (uint16_t p = 0; p < sizes[k]; p++)
+            assert_int_equal(all_before[p], 5);
+        world_end(&w);
+    }
+}
+
+static void test_nothing_is_decided_before_a_majority_has_stored_it(void **state)
+{
+    (void)state;
+    start(3);
+    w.disks_held = true;
+    propose(0, 0, 7);
+    for (int i = 0; i < 8; i++) {
+        world_run(&w, 1 << 20);
+        finish_some(&w, 2);
+    }
+    assert_int_equal(world_count_type(&w, 0, EV_LUC_DECIDE), 0);
+    for (int i = 0; i < 8; i++) {
+        world_run(&w, 1 << 20);
+        finish_some(&w, 1);
+    }
+    assert_int_equal(world_count_type(&w, 0, EV_LUC_DECIDE), 1);
+    world_end(&w);
+}
+
+static void test_LUC1_a_follower_that_recovers_decides_all(void **state)
+{
+    (void)state;
+    start(3);
+    for (uint64_t i = 0; i < 20; i++) {
+        propose(0, i, i * 1000);
+        world_run(&w, 1 << 18);
+        if (i % 4 == 2)
+            world_restart(&w, 1);
+    }
+    world_run(&w, 40000000);
+    take();
+    for (uint16_t p = 0; p < 3; p++)
+        assert_int_equal(all_before[p], 20);
+    world_end(&w);
+}
+
+static void test_LUC1_a_leader_that_recovers_leaves_its_epoch_to_others(void **state)
+{
+    (void)state;
+    start(3);
+    for (uint64_t i = 0; i < 5; i++)
+        propose(0, i, i * 1000);
+    world_step(&w, 0);
+    world_restart(&w, 0);
+    world_run(&w, 60000000);
+    take();
+    for (uint64_t i = all_before[1]; i < 10; i++)
+        propose(1, i, i * 1000 + 1);
+    world_run(&w, 60000000);
+    take();
+    for (uint16_t p = 0; p < 3; p++)
+        assert_int_equal(all_before[p], 10);
+    world_end(&w);
+}
+
+static void test_LUC3_everybody_crashes_and_decisions_stand(void **state)
+{
+    (void)state;
+    start(3);
+    for (uint64_t i = 0; i < 5; i++)
+        propose(0, i, i * 1000 + 7);
+    world_run(&w, 10000000);
+    take();
+    assert_int_equal(all_before[0], 5);
+    for (uint16_t p = 0; p < 3; p++)
+        world_restart(&w, p);
+    for (uint16_t p = 0; p < 3; p++) /* decisions are handed over again, since not released */
+        assert_int_equal(world_count_type(&w, p, EV_LUC_DECIDE), 5);
+    world_run(&w, 40000000);
+    take();
+    for (uint16_t p = 0; p < 3; p++)
+        for (uint64_t i = 0; i < 5; i++)
+            propose(p, i, i * 1000 + 99);
+    for (uint16_t p = 0; p < 3; p++)
+        propose(p, 5, 5000 + p);
+    world_run(&w, 60000000);
+    take();
+    for (uint16_t p = 0; p < 3; p++)
+        assert_int_equal(all_before[p], 6);
+    world_end(&w);
+}
+
+static void test_what_is_released_is_not_handed_over_again_after_compaction(void **state)
+{
+    (void)state;
+    start(3);
+    uint64_t decided = 0;
+    for (int round = 0; round < 3000 && decided < 3900; round++) {
+        for (int i = 0; i < 4 && next[0] < INSTANCES && co_room(w.st[0]->app->use[0]) > 0; i++) {
+            world_request(&w, 0, EV_LUC_PROPOSE, 0, next[0], world_msg(&w, 0, next[0] * 1000, 700));
+            next[0]++;
+            world_step(&w, 0);
+        }
+        world_run(&w, 1 << 18);
+        if (round % 197 == 100)
+            world_restart(&w, (uint16_t)(1 + round % 2));
+        take();
+        for (uint16_t p = 0; p < 3; p++)
+            release(p, all_before[p]);
+        decided = all_before[0];
+    }
+    world_run(&w, 40000000);
+    take();
+    for (uint16_t p = 0; p < 3; p++) {
+        assert_true(all_before[p] >= 3900);
+        assert_true(w.st[p]->counters[COUNT_log_compactions] > 1);
+    }
+    world_end(&w);
+}
+
+/* Release, and propose the next at whoever may. */
+static void push(uint64_t upto)
+{
+    take();
+    for (uint16_t p = 0; p < w.n; p++) {
+        if (w.crashed[p])
+            continue;
+        release(p, all_before[p]);
+        if (next[p] < all_before[p])
+            next[p] = all_before[p];
+        if (next[p] < upto && co_room(w.st[p]->app->use[0]) > 0)
+            propose(p, next[p], next[p] * 1000 + p);
+        world_step(&w, p);
+    }
+}
+
+static void all_end_well(uint64_t upto)
+{
+    for (int i = 0; i < 30; i++) {
+        heal(&w, 6000000);
+        push(upto);
+    }
+    for (uint16_t p = 0; p < w.n; p++)
+        if (all_before[p] < upto)
+            fail_msg("p%u decided %lu of %lu", p, (unsigned long)all_before[p],
+                     (unsigned long)upto);
+}
+
+static void test_LUC1_LUC2_LUC3_under_crashes_of_all(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        start(3);
+        w.random = random_seeded(seed, 0);
+        w.disks_held = true;
+        for (int i = 0; i < 1500; i++) {
+            if (random_below(&w.random, 20) == 0)
+                push(20);
+            if (random_below(&w.random, 100) == 0)
+                world_restart(&w, (uint16_t)random_below(&w.random, 3));
+            wander(&w);
+        }
+        all_end_well(24);
+        world_end(&w);
+    }
+}
+
+/* ---- crash sweep ----------------------------------------------------------------------------- */
+
+static void sweep_step(uint32_t step)
+{
+    if (step % 3 == 0)
+        for (uint16_t p = 0; p < 3; p++)
+            w.sim.env[p].now_ns += 1 << 18;
+    if (w.sim.flights > 0 && step % 2 == 0) {
+        world_deliver(&w, 0);
+        return;
+    }
+    uint16_t p = (uint16_t)(step / 2 % 3);
+    if (w.disk[p]->writes > 0)
+        disk_sim_finish(w.disk[p], 0, DISK_KEEPS, NULL, NULL);
+    world_step(&w, p);
+}
+
+/* Crash `victim` at step `at`, recover it `back` steps later; with another one crashed on the way. */
+static void sweep_point(uint16_t victim, uint32_t at, uint32_t back, uint64_t seed)
+{
+    start(3);
+    w.random = random_seeded(seed, at);
+    w.disks_held = true;
+    for (uint64_t i = 0; i < 3; i++)
+        propose(0, i, i * 1000);
+    for (uint32_t step = 0; step < at + back; step++) {
+        if (step == at)
+            world_crash(&w, victim);
+        sweep_step(step);
+    }
+    take();
+    world_restart(&w, victim);
+    if (seed % 2 == 0)
+        world_restart(&w, (uint16_t)((victim + 1) % 3));
+    all_end_well(4);
+    world_end(&w);
+}
+
+static void test_crash_sweep(void **state)
+{
+    (void)state;
+    uint32_t points = 0;
+    for (uint16_t victim = 0; victim < 3; victim++)
+        for (uint32_t at = 0; at < 120; at++)
+            for (uint32_t back = 0; back <= 40; back += 40, points++)
+                sweep_point(victim, at, back, 1 + at / 2);
+    printf("luc, n = 3: %u crash points\n", points);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_LUC1_LUC2_LUC3_all_decide_alike),
+        cmocka_unit_test(test_nothing_is_decided_before_a_majority_has_stored_it),
+        cmocka_unit_test(test_LUC1_a_follower_that_recovers_decides_all),
+        cmocka_unit_test(test_LUC1_a_leader_that_recovers_leaves_its_epoch_to_others),
+        cmocka_unit_test(test_LUC3_everybody_crashes_and_decisions_stand),
+        cmocka_unit_test(test_what_is_released_is_not_handed_over_again_after_compaction),
+        cmocka_unit_test(test_LUC1_LUC2_LUC3_under_crashes_of_all),
+        cmocka_unit_test(test_crash_sweep),
+    };
+    harness_start();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
