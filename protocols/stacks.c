@@ -29,6 +29,8 @@ const struct co_class *const co_classes[] = {
     &lbeb_basic_class,
     &lurb_majority_ack_class,
     &c_flooding_class,
+    &handover_cursor_class,
+    &handover_redeliver_class,
     &ec_leader_based_class,
     &ep_read_write_class,
     &uc_leader_driven_class,
@@ -279,6 +281,34 @@ static const struct stack_def stack_luc = {
             {0}},
 };
 
+static const struct stack_def stack_handover_cursor = {
+    .name = "handover_cursor",
+    .summary = "lurb, handed over from a cursor on stable storage",
+    .top = "ho",
+    .layers =
+        (const struct stack_layer[]){{"log", &log_device_class, {NULL}},
+                                     {"fll", &fll_device_class, {NULL}},
+                                     {"sl", &sl_retransmit_forever_class, {"fll"}},
+                                     {"sbeb", &sbeb_basic_class, {"sl"}},
+                                     {"lurb", &lurb_majority_ack_class, {"sbeb", "fll", "log"}},
+                                     {"ho", &handover_cursor_class, {"lurb", "log"}},
+                                     {0}},
+};
+
+static const struct stack_def stack_handover_redeliver = {
+    .name = "handover_redeliver",
+    .summary = "lurb, handed over again until it is taken",
+    .top = "ho",
+    .layers =
+        (const struct stack_layer[]){{"log", &log_device_class, {NULL}},
+                                     {"fll", &fll_device_class, {NULL}},
+                                     {"sl", &sl_retransmit_forever_class, {"fll"}},
+                                     {"sbeb", &sbeb_basic_class, {"sl"}},
+                                     {"lurb", &lurb_majority_ack_class, {"sbeb", "fll", "log"}},
+                                     {"ho", &handover_redeliver_class, {"lurb"}},
+                                     {0}},
+};
+
 /* One a line. */
 /* clang-format off */
 const struct stack_def *const stack_defs[] = {
@@ -304,6 +334,8 @@ const struct stack_def *const stack_defs[] = {
     &stack_sbeb,
     &stack_lbeb,
     &stack_lurb,
+    &stack_handover_cursor,
+    &stack_handover_redeliver,
     &stack_luc,
     NULL,
 };

@@ -13,5 +13,7 @@ extern const struct co_class urb_majority_ack_class;
 extern const struct co_class sbeb_basic_class;
 extern const struct co_class lbeb_basic_class;
 extern const struct co_class lurb_majority_ack_class;
+extern const struct co_class handover_cursor_class;
+extern const struct co_class handover_redeliver_class;
 
 #endif
