@@ -14,6 +14,7 @@ static bool known[INSTANCES];
 static bool has[LOGGED_PROCS][INSTANCES];
 static uint64_t all_before[LOGGED_PROCS]; /* each process has decided all before it, in any life */
 static uint64_t next[LOGGED_PROCS];       /* what it may propose next */
+static uint64_t tries;                    /* proposals of push() */
 
 static const struct stack_conf small = {.store_msgs = 256,
                                         .instances = 64,
@@ -208,7 +209,7 @@ static void push(uint64_t upto)
         if (next[p] < all_before[p])
             next[p] = all_before[p];
         if (next[p] < upto && co_room(w.st[p]->app->use[0]) > 0)
-            propose(p, next[p], next[p] * 1000 + p);
+            propose(p, next[p], next[p] * 1000 + ++tries % 1000); /* never the same again */
         world_step(&w, p);
     }
 }
