@@ -172,7 +172,7 @@ static void fire_slot(struct timer_wheel *w, timer_fire_fn *fire, void *ctx)
     w->mask[0] &= ~(1ull << slot);
 }
 
-void timer_advance(struct timer_wheel *w, uint64_t now_ns, timer_fire_fn *fire, void *ctx)
+void timer_turn(struct timer_wheel *w, uint64_t now_ns, timer_fire_fn *fire, void *ctx)
 {
     uint64_t target = now_ns >> TIMER_TICK_SHIFT;
     if (now_ns < w->next_ns) { /* the wheel catches up when something is due */

@@ -50,8 +50,15 @@ void timer_arm(struct timer_wheel *w, struct timer *t, uint64_t when_ns);
 
 void timer_cancel(struct timer_wheel *w, struct timer *t);
 
+void timer_turn(struct timer_wheel *w, uint64_t now_ns, timer_fire_fn *fire, void *ctx);
+
 /* Fire everything due at `now_ns`. A callback may arm and cancel any timer. */
-void timer_advance(struct timer_wheel *w, uint64_t now_ns, timer_fire_fn *fire, void *ctx);
+static inline void timer_advance(struct timer_wheel *w, uint64_t now_ns, timer_fire_fn *fire,
+                                 void *ctx)
+{
+    if (now_ns >= w->next_ns || w->armed == 0)
+        timer_turn(w, now_ns, fire, ctx);
+}
 
 /* The earliest time at which a timer is due; UINT64_MAX when none is armed. O(levels),
  * and the timers of one slot in each. */

@@ -100,11 +100,9 @@ void co_run(struct stack *st)
 
 /* ---- messages and frames --------------------------------------------------------------------- */
 
-void stack_spend(struct stack *st, struct rte_mbuf *pkt)
+void stack_spent_full(struct stack *st)
 {
-    if (unlikely(st->spent == TX_QUEUE_FRAMES))
-        rte_panic("p%u: %u packets in one breath: raise TX_QUEUE_FRAMES\n", st->self, st->spent);
-    st->spents[st->spent++] = pkt;
+    rte_panic("p%u: %u packets in one breath: raise TX_QUEUE_FRAMES\n", st->self, st->spent);
 }
 
 struct msg msg_new_slow(struct stack *st, uint32_t bytes)
@@ -120,7 +118,7 @@ struct msg msg_new_slow(struct stack *st, uint32_t bytes)
     return (struct msg){st->slab, st->headroom, (uint16_t)bytes};
 }
 
-static void transmit(struct stack *st)
+void stack_transmit(struct stack *st)
 {
     for (uint32_t i = 0; i < st->outs;) {
         struct rte_mbuf *pkts[RX_BURST_FRAMES];
@@ -135,13 +133,6 @@ static void transmit(struct stack *st)
         st->env->ops->tx(st->env, peer, pkts, n);
     }
     st->outs = 0;
-}
-
-void stack_send(struct stack *st, uint16_t peer, struct rte_mbuf *pkt)
-{
-    if (unlikely(st->outs == TX_QUEUE_FRAMES))
-        transmit(st);
-    st->out[st->outs++] = (struct out_frame){pkt, peer};
 }
 
 /* ---- the breath ------------------------------------------------------------------------------ */
@@ -218,7 +209,7 @@ uint32_t co_breath(struct stack *st)
     if (st->dirty != 0)
         flush(st);
     if (st->outs > 0)
-        transmit(st);
+        stack_transmit(st);
     if (st->spent > 0)
         stack_release(st);
     st->steps++;

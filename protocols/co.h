@@ -341,11 +341,25 @@ static inline struct msg msg_copy_behind(struct stack *st, struct msg m, uint16_
     return c;
 }
 
+/* Hand what is queued to the device now. */
+void stack_transmit(struct stack *st);
+void stack_spent_full(struct stack *st) __attribute__((cold, noinline));
+
 /* Queue a frame for `peer`; it leaves at the end of the breath. Takes the packet over. */
-void stack_send(struct stack *st, uint16_t peer, struct rte_mbuf *pkt);
+static inline void stack_send(struct stack *st, uint16_t peer, struct rte_mbuf *pkt)
+{
+    if (unlikely(st->outs == TX_QUEUE_FRAMES))
+        stack_transmit(st);
+    st->out[st->outs++] = (struct out_frame){pkt, peer};
+}
 
 /* Release a packet at the end of the breath, when no event refers to it any more. */
-void stack_spend(struct stack *st, struct rte_mbuf *pkt);
+static inline void stack_spend(struct stack *st, struct rte_mbuf *pkt)
+{
+    if (unlikely(st->spent == TX_QUEUE_FRAMES))
+        stack_spent_full(st);
+    st->spents[st->spent++] = pkt;
+}
 
 /* ---- wiring and running ---------------------------------------------------------------------- */
 

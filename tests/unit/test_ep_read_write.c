@@ -49,7 +49,7 @@ static void propose(uint16_t p, uint64_t inst)
 /* What a frame in flight carries: "[WRITE 0 17]"; "" for an acknowledgement of the link. */
 static void text_of(const struct sim_frame *f, char *text, size_t size)
 {
-    struct frame h;
+    struct frame h = {0};
     struct frame_self me = {w.st[f->to]->conf.cluster, w.n, f->to};
     text[0] = '\0';
     assert_true(frame_decode(pkt_data(f->pkt), f->pkt->data_len, f->pkt->pkt_len, &me, &h) < 0);
