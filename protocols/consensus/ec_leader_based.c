@@ -117,9 +117,8 @@ static void broadcast_newepoch(struct ec_leader_based *s)
     trigger(s->co.use[1], ev_make(EV_BEB_BROADCAST, 0, 0, 0, message(s, NEWEPOCH, s->ts)));
 }
 
-static void start_epoch(struct ec_leader_based *s, bool resumed)
+static void start_epoch(struct ec_leader_based *s, uint16_t l, bool resumed)
 {
-    uint16_t l = (uint16_t)(s->lastts % s->co.st->n);
     indicate(&s->co, ev_make(s->log != NULL ? EV_LEC_START_EPOCH : EV_EC_START_EPOCH, l, resumed,
                              s->lastts, MSG_NONE));
 }
@@ -149,7 +148,7 @@ static void consider(struct ec_leader_based *s)
         if (s->log != NULL)
             store(s, STORE_START);
         else
-            start_epoch(s, false);
+            start_epoch(s, l, false);
     } else if (s->newest[l] < s->lastts && l != s->co.st->self) {
         link_send(&s->co, s->co.use[2], EV_PL_SEND, l, message(s, NACK, s->lastts));
     }
@@ -260,7 +259,7 @@ static void upon_log_stored(struct co *self, const struct ev *ev, uint32_t n)
         if (what == STORE_ANNOUNCE)
             broadcast_newepoch(s);
         else
-            start_epoch(s, false);
+            start_epoch(s, (uint16_t)(s->lastts % self->st->n), false);
     }
 }
 
@@ -291,7 +290,7 @@ static void upon_log_recovered(struct co *self, const struct ev *ev, uint32_t n)
     s->recovered = ev->attr > 1;
     s->trusted = s->recovered ? NOBODY : 0;
     s->newest[s->lastts % self->st->n] = s->lastts;
-    start_epoch(s, s->recovered);
+    start_epoch(s, (uint16_t)(s->lastts % self->st->n), s->recovered);
 }
 
 static void upon_log_compact(struct co *self, const struct ev *ev, uint32_t n)
