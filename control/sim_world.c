@@ -163,7 +163,7 @@ static void check_border(struct sim_world *w, const struct sim_proc *x, const st
                              .attr = e->attr,
                              .msg = e->seg != NULL ? msg_data(ev_msg(e)) : NULL,
                              .len = e->seg != NULL ? e->len : 0};
-    c->cls->event(c, &ce);
+    check_observe(c, &ce);
     w->suspect |= c->violations != 0;
 }
 
@@ -608,6 +608,9 @@ static bool recover(struct sim_world *w, struct sim_proc *x)
     x->incarnation++;
     x->state = SIM_RUNNING;
     w->alive++;
+    for (int i = 0; i < CO_STACK_MAX; i++)
+        if (w->check[i] != NULL)
+            check_recover(w->check[i], x->self, w->steps);
     if (wire(w, x->self, why, sizeof why) != 0)
         rte_panic("simulator: %s\n", why);
     return true;

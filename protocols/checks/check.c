@@ -156,6 +156,7 @@ void *check_open(const struct check_class *cls, uint16_t n, size_t bytes)
 void check_restart(struct check *c)
 {
     memset(c->crashed, 0, ((size_t)c->n + 63) / 64 * 8);
+    memset(c->restarted, 0, ((size_t)c->n + 63) / 64 * 8);
     c->violations = 0;
     c->results = 0;
     for (uint32_t i = 0; i < property_info_count; i++) {
@@ -175,6 +176,13 @@ void check_crash(struct check *c, uint16_t p, uint64_t step)
     (void)step;
     if (p < c->n)
         c->crashed[p / 64] |= 1ull << p % 64;
+}
+
+void check_recovered(struct check *c, uint16_t p, uint64_t step)
+{
+    (void)step;
+    if (p < c->n)
+        c->crashed[p / 64] &= ~(1ull << p % 64);
 }
 
 static void say(struct check_result *r, enum check_state state, uint64_t step, const char *format,

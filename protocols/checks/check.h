@@ -46,6 +46,9 @@ struct check_class {
     void (*reset)(struct check *c); /* as after open, without allocating where it can */
     void (*event)(struct check *c, const struct check_event *e);
     void (*crash)(struct check *c, uint16_t p, uint64_t step);
+    /* p, which had crashed, begins another life: what follows at its border comes from that one.
+     * NULL: the abstraction knows no recovery; see check_recover(). */
+    void (*recover)(struct check *c, uint16_t p, uint64_t step);
     /* From here on the network is healed and steps are fair. NULL: it makes no difference. */
     void (*healed)(struct check *c, uint64_t step);
     /* The run has ended. `fair`: the last phase was healed and fair: open obligations violate. */
@@ -67,7 +70,8 @@ struct check {
     /* Set by whoever opened it; kept by reset. uc: one correct proposal is enough to oblige
      * everybody to decide, since it is forwarded to the leader (check_uc.c). */
     bool forwarded;
-    uint64_t crashed[PROCS_MAX / 64];                 /* bit p: p is faulty */
+    uint64_t crashed[PROCS_MAX / 64];   /* bit p: p is faulty; of those that recover: is down */
+    uint64_t restarted[PROCS_MAX / 64]; /* bit p: p has crashed and begun another life */
     struct check_result result[CHECK_PROPERTIES_MAX]; /* in the order of modules.def */
 };
 
@@ -77,6 +81,32 @@ const struct check_class *check_find(enum abstraction a);
 static inline bool check_correct(const struct check *c, uint16_t p)
 {
     return p < c->n && !(c->crashed[p / 64] >> p % 64 & 1);
+}
+
+/* Whether p has been up from the beginning until now, in one life. */
+static inline bool check_never_crashed(const struct check *c, uint16_t p)
+{
+    return check_correct(c, p) && !(c->restarted[p / 64] >> p % 64 & 1);
+}
+
+/*
+ * An event at the border. Where the abstraction knows no recovery, who has crashed is faulty for
+ * good: what its further lives request was requested, and what they are told is not judged.
+ */
+static inline void check_observe(struct check *c, const struct check_event *e)
+{
+    if (c->cls->recover == NULL && (c->restarted[e->at / 64] >> e->at % 64 & 1) &&
+        ev_infos[e->type].way == EV_WAY_INDICATION)
+        return;
+    c->cls->event(c, e);
+}
+
+/* p begins another life: before anything of it is observed. */
+static inline void check_recover(struct check *c, uint16_t p, uint64_t step)
+{
+    c->restarted[p / 64] |= 1ull << p % 64;
+    if (c->cls->recover != NULL)
+        c->cls->recover(c, p, step);
 }
 
 static inline void check_healed(struct check *c, uint64_t step)

@@ -2,6 +2,7 @@
 /*
  * Eventually perfect failure detector (CGR Module 2.8). Nothing that it says can be wrong for ever
  * but what it says last: both properties are judged on the suspicions that stand when the run ends.
+ * Who has recovered is correct; its own suspicions are those of its last life.
  *
  * EPFD1  strong completeness: every crashed process is suspected by every correct one.
  * EPFD2  eventual strong accuracy: no correct process is suspected by a correct one.
@@ -46,6 +47,13 @@ static void epfd_event(struct check *c, const struct check_event *e)
         *since = 0;
 }
 
+/* Its next life begins without suspicions. */
+static void epfd_recover(struct check *c, uint16_t p, uint64_t step)
+{
+    check_recovered(c, p, step);
+    memset(((struct epfd_check *)c)->since + (size_t)p * c->n, 0, c->n * sizeof(uint64_t));
+}
+
 static void strong_completeness(struct epfd_check *d, uint16_t at, uint16_t q, bool fair,
                                 uint64_t step)
 {
@@ -83,5 +91,6 @@ const struct check_class check_epfd_class = {
     .reset = epfd_reset,
     .event = epfd_event,
     .crash = check_crash,
+    .recover = epfd_recover,
     .end = epfd_end,
 };

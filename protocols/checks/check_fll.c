@@ -71,6 +71,7 @@ const struct check_class check_fll_class = {
     .reset = link_reset,
     .event = fll_event,
     .crash = check_crash,
+    .recover = check_recovered,
     .healed = link_healed,
     .end = fll_end,
 };

@@ -49,6 +49,13 @@ static void omega_event(struct check *c, const struct check_event *e)
         ((struct omega_check *)c)->trust[e->at] = (struct trust){e->step, e->proc};
 }
 
+/* Its next life has trusted nobody yet. */
+static void omega_recover(struct check *c, uint16_t p, uint64_t step)
+{
+    check_recovered(c, p, step);
+    ((struct omega_check *)c)->trust[p] = (struct trust){step, NOBODY};
+}
+
 static void eventual_accuracy(struct omega_check *o, bool fair, uint64_t step)
 {
     for (uint16_t p = 0; p < o->check.n; p++) {
@@ -97,5 +104,6 @@ const struct check_class check_omega_class = {
     .reset = omega_reset,
     .event = omega_event,
     .crash = check_crash,
+    .recover = omega_recover,
     .end = omega_end,
 };

@@ -7,7 +7,8 @@
  *      least twice. (Without that moment: at least twice.)
  * SL2  no creation.
  *
- * ⟨sl, Forget | q, a⟩ ends the obligation for what its user sent to q under a number up to a.
+ * ⟨sl, Forget | q, a⟩ ends the obligation for what its user sent to q under a number up to a. So does
+ * a crash of the sender, for all: its next life has forgotten what it sent.
  */
 #include "check_link.h"
 
@@ -55,7 +56,7 @@ static void stubborn_delivery(struct link_check *l, bool fair, uint64_t step)
     for (uint32_t i = 0; i < l->rows.rows; i++) {
         const struct link_row *r = check_table_row(&l->rows, i);
         if (r->sent == 0 || (r->got > 1 && (!l->healed || r->healed_got > 0)) ||
-            !check_correct(&l->check, r->from) || !check_correct(&l->check, r->to) ||
+            !check_never_crashed(&l->check, r->from) || !check_correct(&l->check, r->to) ||
             forgotten(l, r))
             continue;
         check_owed(&l->check, SL1, fair, step,
@@ -80,6 +81,7 @@ const struct check_class check_sl_class = {
     .reset = link_reset,
     .event = sl_event,
     .crash = check_crash,
+    .recover = check_recovered,
     .healed = link_healed,
     .end = sl_end,
 };

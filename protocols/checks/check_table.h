@@ -96,6 +96,9 @@ void check_restart(struct check *c);
 /* The common part of a crash. */
 void check_crash(struct check *c, uint16_t p, uint64_t step);
 
+/* The common part of a recovery: p is correct, unless it crashes again. */
+void check_recovered(struct check *c, uint16_t p, uint64_t step);
+
 /* A property is violated: the first witness stays. */
 void check_violate(struct check *c, uint32_t property, uint64_t step, const char *format, ...)
     __attribute__((format(printf, 4, 5), cold));

@@ -13,7 +13,7 @@
 
 #include "protocols/checks/check.h"
 
-enum act { END, REQUEST, INDICATION, CRASH, HEALED };
+enum act { END, REQUEST, INDICATION, CRASH, RECOVER, HEALED };
 
 /* REQUEST and INDICATION are one thing here: the type says which; two words read better. */
 struct line {
@@ -38,6 +38,10 @@ struct scenario {
 #define CRASHED(p)                 \
     {                              \
         CRASH, p, 0, 0, 0, 0, NULL \
+    }
+#define RECOVERED(p)                 \
+    {                                \
+        RECOVER, p, 0, 0, 0, 0, NULL \
     }
 #define NOW_HEALED                  \
     {                               \
@@ -107,6 +111,11 @@ static const struct scenario scenarios[] = {
     {"SL1: only what is numbered up to there is forgotten", ABS_SL, 2, false, "SL1",
      {{REQUEST, 0, EV_SL_SEND, 1, 0, 1, "a"}, {REQUEST, 0, EV_SL_SEND, 1, 0, 2, "b"},
       GOT(SL, 1, 0, "a"), {REQUEST, 0, EV_SL_FORGET, 1, 0, 1, NULL}, NOW_HEALED}},
+    {"SL1: the next life of the sender has forgotten what it sent", ABS_SL, 2, false, "",
+     {SEND(SL, 0, 1, "a"), CRASHED(0), RECOVERED(0), NOW_HEALED}},
+    {"SL1: owed to a receiver that has recovered", ABS_SL, 2, false, "SL1",
+     {SEND(SL, 0, 1, "a"), GOT(SL, 1, 0, "a"), GOT(SL, 1, 0, "a"), CRASHED(1), RECOVERED(1),
+      NOW_HEALED}},
     {"SL2: altered on the way", ABS_SL, 2, false, "SL2",
      {SEND(SL, 0, 1, "a"), GOT(SL, 1, 0, "a"), GOT(SL, 1, 0, "a"), GOT(SL, 1, 0, "b")}},
     {"PL1: never delivered", ABS_PL, 2, false, "PL1",
@@ -115,6 +124,9 @@ static const struct scenario scenarios[] = {
      {SEND(PL, 0, 1, "a"), SEND(PL, 0, 1, "a"), GOT(PL, 1, 0, "a")}},
     {"PL1: nothing is owed by or to the crashed", ABS_PL, 3, false, "",
      {SEND(PL, 0, 1, "a"), SEND(PL, 1, 2, "b"), GOT(PL, 2, 1, "b"), CRASHED(1)}},
+    {"PL2: what a further life is told is not judged, what it sends counts", ABS_PL, 2, false, "",
+     {SEND(PL, 0, 1, "a"), GOT(PL, 1, 0, "a"), CRASHED(1), RECOVERED(1), GOT(PL, 1, 0, "a"),
+      SEND(PL, 1, 0, "b"), GOT(PL, 0, 1, "b")}},
     {"PL2: delivered twice", ABS_PL, 2, false, "PL2",
      {SEND(PL, 0, 1, "a"), GOT(PL, 1, 0, "a"), GOT(PL, 1, 0, "a")}},
     {"PL2: two equal messages are delivered twice", ABS_PL, 2, false, "",
@@ -154,6 +166,11 @@ static const struct scenario scenarios[] = {
     {"LE: the next one is elected after a crash", ABS_LE, 3, false, "",
      {SAID(LE_LEADER, 0, 0), SAID(LE_LEADER, 1, 0), SAID(LE_LEADER, 2, 0), CRASHED(0),
       SAID(LE_LEADER, 1, 1), SAID(LE_LEADER, 2, 1)}},
+    {"EPFD2: suspected still, though it has recovered", ABS_EPFD, 2, false, "EPFD2",
+     {CRASHED(1), SAID(EPFD_SUSPECT, 0, 1), RECOVERED(1)}},
+    {"EPFD2: its next life begins without suspicions", ABS_EPFD, 2, false, "",
+     {SAID(EPFD_SUSPECT, 1, 0), CRASHED(1), SAID(EPFD_SUSPECT, 0, 1), RECOVERED(1),
+      SAID(EPFD_RESTORE, 0, 1)}},
     {"EPFD1: a crash is suspected, and the suspicion withdrawn", ABS_EPFD, 2, false, "EPFD1",
      {CRASHED(0), SAID(EPFD_SUSPECT, 1, 0), SAID(EPFD_RESTORE, 1, 0)}},
     {"EPFD2: a suspicion of a correct process is never withdrawn", ABS_EPFD, 2, false, "EPFD2",
@@ -163,6 +180,11 @@ static const struct scenario scenarios[] = {
       SAID(EPFD_SUSPECT, 0, 2)}},
     {"ELD1: a crashed process is trusted", ABS_OMEGA, 2, false, "ELD1",
      {SAID(OMEGA_TRUST, 0, 0), SAID(OMEGA_TRUST, 1, 0), CRASHED(0)}},
+    {"ELD1: whom a former life trusted is forgotten", ABS_OMEGA, 2, false, "ELD1",
+     {SAID(OMEGA_TRUST, 0, 0), SAID(OMEGA_TRUST, 1, 0), CRASHED(1), RECOVERED(1)}},
+    {"ELD1: who has recovered may be trusted", ABS_OMEGA, 2, false, "",
+     {SAID(OMEGA_TRUST, 0, 1), SAID(OMEGA_TRUST, 1, 0), CRASHED(1), RECOVERED(1),
+      SAID(OMEGA_TRUST, 1, 1)}},
     {"ELD1: nobody is trusted", ABS_OMEGA, 2, false, "ELD1", {SAID(OMEGA_TRUST, 0, 0)}},
     {"ELD2: each trusts itself", ABS_OMEGA, 2, false, "ELD2",
      {SAID(OMEGA_TRUST, 0, 0), SAID(OMEGA_TRUST, 1, 1)}},
@@ -293,10 +315,12 @@ static void play(struct check *c, const struct scenario *s, bool fair)
         step++;
         if (l->act == CRASH)
             c->cls->crash(c, l->at, step);
+        else if (l->act == RECOVER)
+            check_recover(c, l->at, step);
         else if (l->act == HEALED)
             check_healed(c, step);
         else
-            c->cls->event(c, &(struct check_event){.step = step,
+            check_observe(c, &(struct check_event){.step = step,
                                                    .at = l->at,
                                                    .type = l->type,
                                                    .proc = l->proc,
