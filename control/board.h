@@ -20,6 +20,7 @@
 #include "dataplane/counters.h"
 #include "dataplane/fabric.h"
 #include "hist.h"
+#include "orders.h"
 
 #define BOARD_BLOCK_INSTANCES 1024  /* decisions that share a digest */
 #define BOARD_BLOCKS          16384 /* newest blocks of a process that can be compared */
@@ -123,6 +124,7 @@ struct board {
     board_u64 close_turn;              /* 0: some still run; k + 1: k have closed their ports */
     struct fabric_addr addr[BOARD_NODES_MAX]; /* by rank */
     struct board_node node[BOARD_NODES_MAX];
+    struct orders orders[BOARD_NODES_MAX]; /* to a process, by rank */
 };
 
 static inline uint64_t board_get(const board_u64 *w)

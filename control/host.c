@@ -104,8 +104,9 @@ static int wire_stacks(struct host *h, char *why, size_t why_size)
         struct stack_conf conf = job->conf;
         conf.self = p;
         h->st[p] = co_wire(mem, job->def, &load_class, &conf, fabric_env(h->fabric, p));
+        process_init(&h->process[p], h->st[p], &h->board->orders[p]);
         struct host_worker *w = &h->worker[h->place.lcore[p]];
-        w->st[w->count++] = h->st[p];
+        w->process[w->count++] = &h->process[p];
     }
     return 0;
 }
@@ -153,7 +154,7 @@ static int worker_run(void *arg)
     getrusage(RUSAGE_THREAD, &before);
     while (board_get(&w->board->stop) == 0 && board_get(w->quit) == 0)
         for (uint32_t i = 0; i < w->count; i++)
-            co_breath(w->st[i]);
+            process_step(w->process[i]);
     getrusage(RUSAGE_THREAD, &after);
     w->preempted = (uint64_t)(after.ru_nivcsw - before.ru_nivcsw);
     return 0;

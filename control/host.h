@@ -12,13 +12,14 @@
 #include "dataplane/fabric.h"
 #include "dataplane/placement.h"
 #include "job.h"
+#include "process.h"
 
 /* The processes that one lcore runs by taking their breaths in turn. */
 struct host_worker {
     const struct board *board;
     const board_u64 *quit;
     uint32_t count;
-    struct stack *st[PSET_PROCS];
+    struct process *process[PSET_PROCS];
     uint64_t preempted; /* times that another program took its processor */
 };
 
@@ -33,6 +34,7 @@ struct host {
     bool eal; /* started */
     struct stack *st[PSET_PROCS];
     size_t stack_bytes;
+    struct process process[PSET_PROCS];
     struct host_worker worker[PLACEMENT_LCORES_MAX];
     board_u64 quit; /* our threads return, whatever others do */
 };
