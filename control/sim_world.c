@@ -7,110 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "protocols/view.h"
 #define XXH_INLINE_ALL
 #include <xxhash.h>
-
-#define MS 1000000ull
-
-/* ---- what a stack is, for the simulator ------------------------------------------------------ */
-
-void sim_conf_default(struct stack_conf *c)
-{
-#define DEFAULT(field, value) \
-    if (c->field == 0)        \
-    c->field = (value)
-    DEFAULT(flight_msgs, 16);
-    DEFAULT(ring_msgs, 256); /* half of it holds what answers a burst of full frames */
-    DEFAULT(instances, 16);
-    DEFAULT(store_msgs, 64);
-    DEFAULT(inbox_events, 4096);
-    DEFAULT(frame_records, 4);
-    DEFAULT(rto_min_ns, 1 * MS);
-    DEFAULT(rto_max_ns, 8 * MS);
-    DEFAULT(ack_delay_ns, MS / 10);
-    DEFAULT(give_up_ns, UINT64_MAX);
-    DEFAULT(heartbeat_ns, 2 * MS);
-    DEFAULT(detect_ns, 10 * MS);
-#undef DEFAULT
-    stack_conf_default(c);
-}
-
-static bool is_link(uint8_t abstraction)
-{
-    return abstraction == ABS_FLL || abstraction == ABS_SL || abstraction == ABS_PL ||
-           abstraction == ABS_FPL;
-}
-
-struct sim_needs sim_needs(const struct stack_def *def)
-{
-    struct sim_needs needs = {0};
-    for (const struct stack_layer *l = def->layers; l->name != NULL; l++) {
-        uint8_t a = l->cls->implements;
-        needs.synchronous |= a == ABS_P;
-        needs.detector |= a == ABS_P || a == ABS_EPFD || a == ABS_OMEGA;
-        needs.majority |= l->cls->majority;
-        needs.omega |= a == ABS_OMEGA;
-        needs.disk |= a == ABS_LOG;
-        needs.endless |= a == ABS_SL;
-    }
-    return needs;
-}
-
-static const struct stack_layer *top_layer(const struct stack_def *def)
-{
-    for (const struct stack_layer *l = def->layers; l->name != NULL; l++)
-        if (strcmp(l->name, def->top) == 0)
-            return l;
-    return NULL;
-}
-
-struct sim_app sim_app_of(const struct stack_def *def)
-{
-    struct sim_app app = {0};
-    const struct stack_layer *top = top_layer(def);
-    for (uint16_t t = 1; top != NULL && t < EV_TYPES && app.type == 0; t++) {
-        const struct ev_info *info = &ev_infos[t];
-        if (info->abstraction != top->cls->implements || info->way != EV_WAY_REQUEST ||
-            strchr(info->fields, 'm') == NULL)
-            continue;
-        app.type = t;
-        app.to_process = strchr(info->fields, 'p') != NULL;
-        app.instance = strchr(info->fields, 'i') != NULL;
-        snprintf(app.verb, sizeof app.verb, "%s", info->name);
-        for (char *c = app.verb; *c != '\0'; c++)
-            *c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
-    }
-    return app;
-}
-
-/* The application hears every indication and keeps nothing: the checkers and observers do. */
-static void upon_anything(struct co *self, const struct ev *ev, uint32_t n)
-{
-    (void)self, (void)ev, (void)n;
-}
-
-static size_t app_sim_bytes(const struct stack_conf *conf)
-{
-    (void)conf;
-    return sizeof(struct co);
-}
-
-static struct co_upon app_upon[EV_TYPES + 1];
-
-static const struct co_class app_sim_class = {.name = "app_sim",
-                                              .title = "the simulator's application",
-                                              .implements = ABS_APP,
-                                              .bytes = app_sim_bytes,
-                                              .upon = app_upon};
-
-static void app_sim_prepare(void)
-{
-    uint32_t u = 0;
-    for (uint16_t t = 1; t < EV_TYPES; t++)
-        if (ev_infos[t].way == EV_WAY_INDICATION)
-            app_upon[u++] = (struct co_upon){t, upon_anything};
-}
 
 /* ---- observing ------------------------------------------------------------------------------- */
 
@@ -237,7 +135,7 @@ struct sim_world *sim_world_new(struct rte_mempool *pool)
     struct sim_world *w = calloc(1, sizeof *w);
     if (w == NULL)
         return NULL;
-    app_sim_prepare();
+    sim_app_prepare();
     w->pool = pool;
     w->recording = true;
     return w;
@@ -352,7 +250,7 @@ static int wire(struct sim_world *w, uint16_t p, char *why, size_t size)
     conf.self = p;
     conf.seed = w->job.seed;
     conf.incarnation = x->incarnation;
-    size_t bytes = co_wire_bytes(w->job.def, &app_sim_class, &conf);
+    size_t bytes = co_wire_bytes(w->job.def, &sim_app_class, &conf);
     if (bytes > x->mem_bytes) {
         free(x->mem);
         x->mem = aligned_alloc(64, bytes);
@@ -362,7 +260,7 @@ static int wire(struct sim_world *w, uint16_t p, char *why, size_t size)
             return -ENOMEM;
         }
     }
-    x->st = co_wire(x->mem, w->job.def, &app_sim_class, &conf, &w->sim.env[p].env);
+    x->st = co_wire(x->mem, w->job.def, &sim_app_class, &conf, &w->sim.env[p].env);
     x->st->trace = &x->trace;
     x->timer_ns = timer_next_ns(&x->st->wheel);
     return 0;
@@ -387,7 +285,7 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
                  w->job.msg_bytes, room);
         return -EINVAL;
     }
-    int err = co_check_wiring(w->job.def, &app_sim_class, &conf, why, size);
+    int err = co_check_wiring(w->job.def, &sim_app_class, &conf, why, size);
     if (err != 0 || (err = make_procs(w, w->job.n, why, size)) != 0)
         return err;
     fault_init(&w->faults, w->job.seed, w->job.fault, w->job.faults);
@@ -561,7 +459,7 @@ static bool on_request(struct sim_world *w, struct sim_proc *x, const struct cho
     struct msg m = msg_new(st, bytes);
     memset(msg_data(m), (int)c->a, bytes);
     le64_put(msg_data(m), c->a);
-    bool link = is_link(top->cls->implements);
+    bool link = sim_is_link(top->cls->implements);
     uint64_t inst = link ? st->app->port : w->app.instance ? c->b : 0;
     trigger(top, ev_make(w->app.type, w->app.to_process ? c->q : 0, inst, 0, m));
     x->ops++;
@@ -850,117 +748,4 @@ bool sim_world_timed(const struct sim_world *w, struct choice *c)
         next = w->wake[p];
     *c = (struct choice){.kind = CHOICE_ADVANCE, .a = next - now};
     return next != UINT64_MAX;
-}
-
-/* ---- the configuration ----------------------------------------------------------------------- */
-
-static uint64_t pkt_hash(const struct rte_mbuf *pkt, uint64_t seed)
-{
-    for (; pkt != NULL; pkt = pkt->next)
-        seed = XXH3_64bits_withSeed(rte_pktmbuf_mtod(pkt, const void *), pkt->data_len, seed);
-    return seed;
-}
-
-uint64_t sim_world_hash(struct sim_world *w)
-{
-    uint64_t hash = w->n;
-    for (uint16_t p = 0; p < w->n; p++) {
-        struct sim_proc *x = &w->proc[p];
-        uint64_t h[2] = {x->state, 0};
-        if (x->state != SIM_CRASHED)
-            h[1] = stack_hash(x->st);
-        for (uint32_t k = 0; k < w->sim.env[p].ins; k++)
-            h[1] = pkt_hash(w->sim.env[p].in[k], h[1]);
-        hash = XXH3_64bits_withSeed(h, sizeof h, hash);
-    }
-    uint64_t flight = 0; /* a multiset: a sum does not know the order */
-    for (uint32_t k = 0; k < w->sim.flights; k++) {
-        const struct sim_frame *f = &w->sim.flight[k];
-        flight += pkt_hash(f->pkt, (uint64_t)f->from << 16 | f->to);
-    }
-    return XXH3_64bits_withSeed(&flight, sizeof flight, hash);
-}
-
-static void dump_pkt(const char *where, const struct rte_mbuf *pkt, uint16_t from, uint16_t to,
-                     uint32_t ordinal, void (*put)(void *, const char *), void *ctx)
-{
-    char line[160];
-    snprintf(line, sizeof line, "%s %u->%u #%u %u bytes #%016" PRIx64, where, from, to, ordinal,
-             pkt->pkt_len, pkt_hash(pkt, 0));
-    put(ctx, line);
-}
-
-void sim_world_dump(struct sim_world *w, void (*put)(void *ctx, const char *line), void *ctx)
-{
-    char line[160];
-    static const char *const states[] = {"running", "paused", "crashed"};
-    for (uint16_t p = 0; p < w->n; p++) {
-        struct sim_proc *x = &w->proc[p];
-        snprintf(line, sizeof line, "p%u %s at %" PRIu64 " ns", p, states[x->state],
-                 w->sim.env[p].env.ops->now(&w->sim.env[p].env));
-        put(ctx, line);
-        if (x->state == SIM_CRASHED)
-            continue;
-        stack_dump(x->st, put, ctx);
-        for (uint32_t k = 0; k < w->sim.env[p].ins; k++)
-            dump_pkt("InBuf", w->sim.env[p].in[k], UINT16_MAX, p, k, put, ctx);
-    }
-    for (uint32_t k = 0; k < w->sim.flights; k++) {
-        const struct sim_frame *f = &w->sim.flight[k];
-        dump_pkt("flight", f->pkt, f->from, f->to, f->ordinal, put, ctx);
-    }
-}
-
-/* ---- choices as text ------------------------------------------------------------------------- */
-
-const char *const choice_names[CHOICES] = {
-    [CHOICE_STEP] = "step",         [CHOICE_DELIVER] = "deliver",
-    [CHOICE_ARRIVE] = "arrive",     [CHOICE_DUPLICATE] = "duplicate",
-    [CHOICE_DROP] = "drop",         [CHOICE_CORRUPT] = "corrupt",
-    [CHOICE_TIMER] = "timer",       [CHOICE_ADVANCE] = "advance",
-    [CHOICE_REQUEST] = "request",   [CHOICE_CRASH] = "crash",
-    [CHOICE_CRASH_AT] = "crash-at", [CHOICE_CRASH_SENT] = "crash-sent",
-    [CHOICE_RECOVER] = "recover",   [CHOICE_PAUSE] = "pause",
-    [CHOICE_RESUME] = "resume",     [CHOICE_LIE] = "lie",
-    [CHOICE_ARM] = "arm",           [CHOICE_DISARM] = "disarm",
-    [CHOICE_HEAL] = "heal",
-};
-
-int choice_text(const struct choice *c, const struct sim_app *app, char *text, size_t size)
-{
-    const char *name = choice_names[c->kind];
-    switch (c->kind) {
-    case CHOICE_DELIVER:
-    case CHOICE_ARRIVE:
-    case CHOICE_DUPLICATE:
-    case CHOICE_DROP:
-        return snprintf(text, size, "%s %u->%u #%u", name, c->p, c->q, c->k);
-    case CHOICE_CORRUPT:
-        return snprintf(text, size, "%s %u->%u #%u bit %" PRIu64, name, c->p, c->q, c->k, c->a);
-    case CHOICE_ADVANCE:
-        return snprintf(text, size, "%s %" PRIu64 "ns", name, c->a);
-    case CHOICE_REQUEST: {
-        int at = snprintf(text, size, "%s p%u %s", name, c->p, app->verb);
-        if (app->to_process)
-            at += snprintf(text + at, size - (size_t)at, " p%u", c->q);
-        at += snprintf(text + at, size - (size_t)at, " %" PRIu64, c->a);
-        if (app->instance)
-            at += snprintf(text + at, size - (size_t)at, " @%" PRIu64, c->b);
-        if (c->k != 0)
-            at += snprintf(text + at, size - (size_t)at, " waiting");
-        return at;
-    }
-    case CHOICE_CRASH_AT:
-    case CHOICE_CRASH_SENT:
-        return snprintf(text, size, "%s p%u %u", name, c->p, c->k);
-    case CHOICE_LIE:
-        return snprintf(text, size, "%s p%u p%u", name, c->p, c->q);
-    case CHOICE_ARM:
-    case CHOICE_DISARM:
-        return snprintf(text, size, "%s %u", name, c->k);
-    case CHOICE_HEAL:
-        return snprintf(text, size, "%s", name);
-    default:
-        return snprintf(text, size, "%s p%u", name, c->p);
-    }
 }

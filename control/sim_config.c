@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The configuration C_t of a world: hashed, and as text. */
+#include "sim_world.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "protocols/view.h"
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+static uint64_t pkt_hash(const struct rte_mbuf *pkt, uint64_t seed)
+{
+    for (; pkt != NULL; pkt = pkt->next)
+        seed = XXH3_64bits_withSeed(rte_pktmbuf_mtod(pkt, const void *), pkt->data_len, seed);
+    return seed;
+}
+
+uint64_t sim_world_hash(struct sim_world *w)
+{
+    uint64_t hash = w->n;
+    for (uint16_t p = 0; p < w->n; p++) {
+        struct sim_proc *x = &w->proc[p];
+        uint64_t h[2] = {x->state, 0};
+        if (x->state != SIM_CRASHED)
+            h[1] = stack_hash(x->st);
+        for (uint32_t k = 0; k < w->sim.env[p].ins; k++)
+            h[1] = pkt_hash(w->sim.env[p].in[k], h[1]);
+        hash = XXH3_64bits_withSeed(h, sizeof h, hash);
+    }
+    uint64_t flight = 0; /* a multiset: a sum does not know the order */
+    for (uint32_t k = 0; k < w->sim.flights; k++) {
+        const struct sim_frame *f = &w->sim.flight[k];
+        flight += pkt_hash(f->pkt, (uint64_t)f->from << 16 | f->to);
+    }
+    return XXH3_64bits_withSeed(&flight, sizeof flight, hash);
+}
+
+static void dump_pkt(const char *where, const struct rte_mbuf *pkt, uint16_t from, uint16_t to,
+                     uint32_t ordinal, void (*put)(void *, const char *), void *ctx)
+{
+    char line[160];
+    snprintf(line, sizeof line, "%s %u->%u #%u %u bytes #%016" PRIx64, where, from, to, ordinal,
+             pkt->pkt_len, pkt_hash(pkt, 0));
+    put(ctx, line);
+}
+
+void sim_world_dump(struct sim_world *w, void (*put)(void *ctx, const char *line), void *ctx)
+{
+    char line[160];
+    static const char *const states[] = {"running", "paused", "crashed"};
+    for (uint16_t p = 0; p < w->n; p++) {
+        struct sim_proc *x = &w->proc[p];
+        snprintf(line, sizeof line, "p%u %s at %" PRIu64 " ns", p, states[x->state],
+                 w->sim.env[p].env.ops->now(&w->sim.env[p].env));
+        put(ctx, line);
+        if (x->state == SIM_CRASHED)
+            continue;
+        stack_dump(x->st, put, ctx);
+        for (uint32_t k = 0; k < w->sim.env[p].ins; k++)
+            dump_pkt("InBuf", w->sim.env[p].in[k], UINT16_MAX, p, k, put, ctx);
+    }
+    for (uint32_t k = 0; k < w->sim.flights; k++) {
+        const struct sim_frame *f = &w->sim.flight[k];
+        dump_pkt("flight", f->pkt, f->from, f->to, f->ordinal, put, ctx);
+    }
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a stack is to the simulator: its sizes and times, what it asks of its environment and of the
+ * adversary, and how an application uses its top.
+ */
+#ifndef UPON_SIM_STACK_H
+#define UPON_SIM_STACK_H
+
+#include "protocols/co.h"
+
+/* Fill what is 0 for a simulation: tables that wrap soon, times in virtual milliseconds. */
+void sim_conf_default(struct stack_conf *conf);
+
+/* What a stack asks of its environment and adversary, derived from its layers. */
+struct sim_needs {
+    bool synchronous; /* P is accurate only while delays and steps stay within its bound */
+    bool majority;    /* correct only while a majority is */
+    bool detector;    /* its timers never rest: it has a detector */
+    bool omega;       /* it has an eventual leader detector */
+    bool disk;        /* it has a log */
+    bool endless;     /* it sends again for ever: it never comes to rest by itself */
+};
+struct sim_needs sim_needs(const struct stack_def *def);
+
+/* How the application uses the top of a stack; type EV_NONE: it only listens. */
+struct sim_app {
+    uint16_t type;   /* enum ev_type of the request */
+    bool to_process; /* it names a process: a link's Send */
+    bool instance;   /* it names an instance: consensus */
+    char verb[16];   /* "broadcast" */
+};
+struct sim_app sim_app_of(const struct stack_def *def);
+
+/* The application that the simulator puts on top of a stack: ready once sim_app_prepare() ran. */
+extern const struct co_class sim_app_class;
+void sim_app_prepare(void);
+
+/* Whether users of this abstraction name themselves by their port: it delivers to their peers. */
+bool sim_is_link(uint8_t abstraction);
+
+#endif
