@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Running a stack: inboxes, messages, the breath, the trace in the book's notation. */
 #include "co.h"
+#include "post.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -245,6 +246,15 @@ void stack_check(const struct stack *st)
     for (uint32_t i = 0; i < st->components; i++)
         if (st->co[i]->cls->check != NULL)
             st->co[i]->cls->check(st->co[i]);
+}
+
+void stack_post(const struct stack *st, struct co_post *p)
+{
+    assert(st->n <= PSET_PROCS);
+    memset(p, 0, offsetof(struct co_post, link) + st->n * sizeof p->link[0]);
+    for (uint32_t i = 0; i < st->components; i++)
+        if (st->co[i]->cls->post != NULL)
+            st->co[i]->cls->post(st->co[i], p);
 }
 
 const struct co *ev_border(const struct co *to, const struct ev *ev)

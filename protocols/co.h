@@ -109,6 +109,7 @@ struct co;
 struct stack;
 struct stack_conf;
 struct view;
+struct co_post;
 
 /* Handle `n` events of one type, in the order in which they were triggered. */
 typedef void co_upon_fn(struct co *self, const struct ev *ev, uint32_t n);
@@ -145,6 +146,8 @@ struct co_class {
     void (*check)(const struct co *self);
     /* Show all state to a view: one function for hash, dump and diff (view.h). */
     void (*show)(const struct co *self, struct view *v);
+    /* Tell an observer, now and then, what a person wants to know of it (post.h). May be NULL. */
+    void (*post)(const struct co *self, struct co_post *p);
     /* Write what the header of a message of ours says, for a trace. NULL: payload only. */
     int (*tell)(struct msg m, char *text, size_t size);
 };

@@ -86,6 +86,44 @@ void acks_check(const struct co *self)
     assert(a->origin[self->st->self].floor == a->flow.floor[self->st->self]);
 }
 
+/* The oldest message of an origin that is not finished; undelivered ones, and our own, first. */
+void acks_post(const struct co *self, struct co_post *p)
+{
+    const struct acks *a = (const struct acks *)self;
+    uint64_t open = 0;
+    int found = -1, worth = 0;
+    for (uint16_t s = 0; s < self->st->n; s++) {
+        const struct acks_origin *o = &a->origin[s];
+        open += o->top - o->floor;
+        if (o->floor == o->top)
+            continue;
+        uint32_t relayed = (uint32_t)__builtin_popcountll(o->ack[o->floor & a->mask]);
+        int value = 1 + (s == self->st->self) + 2 * (relayed < a->quorum);
+        if (value > worth) {
+            worth = value;
+            found = s;
+        }
+    }
+    if (found >= 0) {
+        const struct acks_origin *o = &a->origin[found];
+        uint64_t ack = o->ack[o->floor & a->mask];
+        bool delivered = (uint32_t)__builtin_popcountll(ack) >= a->quorum;
+        post_wait(self, p,
+                  (struct post_wait){.kind = delivered ? POST_ALL : POST_QUORUM,
+                                     .open = open,
+                                     .origin = (uint64_t)found,
+                                     .oldest = o->floor,
+                                     .have = ack,
+                                     .missing =
+                                         (delivered ? a->relayers : flow_everybody(self->st->n)) &
+                                         ~ack,
+                                     .need = delivered
+                                                 ? (uint64_t)__builtin_popcountll(a->relayers | ack)
+                                                 : a->quorum});
+    }
+    flow_post(self, &a->flow, p);
+}
+
 void acks_show(const struct co *self, struct view *v)
 {
     const struct acks *a = (const struct acks *)self;

@@ -79,6 +79,7 @@ static inline void acks_done(struct acks *a, struct flow_id id)
 void acks_upon_timeout(struct co *self, const struct ev *ev, uint32_t n);
 uint32_t acks_room(const struct co *self);
 void acks_check(const struct co *self);
+void acks_post(const struct co *self, struct co_post *p);
 void acks_show(const struct co *self, struct view *v);
 
 #endif

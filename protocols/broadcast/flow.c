@@ -97,6 +97,21 @@ void flow_check(const struct co *self, const struct flow *f)
     assert(f->next - flow_lowest(f->floor, f->waited) <= f->window);
 }
 
+void flow_post(const struct co *self, const struct flow *f, struct co_post *p)
+{
+    uint64_t late = flow_laggards(self, f), low = flow_lowest(f->floor, f->waited);
+    if (late == 0)
+        return;
+    post_wait(self, p,
+              (struct post_wait){.kind = POST_WINDOW,
+                                 .open = f->next - low,
+                                 .origin = self->st->self,
+                                 .oldest = low,
+                                 .have = f->waited & ~late,
+                                 .missing = late,
+                                 .need = (uint64_t)__builtin_popcountll(f->waited)});
+}
+
 void flow_show(const struct co *self, const struct flow *f, struct view *v)
 {
     view_u64(v, "next", f->next);

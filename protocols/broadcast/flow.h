@@ -29,7 +29,7 @@
 #ifndef UPON_FLOW_H
 #define UPON_FLOW_H
 
-#include "protocols/co.h"
+#include "protocols/post.h"
 #include "protocols/view.h"
 
 #include <assert.h>
@@ -154,6 +154,9 @@ static inline bool flow_has_row(struct co *self, const struct flow *f, struct fl
 }
 
 void flow_check(const struct co *self, const struct flow *f);
+/* If half of our window is open: who keeps it so. */
+void flow_post(const struct co *self, const struct flow *f, struct co_post *p);
+
 void flow_show(const struct co *self, const struct flow *f, struct view *v);
 
 /* A message in a trace: [DATA p0 17 payload] or [FLOOR p0 32]. */

@@ -39,6 +39,7 @@
  */
 #include "broadcast.h"
 #include "protocols/log/deliveries.h"
+#include "protocols/post.h"
 
 enum { USE_SBEB, USE_FLL, USE_LOG };
 
@@ -667,6 +668,37 @@ static void lurb_show(const struct co *self, struct view *v)
     }
 }
 
+/* The oldest message of an origin, ours before others', that is not delivered here. */
+static void lurb_post(const struct co *self, struct co_post *p)
+{
+    const struct lurb *u = (const struct lurb *)self;
+    uint16_t n = self->st->n;
+    uint64_t open = 0, number = 0;
+    int found = -1;
+    for (uint16_t s = 0; s < n; s++) {
+        const struct origin *o = &u->origin[s];
+        uint64_t k = *done_of(u, self->st->self, s);
+        if (k >= o->top)
+            continue;
+        open += o->top - k;
+        if (found < 0 || s == self->st->self) {
+            found = s;
+            number = k;
+        }
+    }
+    if (found < 0)
+        return;
+    uint64_t ack = row_at(u, (uint16_t)found, number)->ack;
+    post_wait(self, p,
+              (struct post_wait){.kind = POST_QUORUM,
+                                 .open = open,
+                                 .origin = (uint64_t)found,
+                                 .oldest = number,
+                                 .have = ack,
+                                 .missing = ~ack & (~0ull >> (PSET_PROCS - n)),
+                                 .need = n / 2 + 1});
+}
+
 static const struct co_upon upon[] =
     {{EV_LURB_BROADCAST, upon_lurb_broadcast}, {EV_LURB_RELEASE, upon_lurb_release},
      {EV_SBEB_DELIVER, upon_sbeb_deliver},     {EV_FLL_DELIVER, upon_fll_deliver},
@@ -690,5 +722,6 @@ const struct co_class lurb_majority_ack_class = {
     .fini = lurb_fini,
     .check = lurb_check,
     .show = lurb_show,
+    .post = lurb_post,
     .tell = name_tell,
 };

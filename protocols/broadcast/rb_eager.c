@@ -85,5 +85,6 @@ const struct co_class rb_eager_class = {
     .room = acks_room,
     .check = acks_check,
     .show = acks_show,
+    .post = acks_post,
     .tell = flow_tell,
 };

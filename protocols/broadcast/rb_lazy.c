@@ -331,6 +331,11 @@ static void rb_lazy_show(const struct co *self, struct view *v)
     }
 }
 
+static void rb_lazy_post(const struct co *self, struct co_post *p)
+{
+    flow_post(self, &((const struct rb_lazy *)self)->flow, p);
+}
+
 static const struct co_upon upon[] = {{EV_RB_BROADCAST, upon_rb_broadcast},
                                       {EV_BEB_DELIVER, upon_beb_deliver},
                                       {EV_P_CRASH, upon_p_crash},
@@ -352,5 +357,6 @@ const struct co_class rb_lazy_class = {
     .fini = rb_lazy_fini,
     .check = rb_lazy_check,
     .show = rb_lazy_show,
+    .post = rb_lazy_post,
     .tell = flow_tell,
 };

@@ -263,6 +263,32 @@ static void urb_all_ack_show(const struct co *self, struct view *v)
     }
 }
 
+static void urb_all_ack_post(const struct co *self, struct co_post *p)
+{
+    const struct urb_all_ack *u = (const struct urb_all_ack *)self;
+    uint64_t open = 0;
+    int found = -1;
+    for (uint16_t s = 0; s < self->st->n; s++) {
+        const struct origin *o = &u->origin[s];
+        open += o->top - o->floor;
+        if (o->floor < o->top && (found < 0 || s == self->st->self))
+            found = s;
+    }
+    if (found >= 0) {
+        const struct origin *o = &u->origin[found];
+        uint64_t ack = o->row[o->floor & u->mask].ack;
+        post_wait(self, p,
+                  (struct post_wait){.kind = POST_ALL,
+                                     .open = open,
+                                     .origin = (uint64_t)found,
+                                     .oldest = o->floor,
+                                     .have = ack,
+                                     .missing = u->correct & ~ack,
+                                     .need = (uint64_t)__builtin_popcountll(u->correct)});
+    }
+    flow_post(self, &u->flow, p);
+}
+
 static const struct co_upon upon[] = {{EV_URB_BROADCAST, upon_urb_broadcast},
                                       {EV_BEB_DELIVER, upon_beb_deliver},
                                       {EV_P_CRASH, upon_p_crash},
@@ -283,5 +309,6 @@ const struct co_class urb_all_ack_class = {
     .fini = urb_all_ack_fini,
     .check = urb_all_ack_check,
     .show = urb_all_ack_show,
+    .post = urb_all_ack_post,
     .tell = flow_tell,
 };

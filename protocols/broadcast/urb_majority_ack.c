@@ -92,5 +92,6 @@ const struct co_class urb_majority_ack_class = {
     .room = acks_room,
     .check = acks_check,
     .show = acks_show,
+    .post = acks_post,
     .tell = flow_tell,
 };

@@ -43,6 +43,7 @@
  */
 #include "consensus.h"
 #include "protocols/co.h"
+#include "protocols/post.h"
 #include "protocols/view.h"
 
 #include <assert.h>
@@ -360,6 +361,23 @@ static int c_flooding_tell(struct msg m, char *text, size_t size)
                     w->round, value);
 }
 
+static void c_flooding_post(const struct co *self, struct co_post *p)
+{
+    const struct c_flooding *s = (const struct c_flooding *)self;
+    const struct row *row = row_of(s, s->floor);
+    if (!row->proposed || row->decided)
+        return;
+    uint64_t from = round_of(s, s->floor, row->round)->from;
+    post_wait(self, p,
+              (struct post_wait){.kind = POST_ALL,
+                                 .open = s->mine - s->floor,
+                                 .origin = NOBODY_POSTED,
+                                 .oldest = s->floor,
+                                 .have = from,
+                                 .missing = s->correct & ~from,
+                                 .need = (uint64_t)__builtin_popcountll(s->correct | from)});
+}
+
 static const struct co_upon upon[] = {{EV_C_PROPOSE, upon_c_propose},
                                       {EV_BEB_DELIVER, upon_beb_deliver},
                                       {EV_P_CRASH, upon_p_crash},
@@ -379,5 +397,6 @@ const struct co_class c_flooding_class = {
     .fini = c_flooding_fini,
     .check = c_flooding_check,
     .show = c_flooding_show,
+    .post = c_flooding_post,
     .tell = c_flooding_tell,
 };

@@ -66,6 +66,7 @@
 #include "consensus.h"
 #include "protocols/co.h"
 #include "protocols/log/deliveries.h"
+#include "protocols/post.h"
 #include "protocols/view.h"
 
 #include <assert.h>
@@ -1361,6 +1362,50 @@ static int ep_tell(struct msg m, char *text, size_t size)
     return snprintf(text, size, "[%s %" PRIu64 " %" PRIu64 "]", name, said.ets, said.inst);
 }
 
+/* Leader: what its oldest instance that is not decided waits for. */
+static void post_leading(const struct ep *s, const struct row *r, struct post_wait *wait)
+{
+    uint16_t n = s->co.st->n;
+    wait->kind = s->ready ? POST_QUORUM : POST_READ;
+    wait->have = s->ready ? r->accepted : s->answered;
+    wait->need = n / 2 + 1;
+    if (s->ready && !(r->flags & ROW_LED) && s->scan >= s->floor + s->window) {
+        wait->kind = POST_WINDOW;
+        wait->have = s->suspected;
+        for (uint16_t q = 0; q < n; q++)
+            if (q == s->co.st->self || s->peer[q].done > s->stable)
+                wait->have |= 1ull << q;
+        wait->need = n;
+    }
+    wait->missing = ~wait->have & (~0ull >> (PSET_PROCS - n));
+}
+
+static void ep_post(const struct co *self, struct co_post *p)
+{
+    const struct ep *s = (const struct ep *)self;
+    if (s->leader == NOBODY)
+        return;
+    p->epoch = s->ets;
+    p->leader = s->leader;
+    p->have |= POST_EPOCH;
+    if (s->top <= s->done)
+        return;
+    struct post_wait wait = {.kind = POST_LEADER,
+                             .open = s->top - s->done,
+                             .origin = NOBODY_POSTED,
+                             .oldest = s->done,
+                             .missing = 1ull << s->leader,
+                             .need = 1};
+    if (!s->active)
+        wait = (struct post_wait){.kind = POST_EPOCH_CHANGE,
+                                  .open = wait.open,
+                                  .origin = NOBODY_POSTED,
+                                  .oldest = s->done};
+    else if (leading(s))
+        post_leading(s, &s->row[s->done & s->mask], &wait);
+    post_wait(self, p, wait);
+}
+
 static const struct co_upon upon[] = {{EV_EP_INIT, upon_ep_init},
                                       {EV_EP_PROPOSE, upon_ep_propose},
                                       {EV_EP_ABORT, upon_ep_abort},
@@ -1386,6 +1431,7 @@ const struct co_class ep_read_write_class = {
     .fini = ep_fini,
     .check = ep_check,
     .show = ep_show,
+    .post = ep_post,
     .tell = ep_tell,
 };
 
@@ -1419,5 +1465,6 @@ const struct co_class lep_read_write_class = {
     .fini = ep_fini,
     .check = ep_check,
     .show = ep_show,
+    .post = ep_post,
     .tell = ep_tell,
 };

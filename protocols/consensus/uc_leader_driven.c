@@ -32,6 +32,7 @@
  */
 #include "consensus.h"
 #include "protocols/co.h"
+#include "protocols/post.h"
 #include "protocols/view.h"
 
 #include <assert.h>
@@ -433,6 +434,21 @@ static int uc_tell(struct msg m, char *text, size_t size)
     return snprintf(text, size, "[FORWARD %" PRIu64 "]", le64_get(w->inst));
 }
 
+/* The leader's own proposals are epoch consensus's to tell of. */
+static void uc_post(const struct co *self, struct co_post *p)
+{
+    const struct uc *u = (const struct uc *)self;
+    if (u->mine <= u->done || (leads(u) && !u->aborting))
+        return;
+    post_wait(self, p,
+              (struct post_wait){.kind = u->aborting ? POST_EPOCH_CHANGE : POST_LEADER,
+                                 .open = u->mine - u->done,
+                                 .origin = NOBODY_POSTED,
+                                 .oldest = u->done,
+                                 .missing = u->aborting ? 0 : 1ull << u->leader,
+                                 .need = u->aborting ? 0 : 1});
+}
+
 static const struct co_upon upon[] = {{EV_UC_PROPOSE, upon_uc_propose},
                                       {EV_EC_START_EPOCH, upon_ec_start_epoch},
                                       {EV_EP_DECIDE, upon_ep_decide},
@@ -457,6 +473,7 @@ const struct co_class uc_leader_driven_class = {
     .fini = uc_fini,
     .check = uc_check,
     .show = uc_show,
+    .post = uc_post,
     .tell = uc_tell,
 };
 
@@ -486,5 +503,6 @@ const struct co_class luc_leader_driven_class = {
     .fini = uc_fini,
     .check = uc_check,
     .show = uc_show,
+    .post = uc_post,
     .tell = uc_tell,
 };

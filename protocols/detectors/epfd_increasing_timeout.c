@@ -21,6 +21,7 @@
  */
 #include "detectors.h"
 #include "heartbeat.h"
+#include "protocols/post.h"
 
 struct epfd {
     struct co co;
@@ -99,6 +100,12 @@ static void epfd_show(const struct co *self, struct view *v)
     heartbeat_show(&s->hb, v);
 }
 
+static void epfd_post(const struct co *self, struct co_post *p)
+{
+    p->suspected = ((const struct epfd *)self)->suspected;
+    p->have |= POST_SUSPECTED;
+}
+
 static const struct co_upon upon[] = {{EV_TIMER_TIMEOUT, upon_timeout},
                                       {EV_EPFD_JUDGE, upon_epfd_judge},
                                       {EV_PL_DELIVER, upon_pl_deliver},
@@ -115,5 +122,6 @@ const struct co_class epfd_increasing_timeout_class = {
     .upon = upon,
     .check = epfd_check,
     .show = epfd_show,
+    .post = epfd_post,
     .tell = heartbeat_tell,
 };

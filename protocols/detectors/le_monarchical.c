@@ -21,6 +21,7 @@
  */
 #include "detectors.h"
 #include "protocols/co.h"
+#include "protocols/post.h"
 #include "protocols/view.h"
 
 #include <assert.h>
@@ -85,6 +86,12 @@ static void le_show(const struct co *self, struct view *v)
     view_u64(v, "leader", s->leader);
 }
 
+static void le_post(const struct co *self, struct co_post *p)
+{
+    p->trusted = ((const struct le *)self)->leader;
+    p->have |= POST_TRUSTED;
+}
+
 static const struct co_upon upon[] = {{EV_P_CRASH, upon_p_crash}, {EV_NONE, NULL}};
 
 const struct co_class le_monarchical_class = {
@@ -98,4 +105,5 @@ const struct co_class le_monarchical_class = {
     .upon = upon,
     .check = le_check,
     .show = le_show,
+    .post = le_post,
 };

@@ -28,6 +28,7 @@
  */
 #include "detectors.h"
 #include "protocols/co.h"
+#include "protocols/post.h"
 #include "protocols/view.h"
 
 #include <assert.h>
@@ -184,6 +185,15 @@ static int elect_tell(struct msg m, char *text, size_t size)
     return snprintf(text, size, "[HEARTBEAT %" PRIu32 "]", le32_get(w->epoch));
 }
 
+static void elect_post(const struct co *self, struct co_post *p)
+{
+    const struct elect *s = (const struct elect *)self;
+    if (s->leader == NOBODY)
+        return;
+    p->trusted = s->leader;
+    p->have |= POST_TRUSTED;
+}
+
 static const struct co_upon upon[] = {{EV_TIMER_TIMEOUT, upon_timeout},
                                       {EV_OMEGA_JUDGE, upon_omega_judge},
                                       {EV_FLL_DELIVER, upon_fll_deliver},
@@ -204,5 +214,6 @@ const struct co_class omega_elect_lower_epoch_class = {
     .upon = upon,
     .check = elect_check,
     .show = elect_show,
+    .post = elect_post,
     .tell = elect_tell,
 };

@@ -21,6 +21,7 @@
  */
 #include "detectors.h"
 #include "protocols/co.h"
+#include "protocols/post.h"
 #include "protocols/view.h"
 
 #include <assert.h>
@@ -100,6 +101,12 @@ static void omega_show(const struct co *self, struct view *v)
     view_u64(v, "leader", s->leader);
 }
 
+static void omega_post(const struct co *self, struct co_post *p)
+{
+    p->trusted = ((const struct omega *)self)->leader;
+    p->have |= POST_TRUSTED;
+}
+
 static const struct co_upon upon[] = {{EV_EPFD_SUSPECT, upon_epfd_suspect},
                                       {EV_EPFD_RESTORE, upon_epfd_restore},
                                       {EV_NONE, NULL}};
@@ -115,4 +122,5 @@ const struct co_class omega_monarchical_class = {
     .upon = upon,
     .check = omega_check,
     .show = omega_show,
+    .post = omega_post,
 };

@@ -25,6 +25,7 @@
  */
 #include "detectors.h"
 #include "heartbeat.h"
+#include "protocols/post.h"
 
 struct p_exclude {
     struct co co;
@@ -89,6 +90,12 @@ static void p_exclude_show(const struct co *self, struct view *v)
     heartbeat_show(&s->hb, v);
 }
 
+static void p_exclude_post(const struct co *self, struct co_post *p)
+{
+    p->crashed = ((const struct p_exclude *)self)->detected;
+    p->have |= POST_CRASHED;
+}
+
 static const struct co_upon upon[] = {{EV_TIMER_TIMEOUT, upon_timeout},
                                       {EV_P_JUDGE, upon_p_judge},
                                       {EV_PL_DELIVER, upon_pl_deliver},
@@ -105,5 +112,6 @@ const struct co_class p_exclude_on_timeout_class = {
     .upon = upon,
     .check = p_exclude_check,
     .show = p_exclude_show,
+    .post = p_exclude_post,
     .tell = heartbeat_tell,
 };

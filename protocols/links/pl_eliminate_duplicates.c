@@ -28,6 +28,7 @@
  */
 #include "demux.h"
 #include "links.h"
+#include "protocols/post.h"
 #include "protocols/view.h"
 
 #include <assert.h>
@@ -365,6 +366,27 @@ static int pl_tell(struct msg m, char *text, size_t size)
     return snprintf(text, size, "[DATA %" PRIu64 "]", le64_get(w->number));
 }
 
+static void pl_post(const struct co *self, struct co_post *post)
+{
+    const struct pl_eliminate *s = (const struct pl_eliminate *)self;
+    for (uint16_t q = 0; q < self->st->n; q++) {
+        const struct pl_peer *p = &s->peer[q];
+        if (q == self->st->self)
+            continue;
+        post->link[q] =
+            (struct post_link){.state = p->lost               ? POST_LINK_LOST
+                                        : p->incarnation == 0 ? POST_LINK_UNHEARD
+                                                              : POST_LINK_UP,
+                               .window = s->window / 2,
+                               .flight = in_flight(p),
+                               .credit =
+                                   in_flight(p) < s->window / 2 ? s->window / 2 - in_flight(p) : 0,
+                               .stalled_ns = in_flight(p) > 0 ? self->st->now - p->progress_ns : 0,
+                               .resent = post->link[q].resent};
+    }
+    post->have |= POST_LINKS;
+}
+
 static const struct co_upon upon[] = {{EV_PL_SEND, upon_pl_send},
                                       {EV_SL_DELIVER, upon_sl_deliver},
                                       {EV_FLL_DELIVER, upon_fll_deliver},
@@ -382,5 +404,6 @@ const struct co_class pl_eliminate_duplicates_class = {
     .room = pl_room,
     .check = pl_check,
     .show = pl_show,
+    .post = pl_post,
     .tell = pl_tell,
 };

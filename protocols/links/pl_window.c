@@ -21,6 +21,7 @@
  */
 #include "frames.h"
 #include "links.h"
+#include "protocols/post.h"
 #include "protocols/view.h"
 
 #include <assert.h>
@@ -65,6 +66,7 @@ struct peer {
     uint64_t rto_ns;
     uint64_t since_ns;  /* the oldest message in flight waits since then, or the last progress */
     uint64_t resent_ns; /* when una was last sent again */
+    uint64_t resends;   /* messages sent again, in all; for post() */
     struct timer rto;
     struct timer ack;
 };
@@ -239,6 +241,7 @@ static void resend(struct pl_window *w, uint16_t q)
             if (next == seq)
                 return;
             co_count(&w->co, COUNT_tx_retransmits, next - seq);
+            p->resends += next - seq;
             seq = next;
         }
         while (seq < end && sacked(p, seq))
@@ -630,6 +633,28 @@ static void pl_window_show(const struct co *self, struct view *v)
     }
 }
 
+static void pl_window_post(const struct co *self, struct co_post *post)
+{
+    const struct pl_window *w = (const struct pl_window *)self;
+    for (uint16_t q = 0; q < self->st->n; q++) {
+        const struct peer *p = &w->peer[q];
+        if (q == self->st->self)
+            continue;
+        post->link[q] =
+            (struct post_link){.state = p->lost               ? POST_LINK_LOST
+                                        : p->incarnation == 0 ? POST_LINK_UNHEARD
+                                                              : POST_LINK_UP,
+                               .window = w->flight,
+                               .flight = p->nxt - p->una,
+                               .queued = p->tail - p->nxt,
+                               .credit = p->limit > p->nxt ? p->limit - p->nxt : 0,
+                               .rtt_ns = p->srtt_ns,
+                               .stalled_ns = p->una < p->nxt ? self->st->now - p->since_ns : 0,
+                               .resent = p->resends};
+    }
+    post->have |= POST_LINKS;
+}
+
 static const struct co_upon upon[] = {{EV_PL_SEND, upon_pl_send},
                                       {EV_NET_FRAME, upon_net_frame},
                                       {EV_TIMER_TIMEOUT, upon_timeout},
@@ -648,4 +673,5 @@ const struct co_class pl_window_class = {
     .fini = pl_window_fini,
     .check = pl_window_check,
     .show = pl_window_show,
+    .post = pl_window_post,
 };

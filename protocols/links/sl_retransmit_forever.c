@@ -26,6 +26,7 @@
  */
 #include "demux.h"
 #include "links.h"
+#include "protocols/post.h"
 #include "protocols/view.h"
 
 #include <assert.h>
@@ -258,6 +259,20 @@ static void sl_show(const struct co *self, struct view *v)
     }
 }
 
+static void sl_post(const struct co *self, struct co_post *post)
+{
+    const struct sl_retransmit *s = (const struct sl_retransmit *)self;
+    for (uint16_t q = 0; q < self->st->n; q++) {
+        const struct sl_peer *p = &s->peer[q];
+        if (q != self->st->self)
+            post->link[q] = (struct post_link){.state = POST_LINK_UP,
+                                               .window = s->mask + 1,
+                                               .flight = p->tail - p->head,
+                                               .credit = s->mask + 1 - used(p)};
+    }
+    post->have |= POST_LINKS;
+}
+
 static const struct co_upon upon[] = {{EV_SL_SEND, upon_sl_send},
                                       {EV_SL_FORGET, upon_sl_forget},
                                       {EV_SL_AGAIN, upon_sl_again},
@@ -278,4 +293,5 @@ const struct co_class sl_retransmit_forever_class = {
     .fini = sl_fini,
     .check = sl_check,
     .show = sl_show,
+    .post = sl_post,
 };

@@ -18,6 +18,7 @@
 #include "log.h"
 
 #include "dataplane/log.h"
+#include "protocols/post.h"
 #include "protocols/view.h"
 
 #include <assert.h>
@@ -249,6 +250,17 @@ static void log_device_show(const struct co *self, struct view *v)
     }
 }
 
+static void log_device_post(const struct co *self, struct co_post *p)
+{
+    const struct log_device *d = (const struct log_device *)self;
+    if (d->head < d->tail)
+        post_wait(self, p,
+                  (struct post_wait){.kind = POST_DISK,
+                                     .open = d->tail - d->head,
+                                     .origin = NOBODY_POSTED,
+                                     .oldest = d->head});
+}
+
 static const struct co_upon upon[] = {{EV_LOG_STORE, upon_log_store}, {EV_NONE, NULL}};
 
 const struct co_class log_device_class = {
@@ -265,4 +277,5 @@ const struct co_class log_device_class = {
     .fini = log_device_fini,
     .check = log_device_check,
     .show = log_device_show,
+    .post = log_device_post,
 };
