@@ -5,9 +5,11 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <linux/memfd.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
@@ -141,6 +143,21 @@ static void add_memory(struct eal_args *a, uint64_t bytes, bool no_huge)
     add(a, "%llu", (unsigned long long)(bytes >> 20));
 }
 
+void eal_prefix(char *text, size_t size, long pid)
+{
+    struct stat st;
+    unsigned long space = stat("/proc/self/ns/pid", &st) == 0 ? (unsigned long)st.st_ino : 0;
+    snprintf(text, size, "upon-%lu-%ld", space, pid);
+}
+
+void eal_runtime_folder(char *path, size_t size)
+{
+    const char *place = getenv("RUNTIME_DIRECTORY"), *user = getenv("XDG_RUNTIME_DIR");
+    if (place == NULL)
+        place = getuid() == 0 ? "/var/run" : user != NULL ? user : "/tmp";
+    snprintf(path, size, "%s/dpdk", place);
+}
+
 static bool names_a_pci_device(const char *const *args)
 {
     for (; args != NULL && *args != NULL; args++)
@@ -156,7 +173,9 @@ static int start(const struct eal_conf *conf)
     add_lcores(&a, conf);
     add_memory(&a, conf->memory_bytes, conf->no_huge);
     add(&a, "--no-telemetry");
-    add(&a, "--file-prefix=upon-%ld", (long)getpid());
+    char prefix[EAL_PREFIX_BYTES];
+    eal_prefix(prefix, sizeof prefix, getpid());
+    add(&a, "--file-prefix=%s", prefix);
     if (!names_a_pci_device(conf->args)) {
         add(&a, "--no-pci");
         add(&a, "--iova-mode=va");

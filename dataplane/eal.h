@@ -48,6 +48,15 @@ const char *eal_last_words(void);
 /* End EAL, when everything is closed. */
 void eal_stop(void);
 
+/*
+ * The name that DPDK's files of the OS process `pid` begin with: it says in which namespace that
+ * number counts, so that who sweeps after the dead does not take another's for them. And the folder
+ * in which DPDK makes a folder of that name.
+ */
+#define EAL_PREFIX_BYTES 64
+void eal_prefix(char *text, size_t size, long pid);
+void eal_runtime_folder(char *path, size_t size);
+
 /* A pool of `count` packets with `data_bytes` behind the headroom. NULL: rte_errno says why. */
 struct rte_mempool *eal_pool(const char *name, unsigned count, unsigned cache, unsigned data_bytes);
 
