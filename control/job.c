@@ -64,6 +64,8 @@ static const struct key keys[] = {
      "packets of a process; 0: enough for its windows"},
     {"job", "tolerate_crash", KIND_CHOICE, JOB(tolerate_crash), "no", "no|yes",
      "a node that ends is a crash: go on, judge the others"},
+    {"job", "control", KIND_TEXT, JOB(control), "auto", NULL,
+     "the socket that upon ctl talks to: auto (ctl.sock in the run's folder), off, or its path"},
     {"device", "args", KIND_TEXT, JOB(device_args), "", NULL,
      "of the device: interface, folder or file; %p is the rank"},
     {"device", "netns", KIND_TEXT, JOB(device_netns), "", NULL,

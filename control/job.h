@@ -42,7 +42,8 @@ struct job {
     uint32_t checksum;
     char cores[JOB_TEXT_BYTES];
     uint32_t pool;
-    uint32_t tolerate_crash; /* 1: a node may end, and the rest is judged */
+    uint32_t tolerate_crash;      /* 1: a node may end, and the rest is judged */
+    char control[JOB_TEXT_BYTES]; /* where the run listens */
     /* [device] */
     char device_args[JOB_TEXT_BYTES];
     char device_netns[JOB_TEXT_BYTES];

@@ -21,7 +21,9 @@
 #include "dataplane/clock.h"
 #include "host.h"
 #include "nodes.h"
+#include "operator.h"
 #include "result.h"
+#include "runs.h"
 #include "verbs.h"
 
 #define SETS_MAX         64
@@ -50,6 +52,9 @@ struct run {
     bool apart;       /* processes live in nodes; else they live here */
     struct host host; /* of all processes */
     struct nodes nodes;
+    struct serve serve;
+    struct operator operator;
+    struct runs_mark mark;
     struct verdict verdict;
     struct result result;
     char placement_text[1024];
@@ -131,19 +136,14 @@ static void start_processes(struct run *r)
 
 /* ---- while it runs ------------------------------------------------------------------------------- */
 
-/* Sleep until `until_ns`, or until there is a reason to end: then true. */
-static bool sleep_until(struct run *r, uint64_t until_ns, const sigset_t *signals)
+/* Serve and sleep until `until_ns`, or until there is a reason to end: then true. */
+static bool sleep_until(struct run *r, uint64_t until_ns)
 {
-    for (;;) {
-        uint64_t now = now_ns();
-        if (now >= until_ns)
-            return false;
-        uint64_t left = until_ns - now;
-        const struct timespec t = {(time_t)(left / 1000000000), (long)(left % 1000000000)};
-        int signal = sigtimedwait(signals, NULL, &t);
-        if (signal > 0 && (signal != SIGCHLD || nodes_reap(&r->nodes)))
+    int signal;
+    while ((signal = serve_wait(&r->serve, until_ns)) != 0)
+        if (signal != SIGCHLD || nodes_reap(&r->nodes))
             return true;
-    }
+    return false;
 }
 
 static void totals(const struct run *r, uint64_t *sent, uint64_t *delivered)
@@ -208,7 +208,7 @@ static void tick(struct run *r, uint64_t now, bool progress)
 }
 
 /* Watch until the load ends, or is ended. */
-static void watch(struct run *r, const sigset_t *signals)
+static void watch(struct run *r)
 {
     const bool progress = isatty(STDERR_FILENO) && !r->args->quiet;
     uint64_t ticks = 0, per_second = 1000000000 / r->tick_ns;
@@ -216,7 +216,7 @@ static void watch(struct run *r, const sigset_t *signals)
     for (;;) {
         uint64_t end = board_get(&r->board->end_ns);
         uint64_t next = r->board->from_ns - r->job.warmup_ns + (ticks + 1) * r->tick_ns;
-        if (sleep_until(r, next < end ? next : end, signals)) {
+        if (sleep_until(r, next < end ? next : end)) {
             uint64_t now = now_ns();
             board_put(&r->board->end_ns, now < end ? now : end);
             break;
@@ -233,20 +233,20 @@ static void watch(struct run *r, const sigset_t *signals)
         fputs("\r\033[K", stderr);
 }
 
-static void drain(struct run *r, const sigset_t *signals)
+static void drain(struct run *r)
 {
     uint64_t until = now_ns() + r->job.drain_ns;
     bool enough = r->apart && nodes_spoilt(&r->nodes); /* what it had does not come any more */
     while (!enough && !verdict_drained(r->job.top, r->board) && now_ns() < until)
-        enough = sleep_until(r, now_ns() + DRAIN_TICK_NS, signals);
+        enough = sleep_until(r, now_ns() + DRAIN_TICK_NS);
     verdict_compare(&r->verdict, r->board);
 }
 
-static void run_processes(struct run *r, const sigset_t *signals)
+static void run_processes(struct run *r)
 {
     start_processes(r);
-    watch(r, signals);
-    drain(r, signals);
+    watch(r);
+    drain(r);
     board_put(&r->board->stop, 1);
 }
 
@@ -351,15 +351,50 @@ static int open_series(struct run *r)
     return 0;
 }
 
+/* Signals reach this thread's loop alone: blocked before EAL makes threads, which inherit it. */
+static int take_signals(struct run *r, sigset_t *signals)
+{
+    sigemptyset(signals);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGCHLD);
+    sigprocmask(SIG_BLOCK, signals, NULL);
+    int err = serve_open(&r->serve, signals);
+    if (err != 0)
+        snprintf(r->why, sizeof r->why, "signals cannot be taken: %s", strerror(-err));
+    return err;
+}
+
+/* Listen to `upon ctl`, and let it find us. */
+static int listen_to_operator(struct run *r)
+{
+    char path[4200];
+    if (strcmp(r->job.control, "off") == 0)
+        return 0;
+    if (strcmp(r->job.control, "auto") == 0)
+        snprintf(path, sizeof path, "%s/" RUNS_SOCKET, r->folder);
+    else
+        snprintf(path, sizeof path, "%s", r->job.control);
+    r->operator=(struct operator){.job = &r->job,
+                                  .place = &r->place,
+                                  .board = r->board,
+                                  .nodes = r->apart ? &r->nodes : NULL,
+                                  .folder = r->folder,
+                                  .serve = &r->serve};
+    const struct serve_user user = operator_user(&r->operator);
+    int err = serve_listen(&r->serve, path, &user, r->why, sizeof r->why);
+    if (err == 0)
+        (void)runs_mark(&r->mark, r->folder, path);
+    return err;
+}
+
 static int run(struct run *r)
 {
     const struct arguments *args = r->args;
     sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &signals, NULL); /* before EAL makes threads, which inherit it */
+    if (take_signals(r, &signals) != 0)
+        return fail(r);
+    (void)runs_sweep();
     if (job_read(&r->job, args->job, args->set, args->sets, r->why, sizeof r->why) != 0 ||
         job_check(&r->job, r->why, sizeof r->why) != 0)
         return fail(r);
@@ -374,13 +409,13 @@ static int run(struct run *r)
         return fail(r);
     }
     clock_start(0);
-    if (open_processes(r, &signals) != 0 || open_series(r) != 0)
+    if (open_processes(r, &signals) != 0 || open_series(r) != 0 || listen_to_operator(r) != 0)
         return fail(r);
     describe(r);
     if (!args->quiet)
         report_head(r->say, &r->result);
     fflush(r->say);
-    run_processes(r, &signals);
+    run_processes(r);
     fclose(r->series);
     judge(r);
     return report(r);
@@ -448,7 +483,10 @@ int run_main(int argc, char **argv)
     }
     r->args = &args;
     r->say = args.json ? stderr : stdout;
+    r->mark.fd = -1;
     int status = run(r);
+    serve_close(&r->serve);
+    runs_unmark(&r->mark);
     if (r->apart)
         nodes_end(&r->nodes);
     else

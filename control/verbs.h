@@ -14,5 +14,6 @@ verb_fn list_main;
 verb_fn log_main;
 verb_fn doctor_main;
 verb_fn node_main;
+verb_fn ctl_main;
 
 #endif

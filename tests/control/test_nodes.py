@@ -154,6 +154,10 @@ class Nodes(Runs):
         child.kill()
         child.wait()
         self.gone(found.values())
+        # Its socket stays until the next start.
+        self.assertEqual(sorted(os.listdir(os.path.join(self.folder.name, "cut"))),
+                         ["ctl.sock", "series.csv"])
+        self.assertEqual(self.upon("run", sets=SHORT).returncode, 0)
         self.assertEqual(os.listdir(os.path.join(self.folder.name, "cut")), ["series.csv"])
         self.assertEqual(glob.glob("/run/dpdk/upon-*") + glob.glob("/dev/shm/upon*"), [])
 

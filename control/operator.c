@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "operator.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "dataplane/clock.h"
+#include "result.h"
+
+#define LATE_TEXT                                                                                 \
+    "p%u did not answer within 2 s: its thread is gone or kept from running; what was asked may " \
+    "still be done"
+
+/* ---- seeing ------------------------------------------------------------------------------------- */
+
+static json_t *number(uint64_t value)
+{
+    return json_integer((json_int_t)value);
+}
+
+/* Seconds since the load began. */
+static double run_time(const struct operator* o, uint64_t ns)
+{
+    return ((double)ns - (double)board_get(&o->board->start_ns)) / 1e9;
+}
+
+static const char *phase(const struct operator* o, uint64_t now)
+{
+    if (now < o->board->from_ns)
+        return "warm-up";
+    return now < board_get(&o->board->end_ns) ? "measuring" : "draining";
+}
+
+static const char *state_of(const struct operator* o, uint32_t p)
+{
+    static const char *const names[] =
+        {[PROCESS_UP] = "up", [PROCESS_PAUSED] = "paused", [PROCESS_CRASHED] = "crashed"};
+    uint64_t state = board_get(&o->board->orders[p].state);
+    if (o->nodes != NULL && o->nodes->node[o->place->lcore[p]].pid == 0)
+        return "gone";
+    return state <= PROCESS_CRASHED ? names[state] : "unknown";
+}
+
+static long pid_of(const struct operator* o, uint32_t p)
+{
+    return o->nodes != NULL ? (long)o->nodes->node[o->place->lcore[p]].pid : (long)getpid();
+}
+
+static json_t *status_process(const struct operator* o, uint32_t p)
+{
+    const struct board_row *row = board_row(o->board, p);
+    json_t *e = json_object();
+    json_object_set_new(e, "process", number(p));
+    json_object_set_new(e, "state", json_string(state_of(o, p)));
+    json_object_set_new(e, "cpu", number(o->place->cpu[o->place->lcore[p]]));
+    json_object_set_new(e, "os_process", json_integer(pid_of(o, p)));
+    json_object_set_new(e, "rules_armed",
+                        number(
+                            (uint64_t)__builtin_popcountll(board_get(&o->board->orders[p].armed))));
+    json_object_set_new(e, "issued", number(board_get(&row->issued)));
+    json_object_set_new(e, "completed", number(board_get(&row->completed)));
+    json_object_set_new(e, "delivered", number(board_get(&row->delivered)));
+    return e;
+}
+
+static json_t *status(const struct operator* o)
+{
+    uint64_t now = clock_now_ns(), end = board_get(&o->board->end_ns);
+    json_t *e = json_object(), *processes = json_array();
+    char *folder = realpath(o->folder, NULL); /* a client may stand elsewhere */
+    json_object_set_new(e, "folder", json_string(folder != NULL ? folder : o->folder));
+    free(folder);
+    json_object_set_new(e, "revision", json_string(upon_revision));
+    json_object_set_new(e, "os_process", json_integer(getpid()));
+    json_object_set_new(e, "stack", json_string(o->job->stack));
+    json_object_set_new(e, "n", json_integer(o->job->n));
+    json_object_set_new(e, "device", json_string(o->job->device));
+    json_object_set_new(e, "phase", json_string(phase(o, now)));
+    json_object_set_new(e, "time_s", json_real(run_time(o, now)));
+    json_object_set_new(e, "remaining_s", json_real(now < end ? (double)(end - now) / 1e9 : 0.0));
+    for (uint32_t p = 0; p < o->job->n; p++)
+        json_array_append_new(processes, status_process(o, p));
+    json_object_set_new(e, "processes", processes);
+    return e;
+}
+
+static void set_percentile(json_t *e, const char *key, const struct hist *h, double percent)
+{
+    uint64_t value;
+    json_object_set_new(e, key, hist_percentile(h, percent, &value) ? number(value) : json_null());
+}
+
+/* The whole run so far. */
+static json_t *stats_process(const struct operator* o, uint32_t p)
+{
+    static struct hist decide; /* of the control thread, which is one */
+    const struct board_row *row = board_row(o->board, p);
+    json_t *e = status_process(o, p), *counters = json_object();
+    memset(&decide, 0, sizeof decide);
+    hist_add(&decide, &row->decide);
+    set_percentile(e, "p50_ns", &decide, 50);
+    set_percentile(e, "p99_ns", &decide, 99);
+    for (int i = 0; i < COUNTERS; i++)
+        if (board_get(&row->counters[i]) > 0)
+            json_object_set_new(counters, counter_texts[i].id,
+                                number(board_get(&row->counters[i])));
+    json_object_set_new(e, "counters", counters);
+    return e;
+}
+
+static json_t *stats(const struct operator* o)
+{
+    json_t *processes = json_array();
+    for (uint32_t p = 0; p < o->job->n; p++)
+        json_array_append_new(processes, stats_process(o, p));
+    return json_pack("{s:f, s:o}", "time_s", run_time(o, clock_now_ns()), "processes", processes);
+}
+
+/* ---- answering ---------------------------------------------------------------------------------- */
+
+static void answer_text(struct operator* o, uint32_t client, char *text)
+{
+    if (text != NULL)
+        serve_answer(o->serve, client, text);
+    free(text);
+}
+
+static void answer(struct operator* o, uint32_t client, const char *id, json_t *body)
+{
+    answer_text(o, client, request_answer(id, body));
+}
+
+static void answer_error(struct operator* o, uint32_t client, const char *id, const char *sentence)
+{
+    answer_text(o, client, request_error(id, sentence));
+}
+
+/* ---- orders ------------------------------------------------------------------------------------- */
+
+static enum order_kind order_of(enum request_verb verb)
+{
+    switch (verb) {
+    case REQUEST_PAUSE:
+        return ORDER_PAUSE;
+    case REQUEST_RESUME:
+        return ORDER_RESUME;
+    case REQUEST_CRASH:
+        return ORDER_CRASH;
+    case REQUEST_RECOVER:
+        return ORDER_RECOVER;
+    default:
+        return ORDER_NONE;
+    }
+}
+
+/* Ask a process. False: a sentence in `why` says why that cannot be. */
+static bool ask(struct operator* o, struct operator_deed *d, uint32_t p, const struct order *order)
+{
+    if (strcmp(state_of(o, p), "gone") == 0) {
+        snprintf(d->why, sizeof d->why, "the OS process of p%u is gone", p);
+        return false;
+    }
+    d->order[p] = order_post(&o->board->orders[p], order);
+    if (d->order[p] == 0) {
+        snprintf(d->why, sizeof d->why,
+                 "p%u has %d orders that it did not answer; wait until it runs again", p,
+                 ORDERS_MAX);
+        return false;
+    }
+    d->asked |= 1ull << p;
+    d->awaited |= 1ull << p;
+    return true;
+}
+
+static void begin_deed(struct operator* o, uint32_t client, const struct request *r)
+{
+    const struct order order = {.kind = order_of(r->verb)};
+    struct operator_deed *d = o->deed;
+    while (d < o->deed + OPERATOR_DEEDS_MAX && d->open)
+        d++;
+    if (d == o->deed + OPERATOR_DEEDS_MAX) {
+        answer_error(o, client, r->id, "too many requests wait for processes; ask again later");
+        return;
+    }
+    *d = (struct operator_deed){.open = true,
+                                .client = client,
+                                .request = *r,
+                                .until_ns = clock_now_ns() + OPERATOR_PATIENCE_NS};
+    if (order.kind == ORDER_NONE)
+        snprintf(d->why, sizeof d->why, "\"%s\" is not there yet", request_forms[r->verb].name);
+    else
+        ask(o, d, r->process, &order);
+}
+
+/* All have answered, or were given time enough. */
+static void end_deed(struct operator* o, struct operator_deed *d)
+{
+    json_t *processes = json_array();
+    for (uint32_t p = 0; p < o->job->n; p++)
+        if (d->asked >> p & 1)
+            json_array_append_new(processes, json_pack("{s:i, s:f}", "process", (int)p, "effect_s",
+                                                       run_time(o, d->effect[p])));
+    if (d->why[0] != '\0')
+        answer_error(o, d->client, d->request.id, d->why);
+    else
+        answer(o, d->client, d->request.id, json_pack("{s:O}", "processes", processes));
+    json_decref(processes);
+    d->open = false;
+}
+
+static void take_answer(struct operator* o, struct operator_deed *d, uint32_t p)
+{
+    struct order_answer a;
+    if (!order_acked(&o->board->orders[p], d->order[p], &a))
+        return;
+    d->awaited &= ~(1ull << p);
+    d->effect[p] = a.effect_ns;
+    if (a.result != 0 && d->why[0] == '\0')
+        snprintf(d->why, sizeof d->why, "%s", a.why[0] != '\0' ? a.why : strerror(-a.result));
+    else if (a.result == 0 && d->request.verb == REQUEST_CRASH)
+        board_put(&o->board->crashed, board_get(&o->board->crashed) | 1ull << p);
+}
+
+static void look_after(struct operator* o, struct operator_deed *d, uint64_t now)
+{
+    for (uint64_t left = d->awaited; left != 0; left &= left - 1)
+        take_answer(o, d, (uint32_t)__builtin_ctzll(left));
+    if (d->awaited != 0 && now < d->until_ns)
+        return;
+    if (d->awaited != 0 && d->why[0] == '\0')
+        snprintf(d->why, sizeof d->why, LATE_TEXT, (uint32_t)__builtin_ctzll(d->awaited));
+    end_deed(o, d);
+}
+
+/* ---- the hooks of serve ------------------------------------------------------------------------- */
+
+static void on_request(void *ctx, struct serve *s, uint32_t client, const char *line, size_t len)
+{
+    struct operator* o = ctx;
+    struct request r;
+    char why[REQUEST_WHY_BYTES];
+    (void)s;
+    if (request_parse(&r, line, len, o->job->n, why, sizeof why) != 0) {
+        answer_error(o, client, r.id, why);
+        return;
+    }
+    switch (r.verb) {
+    case REQUEST_STATUS:
+        answer(o, client, r.id, status(o));
+        return;
+    case REQUEST_STATS:
+        answer(o, client, r.id, stats(o));
+        return;
+    case REQUEST_STOP:
+        answer(o, client, r.id, NULL);
+        serve_interrupt(o->serve);
+        return;
+    default:
+        begin_deed(o, client, &r);
+        return;
+    }
+}
+
+static void on_gone(void *ctx, uint32_t client)
+{
+    struct operator* o = ctx;
+    for (uint32_t i = 0; i < OPERATOR_DEEDS_MAX; i++)
+        if (o->deed[i].open && o->deed[i].client == client)
+            o->deed[i].client = REQUEST_ALL;
+}
+
+static uint64_t on_look(void *ctx, struct serve *s, uint64_t now)
+{
+    struct operator* o = ctx;
+    bool open = false;
+    (void)s;
+    for (uint32_t i = 0; i < OPERATOR_DEEDS_MAX; i++) {
+        if (o->deed[i].open)
+            look_after(o, &o->deed[i], now);
+        open |= o->deed[i].open;
+    }
+    return open ? now + OPERATOR_LOOK_NS : UINT64_MAX;
+}
+
+static char *on_error(const char *sentence)
+{
+    return request_error("null", sentence);
+}
+
+struct serve_user operator_user(struct operator* o)
+{
+    return (struct serve_user){.ctx = o,
+                               .request = on_request,
+                               .gone = on_gone,
+                               .look = on_look,
+                               .error = on_error};
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What an operator asks of a running run, carried out: the requests of request.h, by reading the
+ * board and by posting orders to processes. Answers to orders are awaited without waiting: the
+ * control thread looks after them between its sleeps, for two seconds at most.
+ */
+#ifndef UPON_OPERATOR_H
+#define UPON_OPERATOR_H
+
+#include "dataplane/placement.h"
+#include "host.h"
+#include "nodes.h"
+#include "request.h"
+#include "serve.h"
+
+#define OPERATOR_PATIENCE_NS 2000000000ull /* for a process to answer an order */
+#define OPERATOR_LOOK_NS     1000000       /* between two looks for answers */
+#define OPERATOR_DEEDS_MAX   SERVE_CLIENTS_MAX
+
+/* A request that processes are asked to carry out. */
+struct operator_deed {
+    bool open;
+    uint32_t client; /* REQUEST_ALL: it is gone */
+    struct request request;
+    uint64_t until_ns;
+    uint64_t asked;              /* bitmap of ranks */
+    uint64_t awaited;            /* of those */
+    uint64_t order[PSET_PROCS];  /* its number */
+    uint64_t effect[PSET_PROCS]; /* time at which it took effect */
+    char why[ORDER_WHY_BYTES];   /* the first refusal */
+};
+
+struct operator
+{
+    /* The run, as its owner sees it. */
+    const struct job *job;
+    const struct placement *place;
+    struct board *board;
+    const struct nodes *nodes; /* NULL: the processes live here */
+    const char *folder;
+    struct serve *serve;
+    struct operator_deed deed[OPERATOR_DEEDS_MAX];
+};
+
+/* The hooks to give to serve_listen(). */
+struct serve_user operator_user(struct operator* o);
+
+#endif
