@@ -111,6 +111,7 @@ struct board {
     uint32_t samples_max;  /* of a process */
     uint32_t sample_every; /* a power of two: operations whose number it divides are sampled */
     uint64_t row_bytes;
+    int spool_fd; /* of the spools (spool.h); nodes inherit it; 0: there are none */
     /* The measured interval [from, end) in the environment's time, set before any process runs. */
     uint64_t from_ns;
     _Alignas(64) board_u64 end_ns; /* nothing is intended from here on; an interrupt moves it */

@@ -90,6 +90,8 @@ int host_addresses(struct host *h, char *why, size_t why_size)
 static int wire_stacks(struct host *h, char *why, size_t why_size)
 {
     const struct job *job = h->job;
+    if (h->board->spool_fd > 0)
+        h->spools = spools_map(h->board->spool_fd, h->board->n);
     h->stack_bytes = co_wire_bytes(job->def, &load_class, &job->conf);
     for (uint16_t i = 0; i < h->selves; i++) {
         uint16_t p = h->self[i];
@@ -105,6 +107,7 @@ static int wire_stacks(struct host *h, char *why, size_t why_size)
         conf.self = p;
         h->st[p] = co_wire(mem, job->def, &load_class, &conf, fabric_env(h->fabric, p));
         process_init(&h->process[p], h->st[p], &h->board->orders[p]);
+        h->process[p].spool = h->spools != NULL ? &h->spools[p] : NULL;
         struct host_worker *w = &h->worker[h->place.lcore[p]];
         w->process[w->count++] = &h->process[p];
     }
@@ -203,4 +206,6 @@ void host_free(struct host *h)
     for (uint32_t p = 0; p < PSET_PROCS; p++)
         if (h->st[p] != NULL)
             munmap(h->st[p], h->stack_bytes);
+    if (h->spools != NULL)
+        spools_unmap(h->spools, h->job->n);
 }

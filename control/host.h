@@ -35,6 +35,7 @@ struct host {
     struct stack *st[PSET_PROCS];
     size_t stack_bytes;
     struct process process[PSET_PROCS];
+    struct spool *spools; /* of all processes; NULL: no memory for them */
     struct host_worker worker[PLACEMENT_LCORES_MAX];
     board_u64 quit; /* our threads return, whatever others do */
 };

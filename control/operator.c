@@ -149,6 +149,11 @@ static enum order_kind order_of(enum request_verb verb)
         return ORDER_CRASH;
     case REQUEST_RECOVER:
         return ORDER_RECOVER;
+    case REQUEST_SNAPSHOT:
+        return ORDER_SNAPSHOT;
+    case REQUEST_TRACE_ON:
+    case REQUEST_TRACE_OFF:
+        return ORDER_TRACE;
     default:
         return ORDER_NONE;
     }
@@ -173,9 +178,19 @@ static bool ask(struct operator* o, struct operator_deed *d, uint32_t p, const s
     return true;
 }
 
+/* All that can answer. */
+static void ask_all(struct operator* o, struct operator_deed *d, const struct order *order)
+{
+    for (uint32_t p = 0; p < o->job->n; p++) {
+        const char *state = state_of(o, p);
+        if (strcmp(state, "gone") != 0 && strcmp(state, "crashed") != 0)
+            (void)ask(o, d, p, order);
+    }
+}
+
 static void begin_deed(struct operator* o, uint32_t client, const struct request *r)
 {
-    const struct order order = {.kind = order_of(r->verb)};
+    const struct order order = {.kind = order_of(r->verb), .arg = r->verb == REQUEST_TRACE_ON};
     struct operator_deed *d = o->deed;
     while (d < o->deed + OPERATOR_DEEDS_MAX && d->open)
         d++;
@@ -187,10 +202,28 @@ static void begin_deed(struct operator* o, uint32_t client, const struct request
                                 .client = client,
                                 .request = *r,
                                 .until_ns = clock_now_ns() + OPERATOR_PATIENCE_NS};
+    papers_prepare(&o->papers);
     if (order.kind == ORDER_NONE)
         snprintf(d->why, sizeof d->why, "\"%s\" is not there yet", request_forms[r->verb].name);
-    else
+    else if (r->process != REQUEST_ALL)
         ask(o, d, r->process, &order);
+    else
+        ask_all(o, d, &order);
+}
+
+/* What a process did, for the answer. */
+static json_t *effect_of(const struct operator* o, const struct operator_deed *d, uint32_t p)
+{
+    char path[PAPERS_PATH_BYTES];
+    json_t *e = json_pack("{s:i, s:f}", "process", (int)p, "effect_s", run_time(o, d->effect[p]));
+    if (d->request.verb == REQUEST_SNAPSHOT)
+        papers_snapshot_name(&o->papers, p, path, sizeof path);
+    else if (d->request.verb == REQUEST_TRACE_ON || d->request.verb == REQUEST_TRACE_OFF)
+        papers_trace_name(&o->papers, p, path, sizeof path);
+    else
+        return e;
+    json_object_set_new(e, "file", json_string(path));
+    return e;
 }
 
 /* All have answered, or were given time enough. */
@@ -199,14 +232,32 @@ static void end_deed(struct operator* o, struct operator_deed *d)
     json_t *processes = json_array();
     for (uint32_t p = 0; p < o->job->n; p++)
         if (d->asked >> p & 1)
-            json_array_append_new(processes, json_pack("{s:i, s:f}", "process", (int)p, "effect_s",
-                                                       run_time(o, d->effect[p])));
+            json_array_append_new(processes, effect_of(o, d, p));
     if (d->why[0] != '\0')
         answer_error(o, d->client, d->request.id, d->why);
     else
         answer(o, d->client, d->request.id, json_pack("{s:O}", "processes", processes));
     json_decref(processes);
     d->open = false;
+}
+
+/* The control thread's part of what a process did. 0 or −errno. */
+static int complete(struct operator* o, enum request_verb verb, uint32_t p)
+{
+    switch (verb) {
+    case REQUEST_CRASH: /* nothing is owed to it any more */
+        board_put(&o->board->crashed, board_get(&o->board->crashed) | 1ull << p);
+        return 0;
+    case REQUEST_SNAPSHOT:
+        return papers_snapshot(&o->papers, p);
+    case REQUEST_TRACE_ON:
+        return papers_trace_open(&o->papers, p);
+    case REQUEST_TRACE_OFF:
+        papers_trace_close(&o->papers, p);
+        return 0;
+    default:
+        return 0;
+    }
 }
 
 static void take_answer(struct operator* o, struct operator_deed *d, uint32_t p)
@@ -216,10 +267,9 @@ static void take_answer(struct operator* o, struct operator_deed *d, uint32_t p)
         return;
     d->awaited &= ~(1ull << p);
     d->effect[p] = a.effect_ns;
-    if (a.result != 0 && d->why[0] == '\0')
-        snprintf(d->why, sizeof d->why, "%s", a.why[0] != '\0' ? a.why : strerror(-a.result));
-    else if (a.result == 0 && d->request.verb == REQUEST_CRASH)
-        board_put(&o->board->crashed, board_get(&o->board->crashed) | 1ull << p);
+    int err = a.result != 0 ? a.result : complete(o, d->request.verb, p);
+    if (err != 0 && d->why[0] == '\0')
+        snprintf(d->why, sizeof d->why, "%s", a.why[0] != '\0' ? a.why : strerror(-err));
 }
 
 static void look_after(struct operator* o, struct operator_deed *d, uint64_t now)
@@ -280,7 +330,9 @@ static uint64_t on_look(void *ctx, struct serve *s, uint64_t now)
             look_after(o, &o->deed[i], now);
         open |= o->deed[i].open;
     }
-    return open ? now + OPERATOR_LOOK_NS : UINT64_MAX;
+    uint64_t papers = papers_look(&o->papers, now);
+    uint64_t deeds = open ? now + OPERATOR_LOOK_NS : UINT64_MAX;
+    return papers < deeds ? papers : deeds;
 }
 
 static char *on_error(const char *sentence)
@@ -295,4 +347,14 @@ struct serve_user operator_user(struct operator* o)
                                .gone = on_gone,
                                .look = on_look,
                                .error = on_error};
+}
+
+void operator_open(struct operator* o)
+{
+    papers_open(&o->papers, o->folder, o->board);
+}
+
+void operator_close(struct operator* o)
+{
+    papers_close(&o->papers);
 }

@@ -10,6 +10,7 @@
 #include "dataplane/placement.h"
 #include "host.h"
 #include "nodes.h"
+#include "papers.h"
 #include "request.h"
 #include "serve.h"
 
@@ -39,8 +40,15 @@ struct operator
     const struct nodes *nodes; /* NULL: the processes live here */
     const char *folder;
     struct serve *serve;
+    struct papers papers;
     struct operator_deed deed[OPERATOR_DEEDS_MAX];
 };
+
+/* After the fields above were filled in. */
+void operator_open(struct operator* o);
+
+/* The processes have returned: complete the files. */
+void operator_close(struct operator* o);
 
 /* The hooks to give to serve_listen(). */
 struct serve_user operator_user(struct operator* o);

@@ -46,6 +46,21 @@ static int change(struct process *p, enum process_state from, enum process_state
     return 0;
 }
 
+static int write_down(struct process *p, const struct order *o, struct order_answer *a)
+{
+    if (p->spool == NULL)
+        return refuse(a, ENOTSUP, "p%u has no memory to write into", p->st->self);
+    if (p->state == PROCESS_CRASHED)
+        return refuse(a, EINVAL, "p%u has crashed: it has no state", p->st->self);
+    if (o->kind == ORDER_SNAPSHOT)
+        spool_snapshot(p->spool, p->st);
+    else if (o->arg != 0)
+        spool_trace_on(&p->trace, p->spool, p->st);
+    else
+        spool_trace_off(&p->trace, p->st);
+    return 0;
+}
+
 static int carry_out(struct process *p, const struct order *o, struct order_answer *a)
 {
     switch (o->kind) {
@@ -60,6 +75,9 @@ static int carry_out(struct process *p, const struct order *o, struct order_answ
     case ORDER_RECOVER:
         return refuse(a, ENOTSUP, "p%u cannot recover: stack %s keeps nothing in a log",
                       p->st->self, p->st->def->name);
+    case ORDER_SNAPSHOT:
+    case ORDER_TRACE:
+        return write_down(p, o, a);
     default:
         return refuse(a, ENOTSUP, "p%u does not know the order %s", p->st->self,
                       order_name(o->kind));

@@ -8,6 +8,7 @@
 
 #include "orders.h"
 #include "protocols/co.h"
+#include "spool.h"
 
 struct process {
     struct stack *st;
@@ -15,6 +16,8 @@ struct process {
     uint64_t taken; /* orders seen */
     bool held;      /* paused or crashed: it takes no breath */
     enum process_state state;
+    struct spool *spool; /* where snapshot and trace go; NULL: nowhere */
+    struct spool_trace trace;
 };
 
 /* A stack that is wired and has not run. */

@@ -266,6 +266,7 @@ static void judge(struct run *r)
 {
     struct result *res = &r->result;
     const struct host_account account = close_processes(r);
+    operator_close(&r->operator);
     res->preemptions = account.preempted;
     res->memory_bytes = account.memory_bytes + board_bytes(r->board);
     res->leaked_pkts = account.leaked_pkts;
@@ -381,6 +382,7 @@ static int listen_to_operator(struct run *r)
                                   .nodes = r->apart ? &r->nodes : NULL,
                                   .folder = r->folder,
                                   .serve = &r->serve};
+    operator_open(&r->operator);
     const struct serve_user user = operator_user(&r->operator);
     int err = serve_listen(&r->serve, path, &user, r->why, sizeof r->why);
     if (err == 0)
@@ -408,6 +410,7 @@ static int run(struct run *r)
         snprintf(r->why, sizeof r->why, "no memory for the board; lower job.n");
         return fail(r);
     }
+    r->board->spool_fd = spools_make(r->job.n); /* a run without them can do all but write down */
     clock_start(0);
     if (open_processes(r, &signals) != 0 || open_series(r) != 0 || listen_to_operator(r) != 0)
         return fail(r);
