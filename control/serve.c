@@ -16,8 +16,10 @@
 
 #include "dataplane/clock.h"
 
-#define BACKLOG 16
-#define ACCEPTS 8 /* in one look */
+#define BACKLOG 128 /* newcomers that wait to be let in, in the kernel */
+#define ACCEPTS 8   /* in one look */
+
+#define CONNECT_TRIES 100 /* at a socket whose newcomers wait in a long line */
 
 /* ---- places ------------------------------------------------------------------------------------- */
 
@@ -68,6 +70,10 @@ int serve_connect(const char *path)
     if (folder < 0)
         return folder;
     int fd = connect_in(folder, name);
+    for (int i = 0; fd == -EAGAIN && i < CONNECT_TRIES; i++) {
+        usleep(10000);
+        fd = connect_in(folder, name);
+    }
     close(folder);
     return fd;
 }
