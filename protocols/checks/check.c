@@ -27,6 +27,11 @@ static void *not_null(void *p)
     return p;
 }
 
+void *check_zeroed(size_t bytes)
+{
+    return not_null(calloc(1, bytes));
+}
+
 void *check_grow(void *array, size_t count, size_t *capacity, size_t item_bytes)
 {
     if (count < *capacity)

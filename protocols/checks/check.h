@@ -41,6 +41,8 @@ struct check;
 
 struct check_class {
     uint8_t abstraction;
+    /* Abstractions whose borders, in the same stack, it is to be given too. ABS_NONE ends them. */
+    uint8_t hears[2];
     struct check *(*open)(uint16_t n);
     void (*close)(struct check *c);
     void (*reset)(struct check *c); /* as after open, without allocating where it can */
@@ -70,6 +72,7 @@ struct check {
     /* Set by whoever opened it; kept by reset. uc: one correct proposal is enough to oblige
      * everybody to decide, since it is forwarded to the leader (check_uc.c). */
     bool forwarded;
+    uint16_t port; /* likewise: of the layer in its stack, the name under which it uses others */
     uint64_t crashed[PROCS_MAX / 64];   /* bit p: p is faulty; of those that recover: is down */
     uint64_t restarted[PROCS_MAX / 64]; /* bit p: p has crashed and begun another life */
     struct check_result result[CHECK_PROPERTIES_MAX]; /* in the order of modules.def */
@@ -107,6 +110,13 @@ static inline void check_recover(struct check *c, uint16_t p, uint64_t step)
     c->restarted[p / 64] |= 1ull << p % 64;
     if (c->cls->recover != NULL)
         c->cls->recover(c, p, step);
+}
+
+/* Whether its checker wants to be given the events at the border of `a`. */
+static inline bool check_hears(const struct check *c, uint8_t a)
+{
+    return a == c->cls->abstraction ||
+           (a != ABS_NONE && (a == c->cls->hears[0] || a == c->cls->hears[1]));
 }
 
 static inline void check_healed(struct check *c, uint64_t step)

@@ -13,7 +13,7 @@ struct link_row {
     uint64_t sent_step;  /* last */
     uint64_t got_step;   /* last */
     uint64_t first_step; /* first delivery */
-    uint64_t number;     /* sl: of the last sending; of a channel's own row: forgotten up to here */
+    uint64_t number;     /* sl: of the last sending; of a channel's own row: forgotten below */
     uint32_t sent;
     uint32_t got;
     uint32_t healed_sent; /* since the network is healed */

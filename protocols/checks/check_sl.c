@@ -32,7 +32,7 @@ static void sl_event(struct check *c, const struct check_event *e)
     bool sent;
     if (e->type == EV_SL_FORGET) {
         struct link_row *r = channel(l, e->at, e->proc, e->port);
-        r->number = e->attr > r->number ? e->attr : r->number;
+        r->number = e->attr + 1 > r->number ? e->attr + 1 : r->number;
         return;
     }
     struct link_row *r = link_count(l, e, &sent);
@@ -48,7 +48,7 @@ static void sl_event(struct check *c, const struct check_event *e)
 
 static bool forgotten(struct link_check *l, const struct link_row *r)
 {
-    return r->number != 0 && r->number <= channel(l, r->from, r->to, r->port)->number;
+    return r->number < channel(l, r->from, r->to, r->port)->number;
 }
 
 static void stubborn_delivery(struct link_check *l, bool fair, uint64_t step)

@@ -113,6 +113,9 @@ void check_owed(struct check *c, uint32_t property, bool fair, uint64_t step, co
 /* An array that grows, never shrinks; ends the program when memory is out. */
 void *check_grow(void *array, size_t count, size_t *capacity, size_t item_bytes);
 
+/* Zeroed memory; ends the program when it is out. */
+void *check_zeroed(size_t bytes);
+
 #define CHECK_CLASSES(X) \
     X(FLL, fll)          \
     X(SL, sl)            \
@@ -128,7 +131,16 @@ void *check_grow(void *array, size_t count, size_t *capacity, size_t item_bytes)
     X(EC, ec)            \
     X(EP, ep)            \
     X(C, c)              \
-    X(UC, uc)
+    X(UC, uc)            \
+    X(LOG, log)          \
+    X(LPL, lpl)          \
+    X(SBEB, sbeb)        \
+    X(LBEB, lbeb)        \
+    X(LURB, lurb)        \
+    X(HO, ho)            \
+    X(LEC, lec)          \
+    X(LEP, lep)          \
+    X(LUC, luc)
 
 #define X(ID, name) extern const struct check_class check_##name##_class;
 CHECK_CLASSES(X)

@@ -1,92 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * Checkers: for each property a short execution that violates it and one that conforms. A scenario
- * names exactly the properties that it violates; all others of the checker must hold. Each is run
- * twice, with a reset in between, and once as an unfair run, in which liveness is "not yet".
- */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "protocols/checks/check.h"
-
-enum act { END, REQUEST, INDICATION, CRASH, RECOVER, HEALED };
-
-/* REQUEST and INDICATION are one thing here: the type says which; two words read better. */
-struct line {
-    enum act act;
-    uint16_t at;
-    uint16_t type;
-    uint16_t proc;
-    uint64_t inst;
-    uint64_t attr;
-    const char *msg;
-};
-
-struct scenario {
-    const char *name;
-    enum abstraction abstraction;
-    uint16_t n;
-    bool forwarded;
-    const char *violates; /* codes, separated by a space */
-    struct line line[16];
-};
-
-#define CRASHED(p)                 \
-    {                              \
-        CRASH, p, 0, 0, 0, 0, NULL \
-    }
-#define RECOVERED(p)                 \
-    {                                \
-        RECOVER, p, 0, 0, 0, 0, NULL \
-    }
-#define NOW_HEALED                  \
-    {                               \
-        HEALED, 0, 0, 0, 0, 0, NULL \
-    }
-#define SEND(L, p, q, m)                      \
-    {                                         \
-        REQUEST, p, EV_##L##_SEND, q, 0, 0, m \
-    }
-#define GOT(L, p, q, m)                             \
-    {                                               \
-        INDICATION, p, EV_##L##_DELIVER, q, 0, 0, m \
-    }
-#define CAST(B, p, m)                              \
-    {                                              \
-        REQUEST, p, EV_##B##_BROADCAST, 0, 0, 0, m \
-    }
-#define SAID(E, p, q)                        \
-    {                                        \
-        INDICATION, p, EV_##E, q, 0, 0, NULL \
-    }
-#define EPOCH(p, ts, l)                                  \
-    {                                                    \
-        INDICATION, p, EV_EC_START_EPOCH, l, 0, ts, NULL \
-    }
-#define EP_IN(p, ts, l)                        \
-    {                                          \
-        REQUEST, p, EV_EP_INIT, l, 0, ts, NULL \
-    }
-#define EP_OUT(p)                              \
-    {                                          \
-        REQUEST, p, EV_EP_ABORT, 0, 0, 0, NULL \
-    }
-#define EP_LEFT(p, ts)                               \
-    {                                                \
-        INDICATION, p, EV_EP_ABORTED, 0, 0, ts, NULL \
-    }
-#define PROP(C, p, i, m)                         \
-    {                                            \
-        REQUEST, p, EV_##C##_PROPOSE, 0, i, 0, m \
-    }
-#define DEC(C, p, i, m)                            \
-    {                                              \
-        INDICATION, p, EV_##C##_DECIDE, 0, i, 0, m \
-    }
+/* Checkers: for each property a short execution that violates it and one that conforms. */
+#include "checks_cases.h"
 
 /* clang-format off */
 static const struct scenario scenarios[] = {
@@ -308,88 +222,6 @@ static const struct scenario scenarios[] = {
 
 #define SCENARIOS (sizeof scenarios / sizeof scenarios[0])
 
-static void play(struct check *c, const struct scenario *s, bool fair)
-{
-    uint64_t step = 0;
-    for (const struct line *l = s->line; l < s->line + 16 && l->act != END; l++) {
-        step++;
-        if (l->act == CRASH)
-            c->cls->crash(c, l->at, step);
-        else if (l->act == RECOVER)
-            check_recover(c, l->at, step);
-        else if (l->act == HEALED)
-            check_healed(c, step);
-        else
-            check_observe(c, &(struct check_event){.step = step,
-                                                   .at = l->at,
-                                                   .type = l->type,
-                                                   .proc = l->proc,
-                                                   .port = 3,
-                                                   .inst = l->inst,
-                                                   .attr = l->attr,
-                                                   .msg = (const uint8_t *)l->msg,
-                                                   .len = l->msg != NULL ? 1 : 0});
-    }
-    c->cls->end(c, fair, step + 1);
-}
-
-static const struct property_info *property(const char *code)
-{
-    for (uint32_t i = 0; i < property_info_count; i++)
-        if (strcmp(property_infos[i].code, code) == 0)
-            return &property_infos[i];
-    fail_msg("no property %s in modules.def", code);
-    return NULL;
-}
-
-/* Whether `code` is one of the words of `codes`. */
-static bool among(const char *codes, const char *code)
-{
-    size_t len = strlen(code);
-    for (const char *p = codes; (p = strstr(p, code)) != NULL; p += len)
-        if ((p == codes || p[-1] == ' ') && (p[len] == '\0' || p[len] == ' '))
-            return true;
-    return false;
-}
-
-static void judged(const struct check *c, const struct scenario *s, bool fair)
-{
-    for (uint16_t i = 0; i < c->results; i++) {
-        const struct check_result *r = &c->result[i];
-        enum check_state want = CHECK_HOLDS;
-        bool safety = property(r->code)->kind == SAFETY || s->abstraction == ABS_FLL;
-        if (among(s->violates, r->code))
-            want = fair || safety ? CHECK_VIOLATED : CHECK_NOT_YET;
-        if (s->abstraction == ABS_FLL && !fair)
-            continue;
-        /* EP6 has a safe part: what it says of a run that is not fair depends on which it is. */
-        if (!fair && strcmp(r->code, "EP6") == 0)
-            continue;
-        if (r->state != want)
-            fail_msg("%s: %s is %d, not %d: \"%s\"", s->name, r->code, r->state, want, r->witness);
-        if (want != CHECK_HOLDS)
-            assert_true(strlen(r->witness) > 20);
-    }
-}
-
-static void test_scenario(void **state)
-{
-    const struct scenario *s = *state;
-    struct check *c = check_find(s->abstraction)->open(s->n);
-    c->forwarded = s->forwarded;
-    play(c, s, true);
-    judged(c, s, true);
-    assert_int_equal(c->violations != 0, s->violates[0] != '\0');
-    c->cls->reset(c);
-    assert_int_equal(c->violations, 0);
-    play(c, s, true);
-    judged(c, s, true);
-    c->cls->reset(c);
-    play(c, s, false);
-    judged(c, s, false);
-    c->cls->close(c);
-}
-
 static void test_FLL2_multiplied_without_end(void **state)
 {
     (void)state;
@@ -413,14 +245,7 @@ static void test_FLL2_multiplied_without_end(void **state)
 static void test_every_property_has_a_violating_scenario(void **state)
 {
     (void)state;
-    for (uint32_t i = 0; i < property_info_count; i++) {
-        const struct property_info *p = &property_infos[i];
-        bool shown = strcmp(p->code, "FLL2") == 0;
-        for (size_t k = 0; k < SCENARIOS; k++)
-            shown |= among(scenarios[k].violates, p->code);
-        if (!shown && check_find(p->abstraction) != NULL)
-            fail_msg("no scenario violates %s", p->code);
-    }
+    all_properties_violated(scenarios, SCENARIOS, false, "FLL2");
 }
 
 static void test_a_witness_says_who_what_and_when(void **state)
