@@ -43,12 +43,11 @@ static void hash_event(struct sim_world *w, uint16_t at, const struct co *to, co
 static void check_border(struct sim_world *w, const struct sim_proc *x, const struct co *to,
                          const struct ev *e, uint32_t layer)
 {
-    struct check *c = w->check[layer];
     if (layer == x->st->app->use[0]->index) {
         w->top_ns = x->st->now;
         w->crossed++;
     }
-    if (c == NULL)
+    if (w->ears[layer] == 0)
         return;
     bool request = ev_infos[e->type].way == EV_WAY_REQUEST;
     struct check_event ce = {.step = w->steps,
@@ -61,8 +60,11 @@ static void check_border(struct sim_world *w, const struct sim_proc *x, const st
                              .attr = e->attr,
                              .msg = e->seg != NULL ? msg_data(ev_msg(e)) : NULL,
                              .len = e->seg != NULL ? e->len : 0};
-    check_observe(c, &ce);
-    w->suspect |= c->violations != 0;
+    for (uint32_t ears = w->ears[layer]; ears != 0; ears &= ears - 1) {
+        struct check *c = w->check[__builtin_ctz(ears)];
+        check_observe(c, &ce);
+        w->suspect |= c->violations != 0;
+    }
 }
 
 /* Marks an indication that no detector gave: the attribute of a ⟨Ω, Trust⟩ means nothing else. */
@@ -160,6 +162,7 @@ static void close_checks(struct sim_world *w)
             w->check[i]->cls->close(w->check[i]);
         w->check[i] = NULL;
     }
+    memset(w->ears, 0, sizeof w->ears);
     w->check_def = NULL;
 }
 
@@ -204,6 +207,18 @@ static int make_procs(struct sim_world *w, uint16_t n, char *why, size_t size)
     return 0;
 }
 
+/* Which checkers are given the events at the border of each layer. */
+static void give_ears(struct sim_world *w)
+{
+    uint16_t layer = 0;
+    memset(w->ears, 0, sizeof w->ears);
+    for (const struct stack_layer *l = w->job.def->layers; l->name != NULL; l++, layer++)
+        for (uint32_t i = 0; i < CO_STACK_MAX; i++)
+            if (w->check[i] != NULL && check_hears(w->check[i], l->cls->implements) &&
+                (i == layer || w->check[i]->cls->abstraction != l->cls->implements))
+                w->ears[layer] |= 1u << i;
+}
+
 static void open_checks(struct sim_world *w)
 {
     if (w->check_def == w->job.def && w->check_n == w->n) {
@@ -221,6 +236,7 @@ static void open_checks(struct sim_world *w)
     }
     w->check_def = w->job.def;
     w->check_n = w->n;
+    give_ears(w);
 }
 
 /* Which layer's border each event crosses, by the component that handles it and its type. */
@@ -322,8 +338,10 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
     else
         open_checks(w);
     for (int i = 0; i < CO_STACK_MAX; i++)
-        if (w->check[i] != NULL)
+        if (w->check[i] != NULL) {
             w->check[i]->forwarded = w->job.conf.forward;
+            w->check[i]->port = (uint16_t)i;
+        }
     return 0;
 }
 

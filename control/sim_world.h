@@ -106,6 +106,7 @@ struct sim_world {
     uint64_t record_max;
     bool recording;
     struct check *check[CO_STACK_MAX]; /* of each layer's border; NULL: none */
+    uint32_t ears[CO_STACK_MAX];       /* bit i: the checker of layer i is given its border */
     const struct stack_def *check_def; /* for which they were opened */
     uint16_t check_n;
     uint8_t border[CO_STACK_MAX][EV_TYPES]; /* layer whose border it crosses, +1 */
