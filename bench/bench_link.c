@@ -19,10 +19,10 @@ struct one_core {
     struct bare *bare;
 };
 
-static void *one_core_open(const char *stack, int64_t window, const char **why)
+static void *one_core_open(const char *stack, struct stack_conf sc, const char **why)
 {
     struct one_core *o = calloc(1, sizeof *o);
-    struct bed_conf conf = {.stack = stack, .n = 2, .bytes = BYTES, .window = (uint32_t)window};
+    struct bed_conf conf = {.stack = stack, .n = 2, .bytes = BYTES, .stack_conf = sc};
     o->bare = bare_open(BYTES, why);
     o->bed = o->bare != NULL ? bed_open(&conf, why) : NULL;
     if (o->bed == NULL) {
@@ -35,13 +35,13 @@ static void *one_core_open(const char *stack, int64_t window, const char **why)
 static void *fll_open(const int64_t *args, const char **why)
 {
     (void)args;
-    return one_core_open("fll", 0, why);
+    return one_core_open("fll", (struct stack_conf){0}, why);
 }
 
 static void *pl_open(const int64_t *args, const char **why)
 {
     (void)args;
-    return one_core_open("pl", 0, why);
+    return one_core_open("pl", (struct stack_conf){0}, why);
 }
 
 static double one_core_floor(void *ctx)
@@ -65,11 +65,16 @@ static void one_core_close(void *ctx)
     free(ctx);
 }
 
-/* One message and its answer, without the way between two cores: what a hop costs in work. */
+/*
+ * One message and its answer, without the way between two cores: what a hop costs in work. Alarms
+ * stand far off, so that the instructions of a round trip can be counted where time runs slowly
+ * (callgrind --toggle-collect=bed_alone).
+ */
 static void *pl_alone_open(const int64_t *args, const char **why)
 {
     (void)args;
-    struct one_core *o = one_core_open("pl", 0, why);
+    struct stack_conf sc = {.rto_min_ns = 100 * BED_SECOND, .ack_delay_ns = 10 * BED_SECOND};
+    struct one_core *o = one_core_open("pl", sc, why);
     if (o != NULL)
         o->bed->conf.echo = true;
     return o;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The only C++ of the tree: Google Benchmark's registration, arguments, counters and manual time.
 #include <algorithm>
+#include <cstdlib>
 #include <vector>
 
 #include <benchmark/benchmark.h>
@@ -75,11 +76,20 @@ static void run_bench(benchmark::State &state, const struct bench *b)
     b->close(ctx);
 }
 
+/* UPON_BENCH_ROUNDS: fewer, to count instructions under a slow simulator; more, for a profile. */
+static int rounds_of(const struct bench *b)
+{
+    const char *text = std::getenv("UPON_BENCH_ROUNDS");
+    if (text != nullptr && std::atoi(text) > 0)
+        return std::atoi(text);
+    return b->rounds > 0 ? b->rounds : 101;
+}
+
 static void register_bench(const struct bench *b)
 {
     auto *made = benchmark::RegisterBenchmark(
         b->name, [b](benchmark::State &state) { run_bench(state, b); });
-    made->UseManualTime()->Iterations(b->rounds > 0 ? b->rounds : 101);
+    made->UseManualTime()->Iterations(rounds_of(b));
     made->Unit(benchmark::kNanosecond);
     std::vector<std::string> names;
     for (int i = 0; i < BENCH_ARGS && b->arg_names[i] != nullptr; i++)

@@ -34,6 +34,7 @@ struct env {
     uint32_t frame_bytes_max; /* a frame that the device carries, header and records */
     bool multi_seg;           /* whether a packet may be a chain of segments */
     struct disk *disk;        /* of this process's log, formatted; NULL: it has none */
+    uint32_t lower_bytes;     /* in front of each frame: the environment's own headers */
 };
 
 #endif

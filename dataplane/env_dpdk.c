@@ -58,14 +58,19 @@ static int strip(struct env_dpdk *e, struct rte_mbuf *pkt)
  * the other, and for writing: whoever answers takes this packet again. Where its buffer stands is
  * known without reading it; a wrong guess (an external buffer) costs nothing.
  */
-static inline void warm(struct rte_mbuf *pkt)
+static inline void warm_frame(struct rte_mbuf *pkt)
 {
     char *data = (char *)(pkt + 1) + RTE_PKTMBUF_HEADROOM;
     __builtin_prefetch(pkt, 1);
-    __builtin_prefetch((char *)pkt + RTE_CACHE_LINE_SIZE, 1);
-    __builtin_prefetch(data - RTE_CACHE_LINE_SIZE, 1);
     __builtin_prefetch(data, 1);
     __builtin_prefetch(data + RTE_CACHE_LINE_SIZE, 1);
+}
+
+static inline void warm(struct rte_mbuf *pkt)
+{
+    warm_frame(pkt);
+    __builtin_prefetch((char *)pkt + RTE_CACHE_LINE_SIZE, 1);
+    __builtin_prefetch((char *)(pkt + 1) + RTE_PKTMBUF_HEADROOM - RTE_CACHE_LINE_SIZE, 1);
 }
 
 /* Keep the good ones of `n` packets, in order; count and free the others. */
@@ -114,6 +119,14 @@ static uint16_t dpdk_rx(struct env *env, struct rte_mbuf **pkts, uint16_t n)
     struct env_dpdk *e = dpdk(env);
     uint16_t got = poll_sources(e, pkts, n);
     return got > 0 ? admit(e, pkts, got) : 0;
+}
+
+static uint16_t memory_rx(struct env *env, struct rte_mbuf **pkts, uint16_t n)
+{
+    uint16_t got = poll_sources(dpdk(env), pkts, n);
+    for (uint16_t i = 0; i < got; i++)
+        warm_frame(pkts[i]);
+    return got;
 }
 
 /* Where a packet goes, by its UDP port; NULL: to ourselves, who will count what is wrong with it. */
@@ -174,6 +187,7 @@ static void udp_checksum_offload(struct rte_mbuf *pkt)
 {
     struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(pkt, struct rte_ipv4_hdr *, ETHER_BYTES);
     struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
+    pkt->tx_offload = 0;
     pkt->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_UDP_CKSUM;
     pkt->l2_len = ETHER_BYTES;
     pkt->l3_len = IPV4_BYTES;
@@ -189,6 +203,13 @@ static void capture(struct env_dpdk *e, struct rte_mbuf **pkts, uint16_t n)
             rte_mbuf_refcnt_update(seg, 1);
     uint16_t taken = rte_eth_tx_burst(e->capture.port, e->capture.queue, pkts, n);
     rte_pktmbuf_free_bulk(pkts + taken, (unsigned)(n - taken));
+}
+
+/* What the device does not take. */
+static void shed(struct env_dpdk *e, struct rte_mbuf **pkts, uint16_t n)
+{
+    e->counters[COUNT_drop_tx_full] += n;
+    rte_pktmbuf_free_bulk(pkts, n);
 }
 
 static void dpdk_tx(struct env *env, uint16_t peer, struct rte_mbuf **pkts, uint16_t n)
@@ -211,10 +232,17 @@ static void dpdk_tx(struct env *env, uint16_t peer, struct rte_mbuf **pkts, uint
     uint16_t sent = rte_eth_tx_burst(p->tx.port, p->tx.queue, pkts, n);
     if (unlikely(e->tx_lock != NULL))
         rte_spinlock_unlock(e->tx_lock);
-    if (unlikely(sent < n)) {
-        e->counters[COUNT_drop_tx_full] += (uint64_t)(n - sent);
-        rte_pktmbuf_free_bulk(pkts + sent, (unsigned)(n - sent));
-    }
+    if (unlikely(sent < n))
+        shed(e, pkts + sent, (uint16_t)(n - sent));
+}
+
+static void memory_tx(struct env *env, uint16_t peer, struct rte_mbuf **pkts, uint16_t n)
+{
+    struct env_dpdk *e = dpdk(env);
+    struct env_queue q = e->peer[peer].tx;
+    uint16_t sent = rte_eth_tx_burst(q.port, q.queue, pkts, n);
+    if (unlikely(sent < n))
+        shed(e, pkts + sent, (uint16_t)(n - sent));
 }
 
 static uint64_t dpdk_now(struct env *env)
@@ -225,3 +253,4 @@ static uint64_t dpdk_now(struct env *env)
 
 const struct env_ops env_dpdk_ops = {dpdk_rx, dpdk_tx, dpdk_now};
 const struct env_ops env_demux_ops = {demux_rx, dpdk_tx, dpdk_now};
+const struct env_ops env_memory_ops = {memory_rx, memory_tx, dpdk_now};

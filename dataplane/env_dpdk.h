@@ -59,4 +59,11 @@ extern const struct env_ops env_dpdk_ops;
 /* The same for a process that shares a port by a demultiplexer. */
 extern const struct env_ops env_demux_ops;
 
+/*
+ * The same where a frame goes from memory to memory of one OS process, and no wire is ever between:
+ * without lower headers. What arrives was sent by a process of this fabric to this very one, for its
+ * ring says so.
+ */
+extern const struct env_ops env_memory_ops;
+
 #endif

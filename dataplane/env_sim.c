@@ -6,6 +6,8 @@
 
 #include <rte_ip.h>
 
+#include "frame.h"
+
 #define FLIGHT_START 256
 #define IN_START     64
 
@@ -115,7 +117,12 @@ int sim_init(struct sim *s, uint16_t n, struct rte_mempool *pool)
     uint32_t room = (uint32_t)rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
     for (uint16_t i = 0; i < n; i++) {
         struct env_sim *e = &s->env[i];
-        *e = (struct env_sim){.env = {&sim_ops, pool, e->counters, room, true},
+        *e = (struct env_sim){.env = {.ops = &sim_ops,
+                                      .pool = pool,
+                                      .counters = e->counters,
+                                      .frame_bytes_max = room,
+                                      .multi_seg = true,
+                                      .lower_bytes = WIRE_BYTES},
                               .sim = s,
                               .in_max = IN_START,
                               .self = i};

@@ -342,10 +342,13 @@ static void fill_env(struct fabric *f, struct fabric_proc *p)
     struct env_dpdk *e = p->env;
     const uint64_t checksums = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
     bool demux = e->demux != NULL || e->handed != NULL;
-    e->env = (struct env){.ops = demux ? &env_demux_ops : &env_dpdk_ops,
+    e->env = (struct env){.ops = demux               ? &env_demux_ops
+                                 : f->device->memory ? &env_memory_ops
+                                                     : &env_dpdk_ops,
                           .pool = p->pool,
                           .counters = e->counters,
                           .frame_bytes_max = f->frame_bytes_max,
+                          .lower_bytes = f->device->memory ? 0 : WIRE_BYTES,
                           .multi_seg = true};
     e->self = wire_self_of(&f->addr[p->rank]);
     for (uint16_t i = 0; i < f->ports; i++)

@@ -54,6 +54,7 @@ struct fabric_device_ops {
     bool offloads;    /* ask the port for checksums */
     bool sets_mtu;    /* tell the port its MTU */
     bool shares_pool; /* one pool for all processes: packets pass from thread to thread */
+    bool memory;      /* no wire anywhere: frames without lower headers */
     bool apart;       /* its processes may live in different OS processes */
     /* The MAC address that p's port has before it is opened; NULL: whatever is chosen for it. */
     int (*mac)(struct fabric *f, uint16_t rank, struct ether_addr *mac);

@@ -78,4 +78,5 @@ const struct fabric_device_ops fabric_ring = {
     .check = fabric_ring_check,
     .open = fabric_ring_open,
     .shares_pool = true,
+    .memory = true,
 };

@@ -122,16 +122,53 @@ static inline void msg_refs_release(struct msg_refs *r, struct rte_mbuf *seg)
 
 /* ---- whole packets, for the runtime and the links ------------------------------------------- */
 
-/* An empty packet of one segment; NULL when the pool is empty. */
+/*
+ * An empty packet of one segment; NULL when the pool is empty. What lies in a pool has one reference
+ * and no successor, so its second cache line is not touched: a packet of one segment that passes
+ * from core to core takes one line of descriptor with it, not two.
+ */
 static inline struct rte_mbuf *pkt_alloc(struct rte_mempool *pool)
 {
-    return rte_pktmbuf_alloc(pool);
+    struct rte_mbuf *pkt = rte_mbuf_raw_alloc(pool);
+    if (unlikely(pkt == NULL))
+        return NULL;
+    pkt->data_off = RTE_PKTMBUF_HEADROOM;
+    pkt->ol_flags = 0;
+    pkt->packet_type = 0;
+    pkt->pkt_len = 0;
+    pkt->data_len = 0;
+    pkt->vlan_tci = 0;
+    return pkt;
+}
+
+/* One segment, its own buffer, and nobody else holds it: it goes back to its pool as it is. */
+static inline bool pkt_is_plain(const struct rte_mbuf *pkt)
+{
+    return pkt->nb_segs == 1 && rte_mbuf_refcnt_read(pkt) == 1 && RTE_MBUF_DIRECT(pkt);
 }
 
 /* Release a packet with all its segments. */
 static inline void pkt_free(struct rte_mbuf *pkt)
 {
-    rte_pktmbuf_free(pkt);
+    if (likely(pkt_is_plain(pkt)))
+        rte_mbuf_raw_free(pkt);
+    else
+        rte_pktmbuf_free(pkt);
+}
+
+/* Release `n` packets. The plain ones of a pool go back together; the array is written over. */
+static inline void pkt_free_bulk(struct rte_mbuf **pkts, uint32_t n)
+{
+    uint32_t plain = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        struct rte_mbuf *pkt = pkts[i];
+        if (likely(pkt_is_plain(pkt)) && (plain == 0 || pkt->pool == pkts[0]->pool))
+            pkts[plain++] = pkt;
+        else
+            pkt_free(pkt);
+    }
+    if (plain > 0)
+        rte_mempool_put_bulk(pkts[0]->pool, (void **)pkts, plain);
 }
 
 /* Release one segment. */

@@ -130,7 +130,7 @@ void stack_transmit(struct stack *st)
             pkts[n++] = st->out[i++].pkt;
         }
         st->counters[COUNT_tx_frames] += n;
-        st->counters[COUNT_tx_bytes] += bytes + n * WIRE_BYTES;
+        st->counters[COUNT_tx_bytes] += bytes + n * st->env->lower_bytes;
         st->env->ops->tx(st->env, peer, pkts, n);
     }
     st->outs = 0;
@@ -178,14 +178,7 @@ static void flush(struct stack *st)
 
 void stack_release(struct stack *st)
 {
-    for (uint32_t i = 0; i < st->spent; i++) {
-        struct rte_mbuf *pkt = st->spents[i];
-        /* A slab is one segment; a received frame may be a chain, whose parts may be held. */
-        if (pkt->nb_segs == 1 || pkt->next == NULL)
-            pkt_free_seg(pkt);
-        else
-            pkt_free(pkt);
-    }
+    pkt_free_bulk(st->spents, st->spent);
     st->spent = 0;
 }
 
