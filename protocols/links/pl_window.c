@@ -44,9 +44,10 @@ struct peer {
     uint64_t tail;
     uint64_t limit; /* the peer takes sequence numbers below this */
     uint64_t sack;  /* bit i: una + 1 + i has arrived */
-    /* After an alarm: all below recover is taken for lost, all below resent has been sent again. */
+    /* After an alarm: all below recover may be lost, all below resent has been sent again. */
     uint64_t recover;
     uint64_t resent;
+    uint32_t again_frames; /* how many frames the next step of the recovery sends again */
     struct sent *ring;
     /* Receiving: everything below rcv has arrived; bit (s mod flight) of seen: s ≥ rcv has. */
     uint64_t rcv;
@@ -222,21 +223,26 @@ static bool sacked(const struct peer *p, uint64_t seq)
     return seq > p->una && seq - p->una - 1 < SACK_MSGS && (p->sack >> (seq - p->una - 1) & 1);
 }
 
-/* Send again what the peer lacks up to the last message that it has told of; or just the first. */
+/*
+ * Send again what the peer lacks up to the last message that it has told of. After an alarm nothing
+ * is known of what is behind the first message: one frame, and with each that arrives twice as many.
+ */
 static void resend(struct pl_window *w, uint16_t q)
 {
     struct peer *p = &w->peer[q];
+    uint32_t frames = p->una < p->recover ? p->again_frames : SACK_MSGS;
     uint64_t end = p->una + SACK_MSGS < p->nxt ? p->una + SACK_MSGS : p->nxt;
     if (p->sack != 0) {
         uint64_t known = p->una + 1 + (63 - (uint64_t)__builtin_clzll(p->sack));
         if (known < end)
             end = known;
     }
-    for (uint64_t seq = p->una; seq < end;) {
+    uint64_t seq = p->una;
+    while (seq < end && frames > 0) {
         uint64_t stop = seq;
         while (stop < end && !sacked(p, stop))
             stop++;
-        while (seq < stop) {
+        for (; seq < stop && frames > 0; frames--) {
             uint64_t next = send_frame(w, q, seq, stop);
             if (next == seq)
                 return;
@@ -247,7 +253,7 @@ static void resend(struct pl_window *w, uint16_t q)
         while (seq < end && sacked(p, seq))
             seq++;
     }
-    p->resent = end;
+    p->resent = seq;
     p->probe_seq = 0;
     p->resent_ns = w->co.st->now;
     p->resend = false;
@@ -332,13 +338,22 @@ static void measure(struct pl_window *w, struct peer *p, uint64_t now)
 
 /*
  * The first unacknowledged message has moved on. A window that was lost as a whole is sent again
- * part by part, the next when the one before has arrived, as RFC 6582 does on a partial
- * acknowledgement; not by an alarm each, whose delays double.
+ * part by part, the next when the one before has arrived and nothing else, as RFC 6582 does on a
+ * partial acknowledgement; not by an alarm each, whose delays double. Where more has arrived than
+ * was sent again, the alarm rang too early (RFC 5682, F-RTO): the peer was paused, not the window
+ * lost, and to send the rest again would load the very process that is behind.
  */
 static void progressed(struct pl_window *w, struct peer *p)
 {
     p->since_ns = w->co.st->now;
-    p->resend = p->una < p->recover && p->una >= p->resent;
+    p->resend = false;
+    if (unlikely(p->una < p->recover)) {
+        if (p->una > p->resent)
+            p->recover = p->una;
+        p->resend = p->una == p->resent;
+        if (p->resend && p->again_frames < SACK_MSGS)
+            p->again_frames *= 2;
+    }
     set_rto(w, p);
 }
 
@@ -577,6 +592,7 @@ static void upon_timeout(struct co *self, const struct ev *ev, uint32_t n)
         }
         p->resend = true;
         p->recover = p->nxt;
+        p->again_frames = 1;
         p->resent_ns = now;
         p->rto_ns =
             2 * p->rto_ns < self->st->conf.rto_max_ns ? 2 * p->rto_ns : self->st->conf.rto_max_ns;
@@ -620,6 +636,7 @@ static void pl_window_show(const struct co *self, struct view *v)
         view_u64(v, "limit", p->limit);
         view_u64(v, "recover", p->recover > p->una ? p->recover : p->una);
         view_u64(v, "resent", p->resent > p->una ? p->resent : p->una);
+        view_u64(v, "again", p->recover > p->una ? p->again_frames : 0);
         view_u64(v, "rcv", p->rcv);
         view_u64(v, "incarnation", p->incarnation);
         view_u64(v, "flags",

@@ -100,6 +100,29 @@ static void test_PL1_a_lost_window_is_sent_again_within_a_few_alarms(void **stat
     world_end(&w);
 }
 
+/* Nothing is lost, one process stands still for 100 ms (its core was taken away): each alarm, whose
+ * delays double, asks with a single frame, and what arrives late on its own is not sent again. */
+static void test_a_pause_of_a_peer_costs_a_frame_for_each_alarm(void **state)
+{
+    (void)state;
+    struct stack_conf conf = {.frame_records = 1};
+    world_start(&w, stack_find("pl"), 2, &conf);
+    for (uint64_t i = 0; i < 1000; i++)
+        send_value(0, 1, i, 8);
+    for (int ms = 0; ms < 100; ms++) {
+        world_step(&w, 0);
+        w.sim.env[0].now_ns += 1000000;
+        w.sim.env[1].now_ns += 1000000;
+    }
+    const uint64_t *again = &w.st[0]->counters[COUNT_tx_retransmits];
+    assert_in_range(*again, 1, 6); /* 2, 4, 8, 16, 32, 64 ms */
+    uint64_t before = *again;
+    world_run(&w, 50000000);
+    assert_int_equal(world_count_type(&w, 1, EV_PL_DELIVER), 1000);
+    assert_in_range(*again - before, 0, 1);
+    world_end(&w);
+}
+
 static void test_messages_of_one_breath_ride_in_one_frame(void **state)
 {
     (void)state;
@@ -220,6 +243,7 @@ int main(void)
         cmocka_unit_test(test_PL1_PL2_over_loss_duplication_reordering),
         cmocka_unit_test(test_large_bodies_are_shared_not_copied),
         cmocka_unit_test(test_PL1_a_lost_window_is_sent_again_within_a_few_alarms),
+        cmocka_unit_test(test_a_pause_of_a_peer_costs_a_frame_for_each_alarm),
         cmocka_unit_test(test_messages_of_one_breath_ride_in_one_frame),
         cmocka_unit_test(test_acknowledgement_of_what_was_not_sent_is_refused),
         cmocka_unit_test(test_a_restarted_peer_gets_what_its_former_self_lacked),
