@@ -528,6 +528,13 @@ static void draw_sizes(struct random *r, struct sim_job *job)
     /* See ep_read_write: rows for what overtakes, and for whom a false suspicion left behind. */
     if (c->instances < 2 * c->flight_msgs || c->instances < 8 * job->ops)
         c->instances = job->ops > 8 ? 512 : 64;
+    if (sim_needs(job->def).disk) {
+        /* A compaction stores a record for each process, and all that is live, in one step. */
+        while (c->store_msgs < 8u * job->n)
+            c->store_msgs *= 2;
+        job->disk_ns = ONE_OF(r, 1000, 100000, 1000000);
+        job->lag = ONE_OF(r, 0, 0, 1, 2);
+    }
     if (!sim_needs(job->def).synchronous)
         return;
     /* The bound that P relies on holds for messages, so no backlog may wait for credit. */

@@ -104,6 +104,8 @@ static const struct key keys[] = {
     JOB_KEY("ops", ops),
     JOB_KEY("bytes", msg_bytes),
     JOB_KEY("delay_ns", delay_ns),
+    JOB_KEY("disk_ns", disk_ns),
+    JOB_KEY("lag", lag),
     CONF_KEY(inbox_events),
     CONF_KEY(flight_msgs),
     CONF_KEY(ring_msgs),
@@ -273,7 +275,99 @@ static int request_choice(const struct sim_world *w, const struct words *ws, str
     return 0;
 }
 
-/* step p1, crash-at p0 3, lie p1 p2, arm 0, advance 5ms, heal */
+/* A word out of a list; `count` if it is none of them. */
+static uint32_t one_of(const char *word, const char *const *words, uint32_t count)
+{
+    uint32_t i = 0;
+    while (i < count && strcmp(words[i], word) != 0)
+        i++;
+    return i;
+}
+
+/* keeps nothing | all | first | last | 77; returns how many words that was. */
+static int keeps_words(const struct words *ws, int at, uint64_t *keeps)
+{
+    if (at + 1 >= ws->count || strcmp(ws->word[at], "keeps") != 0)
+        return 0;
+    *keeps = one_of(ws->word[at + 1], keeps_names, KEEPS);
+    return *keeps < KEEPS || (parse_u64(ws->word[at + 1], keeps) && *keeps >= KEEPS) ? 2 : 0;
+}
+
+/* written p1 [#k] [lost | misdirected | failed | short | full] [keeps …] [waiting] */
+static int written_choice(const struct sim_world *w, const struct words *ws, struct choice *c,
+                          char *why, size_t size)
+{
+    int at = 2;
+    uint64_t k = 0;
+    if (ws->count < 2 || !parse_process(ws->word[1], &c->p) || c->p >= w->n)
+        return refuse(why, size, "'written' lacks a process, such as p1");
+    const struct disk_sim *d = w->needs.disk ? w->proc[c->p].disk : NULL;
+    if (d == NULL)
+        return refuse(why, size, "stack %s has no disk", w->job.def->name);
+    if (at < ws->count && ws->word[at][0] == '#') {
+        if (!parse_u64(ws->word[at] + 1, &k))
+            return refuse(why, size, "'%s' is no number of a write", ws->word[at]);
+        at++;
+    } else if (d->writes == 0) {
+        return refuse(why, size, "no write is under way at p%u", c->p);
+    } else {
+        k = d->write[0].ordinal;
+    }
+    c->k = (uint32_t)k;
+    if (at < ws->count) {
+        uint32_t fate = one_of(ws->word[at], fate_names, DISK_FATES);
+        at += fate < DISK_FATES;
+        c->b = fate < DISK_FATES ? fate : DISK_KEEPS;
+    }
+    at += keeps_words(ws, at, &c->a);
+    if (at < ws->count && strcmp(ws->word[at], "waiting") == 0) {
+        c->b += WRITTEN_WAITS;
+        at++;
+    }
+    return at < ws->count ? refuse(why, size, "'%s' is not understood there", ws->word[at]) : 0;
+}
+
+/* crash p1 | crash-at p1 3 | crash-sent p1 1 | crash-super p1 1 | recover p1 super 1 … [keeps …] */
+static int life_choice(const struct words *ws, struct choice *c, char *why, size_t size)
+{
+    int at = 2;
+    uint64_t k = 0;
+    if (ws->count < 2 || !parse_process(ws->word[1], &c->p))
+        return refuse(why, size, "'%s' lacks a process, such as p1", ws->word[0]);
+    if (c->kind == CHOICE_RECOVER) {
+        if (at + 1 < ws->count && strcmp(ws->word[at], "super") == 0 &&
+            parse_u64(ws->word[at + 1], &k) && k < 2) {
+            c->k = (uint32_t)k + 1;
+            at += 2;
+        }
+    } else if (c->kind != CHOICE_CRASH) {
+        if (at >= ws->count || !parse_u64(ws->word[at], &k))
+            return refuse(why, size,
+                          "'%s' lacks a number: of the event, of the frames sent, or "
+                          "of the copies written",
+                          ws->word[0]);
+        c->k = (uint32_t)k;
+        at++;
+    }
+    if (c->kind != CHOICE_RECOVER)
+        at += keeps_words(ws, at, &c->a);
+    return at < ws->count ? refuse(why, size, "'%s' is not understood there", ws->word[at]) : 0;
+}
+
+/* flip p1 segment 2 byte 4097 bit 3 */
+static int flip_choice(const struct words *ws, struct choice *c, char *why, size_t size)
+{
+    uint64_t k;
+    if (ws->count != 8 || !parse_process(ws->word[1], &c->p) ||
+        strcmp(ws->word[2], "segment") != 0 || !parse_u64(ws->word[3], &k) ||
+        strcmp(ws->word[4], "byte") != 0 || !parse_u64(ws->word[5], &c->a) ||
+        strcmp(ws->word[6], "bit") != 0 || !parse_u64(ws->word[7], &c->b))
+        return refuse(why, size, "not of the form: flip p1 segment 2 byte 4097 bit 3");
+    c->k = (uint32_t)k;
+    return 0;
+}
+
+/* step p1, lie p1 p2, arm 0, advance 5ms, heal */
 static int other_choice(const struct words *ws, struct choice *c, char *why, size_t size)
 {
     uint64_t v = 0;
@@ -296,10 +390,6 @@ static int other_choice(const struct words *ws, struct choice *c, char *why, siz
         if (c->kind == CHOICE_LIE && ++want &&
             (ws->count <= at || !parse_process(ws->word[at], &c->q)))
             missing = "the process that the lie is about";
-        bool counted = c->kind == CHOICE_CRASH_AT || c->kind == CHOICE_CRASH_SENT;
-        if (counted && ++want && (ws->count <= at || !parse_u64(ws->word[at], &v)))
-            missing = "a number: of the event, or of the frames sent";
-        c->k = (uint32_t)v;
     }
     if (missing != NULL)
         return refuse(why, size, "'%s' lacks %s", ws->word[0], missing);
@@ -324,6 +414,12 @@ static int parse_choice(const struct sim_world *w, const struct words *ws, struc
         err = refuse(why, size, "'request' lacks a process, such as p1");
     else if (kind == CHOICE_REQUEST)
         err = request_choice(w, ws, c, why, size);
+    else if (kind == CHOICE_WRITTEN)
+        err = written_choice(w, ws, c, why, size);
+    else if (kind == CHOICE_FLIP)
+        err = flip_choice(ws, c, why, size);
+    else if (kind >= CHOICE_CRASH && kind <= CHOICE_RECOVER)
+        err = life_choice(ws, c, why, size);
     else
         err = other_choice(ws, c, why, size);
     if (err == 0 && (c->p >= w->n || c->q >= w->n))
@@ -351,6 +447,8 @@ static int obey_choice(struct script *s, const struct words *ws, char *why, size
         return 0;
     if (c.kind >= CHOICE_DELIVER && c.kind <= CHOICE_CORRUPT)
         return refuse(why, size, "frame #%u of %u->%u is not in flight", c.k, c.p, c.q);
+    if (c.kind == CHOICE_WRITTEN)
+        return refuse(why, size, "write #%u of p%u is not under way", c.k, c.p);
     return refuse(why, size, "'%s' is not possible now: p%u has crashed, is paused, or has no room",
                   ws->word[0], c.p);
 }

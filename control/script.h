@@ -12,6 +12,16 @@
  *   deliver               the oldest frame of all
  *   step p1     timer p1     advance 5ms     pause p1     resume p1     recover p1
  *   crash p0     crash-at p0 3     crash-sent p0 1     lie p1 p2     arm 0     disarm 0     heal
+ *   written p1 [#k] [FATE]                     stacks with a log: that write of p1's disk, or the
+ *                                              oldest, comes to its end, and p1 steps; FATE: lost,
+ *                                              misdirected, failed, short, full; `waiting`: no step
+ *   crash p1 keeps first                       of what was on its way to the disk the first half of
+ *                                              all sectors is there; nothing (the default), all,
+ *                                              last, or a number: a coin for each, seeded by it
+ *   crash-super p1 1                           p1 crashes when next it writes its super block, one
+ *                                              copy of two being written
+ *   recover p1 super 0                         it crashes again at once, no copy being written
+ *   flip p1 segment 2 byte 4097 bit 3          damage (segments 4 and 5: the super block's copies)
  *   settle                                     deliver in order and step until nothing is in flight
  *   run 100ms                                  keep time for so long
  *   fair                                       heal, be fair until nothing happens, judge liveness

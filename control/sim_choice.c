@@ -5,17 +5,65 @@
 #include <stdio.h>
 
 const char *const choice_names[CHOICES] = {
-    [CHOICE_STEP] = "step",         [CHOICE_DELIVER] = "deliver",
-    [CHOICE_ARRIVE] = "arrive",     [CHOICE_DUPLICATE] = "duplicate",
-    [CHOICE_DROP] = "drop",         [CHOICE_CORRUPT] = "corrupt",
-    [CHOICE_TIMER] = "timer",       [CHOICE_ADVANCE] = "advance",
-    [CHOICE_REQUEST] = "request",   [CHOICE_CRASH] = "crash",
-    [CHOICE_CRASH_AT] = "crash-at", [CHOICE_CRASH_SENT] = "crash-sent",
-    [CHOICE_RECOVER] = "recover",   [CHOICE_PAUSE] = "pause",
-    [CHOICE_RESUME] = "resume",     [CHOICE_LIE] = "lie",
-    [CHOICE_ARM] = "arm",           [CHOICE_DISARM] = "disarm",
+    [CHOICE_STEP] = "step",
+    [CHOICE_DELIVER] = "deliver",
+    [CHOICE_ARRIVE] = "arrive",
+    [CHOICE_DUPLICATE] = "duplicate",
+    [CHOICE_DROP] = "drop",
+    [CHOICE_CORRUPT] = "corrupt",
+    [CHOICE_TIMER] = "timer",
+    [CHOICE_ADVANCE] = "advance",
+    [CHOICE_REQUEST] = "request",
+    [CHOICE_CRASH] = "crash",
+    [CHOICE_CRASH_AT] = "crash-at",
+    [CHOICE_CRASH_SENT] = "crash-sent",
+    [CHOICE_CRASH_SUPER] = "crash-super",
+    [CHOICE_WRITTEN] = "written",
+    [CHOICE_FLIP] = "flip",
+    [CHOICE_RECOVER] = "recover",
+    [CHOICE_PAUSE] = "pause",
+    [CHOICE_RESUME] = "resume",
+    [CHOICE_LIE] = "lie",
+    [CHOICE_ARM] = "arm",
+    [CHOICE_DISARM] = "disarm",
     [CHOICE_HEAL] = "heal",
 };
+
+const char *const fate_names[DISK_FATES] = {
+    [DISK_KEEPS] = "kept",   [DISK_LOSES] = "lost",  [DISK_MISDIRECTS] = "misdirected",
+    [DISK_FAILS] = "failed", [DISK_SHORT] = "short", [DISK_FULL] = "full",
+};
+
+const char *const keeps_names[KEEPS] = {"nothing", "all", "first", "last"};
+
+/* " keeps first", " keeps 77", or nothing where nothing is kept. */
+static int keeps_text(uint64_t keeps, char *text, size_t size)
+{
+    if (keeps == KEEPS_NOTHING)
+        return 0;
+    if (keeps < KEEPS)
+        return snprintf(text, size, " keeps %s", keeps_names[keeps]);
+    return snprintf(text, size, " keeps %" PRIu64, keeps);
+}
+
+static int written_text(const struct choice *c, char *text, size_t size)
+{
+    int at = snprintf(text, size, "%s p%u #%u", choice_names[c->kind], c->p, c->k);
+    if (c->b % WRITTEN_WAITS != DISK_KEEPS)
+        at += snprintf(text + at, size - (size_t)at, " %s", fate_names[c->b % WRITTEN_WAITS]);
+    at += keeps_text(c->a, text + at, size - (size_t)at);
+    if (c->b >= WRITTEN_WAITS)
+        at += snprintf(text + at, size - (size_t)at, " waiting");
+    return at;
+}
+
+static int crash_text(const struct choice *c, char *text, size_t size)
+{
+    int at = snprintf(text, size, "%s p%u", choice_names[c->kind], c->p);
+    if (c->kind != CHOICE_CRASH)
+        at += snprintf(text + at, size - (size_t)at, " %u", c->k);
+    return at + keeps_text(c->a, text + at, size - (size_t)at);
+}
 
 int choice_text(const struct choice *c, const struct sim_app *app, char *text, size_t size)
 {
@@ -41,9 +89,20 @@ int choice_text(const struct choice *c, const struct sim_app *app, char *text, s
             at += snprintf(text + at, size - (size_t)at, " waiting");
         return at;
     }
+    case CHOICE_CRASH:
     case CHOICE_CRASH_AT:
     case CHOICE_CRASH_SENT:
-        return snprintf(text, size, "%s p%u %u", name, c->p, c->k);
+    case CHOICE_CRASH_SUPER:
+        return crash_text(c, text, size);
+    case CHOICE_RECOVER:
+        if (c->k > 0)
+            return snprintf(text, size, "%s p%u super %u", name, c->p, c->k - 1);
+        return snprintf(text, size, "%s p%u", name, c->p);
+    case CHOICE_WRITTEN:
+        return written_text(c, text, size);
+    case CHOICE_FLIP:
+        return snprintf(text, size, "%s p%u segment %u byte %" PRIu64 " bit %" PRIu64, name, c->p,
+                        c->k, c->a, c->b);
     case CHOICE_LIE:
         return snprintf(text, size, "%s p%u p%u", name, c->p, c->q);
     case CHOICE_ARM:

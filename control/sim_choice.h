@@ -6,25 +6,30 @@
 #ifndef UPON_SIM_CHOICE_H
 #define UPON_SIM_CHOICE_H
 
+#include "dataplane/disk_sim.h"
 #include "dataplane/env_sim.h"
 #include "sim_stack.h"
 
 enum choice_kind {
     CHOICE_NONE,
-    CHOICE_STEP,       /* Exec(p): one breath of p */
-    CHOICE_DELIVER,    /* Del: frame p→q #k into q's InBuf, and q steps */
-    CHOICE_ARRIVE,     /* Del: frame p→q #k into q's InBuf, which waits for its step */
-    CHOICE_DUPLICATE,  /* a copy of p→q #k arrives and q steps; the frame stays in flight */
-    CHOICE_DROP,       /* frame p→q #k is lost */
-    CHOICE_CORRUPT,    /* frame p→q #k arrives with bit a flipped */
-    CHOICE_TIMER,      /* p's clock moves to its earliest timer, and p steps */
-    CHOICE_ADVANCE,    /* the common clock moves by a ns */
-    CHOICE_REQUEST,    /* p's application requests value a (destination q, instance b); p steps */
-    CHOICE_CRASH,      /* p crashes, before its next step */
-    CHOICE_CRASH_AT,   /* p steps and crashes at event k of that step, sending nothing */
-    CHOICE_CRASH_SENT, /* p steps and crashes when k of its frames have left */
-    CHOICE_RECOVER,    /* p starts again under the next incarnation, its state lost */
-    CHOICE_PAUSE,      /* p takes no steps until … */
+    CHOICE_STEP,        /* Exec(p): one breath of p */
+    CHOICE_DELIVER,     /* Del: frame p→q #k into q's InBuf, and q steps */
+    CHOICE_ARRIVE,      /* Del: frame p→q #k into q's InBuf, which waits for its step */
+    CHOICE_DUPLICATE,   /* a copy of p→q #k arrives and q steps; the frame stays in flight */
+    CHOICE_DROP,        /* frame p→q #k is lost */
+    CHOICE_CORRUPT,     /* frame p→q #k arrives with bit a flipped */
+    CHOICE_TIMER,       /* p's clock moves to its earliest timer, and p steps */
+    CHOICE_ADVANCE,     /* the common clock moves by a ns */
+    CHOICE_REQUEST,     /* p's application requests value a (destination q, instance b); p steps */
+    CHOICE_CRASH,       /* p crashes, before its next step */
+    CHOICE_CRASH_AT,    /* p steps and crashes at event k of that step, sending nothing */
+    CHOICE_CRASH_SENT,  /* p steps and crashes when k of its frames have left */
+    CHOICE_CRASH_SUPER, /* p crashes when it next writes its super block, k copies being written */
+    CHOICE_RECOVER,     /* p starts again under the next incarnation, its volatile state lost; if
+                          k > 0 it crashes at once, when k − 1 copies of the super block are there */
+    CHOICE_WRITTEN,     /* write #k of p's disk comes to its end, with fate b, and p steps */
+    CHOICE_FLIP,        /* bit b of byte a of p's segment k (or copy of the super block) flips */
+    CHOICE_PAUSE,       /* p takes no steps until … */
     CHOICE_RESUME,
     CHOICE_LIE,    /* p's detector says: q crashed (P), is suspected (◇P), is the leader (Ω) */
     CHOICE_ARM,    /* fault rule k of the job holds … */
@@ -32,6 +37,17 @@ enum choice_kind {
     CHOICE_HEAL,   /* all rules are disarmed, all processes resumed */
     CHOICES
 };
+
+/*
+ * What a crash leaves of the sectors that were on their way to a disk (a crash's a), or a failed
+ * write of its own (a): any other number is a coin for each sector.
+ */
+enum { KEEPS_NOTHING, KEEPS_ALL, KEEPS_FIRST, KEEPS_LAST, KEEPS };
+
+#define WRITTEN_WAITS 256u /* added to the fate: p does not step */
+
+extern const char *const fate_names[DISK_FATES]; /* of a write */
+extern const char *const keeps_names[KEEPS];
 
 struct choice {
     uint8_t kind;

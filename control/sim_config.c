@@ -26,6 +26,8 @@ uint64_t sim_world_hash(struct sim_world *w)
             h[1] = stack_hash(x->st);
         for (uint32_t k = 0; k < w->sim.env[p].ins; k++)
             h[1] = pkt_hash(w->sim.env[p].in[k], h[1]);
+        if (w->needs.disk)
+            h[1] ^= sim_disk_hash(x->disk);
         hash = XXH3_64bits_withSeed(h, sizeof h, hash);
     }
     uint64_t flight = 0; /* a multiset: a sum does not know the order */
@@ -45,6 +47,20 @@ static void dump_pkt(const char *where, const struct rte_mbuf *pkt, uint16_t fro
     put(ctx, line);
 }
 
+static void dump_disk(const struct disk_sim *d, void (*put)(void *, const char *), void *ctx)
+{
+    char line[160];
+    snprintf(line, sizeof line, "disk #%016" PRIx64 "%s", sim_disk_hash(d),
+             d->lied ? ", which has lost what it acknowledged" : "");
+    put(ctx, line);
+    for (uint32_t k = 0; k < d->writes; k++) {
+        const struct disk_sim_write *w = &d->write[k];
+        snprintf(line, sizeof line, "write #%u segment %u offset %" PRIu64 " %u bytes", w->ordinal,
+                 w->slot, w->offset, w->bytes);
+        put(ctx, line);
+    }
+}
+
 void sim_world_dump(struct sim_world *w, void (*put)(void *ctx, const char *line), void *ctx)
 {
     char line[160];
@@ -54,6 +70,8 @@ void sim_world_dump(struct sim_world *w, void (*put)(void *ctx, const char *line
         snprintf(line, sizeof line, "p%u %s at %" PRIu64 " ns", p, states[x->state],
                  w->sim.env[p].env.ops->now(&w->sim.env[p].env));
         put(ctx, line);
+        if (w->needs.disk)
+            dump_disk(x->disk, put, ctx);
         if (x->state == SIM_CRASHED)
             continue;
         stack_dump(x->st, put, ctx);

@@ -712,14 +712,12 @@ static uint32_t stack_index(const struct stack_def *def)
     return i;
 }
 
-/* The stack that a seed is about: the one asked for, or each in turn that can be simulated. */
+/* The stack that a seed is about: the one asked for, or each in turn. */
 static const struct stack_def *stack_of(const struct session *s, uint64_t seed)
 {
     if (s->o.stack != NULL)
         return s->o.stack;
-    for (uint64_t i = seed % s->stacks;; i = (i + 1) % s->stacks)
-        if (!sim_needs(stack_defs[i]).disk)
-            return stack_defs[i];
+    return stack_defs[seed % s->stacks];
 }
 
 static void set_keys(const struct options *o, struct sim_job *job)
@@ -882,7 +880,7 @@ static int search_stacks(struct session *s)
     const struct stack_def *only = s->o.stack;
     int status = EXIT_HOLDS;
     for (uint32_t i = 0; i < s->stacks && status == EXIT_HOLDS && !interrupted; i++)
-        if (only == stack_defs[i] || (only == NULL && !sim_needs(stack_defs[i]).disk))
+        if (only == NULL || only == stack_defs[i])
             status = search_stack(s, stack_defs[i]);
     return status;
 }

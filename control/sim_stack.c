@@ -3,6 +3,9 @@
 
 #include <stdio.h>
 
+#include "protocols/log/log.h"
+#include "protocols/view.h"
+
 #define MS 1000000ull
 
 void sim_conf_default(struct stack_conf *c)
@@ -29,7 +32,7 @@ void sim_conf_default(struct stack_conf *c)
 bool sim_is_link(uint8_t abstraction)
 {
     return abstraction == ABS_FLL || abstraction == ABS_SL || abstraction == ABS_PL ||
-           abstraction == ABS_FPL;
+           abstraction == ABS_FPL || abstraction == ABS_LPL;
 }
 
 struct sim_needs sim_needs(const struct stack_def *def)
@@ -74,16 +77,122 @@ struct sim_app sim_app_of(const struct stack_def *def)
     return app;
 }
 
-/* The application hears every indication and keeps nothing: the checkers and observers do. */
+/* ---- the application ------------------------------------------------------------------------- */
+
+struct app_sim {
+    struct co co;
+    uint64_t lag;      /* log-deliveries that it keeps */
+    uint64_t begin;    /* the first that this life was told of; UINT64_MAX: none yet */
+    uint64_t next;     /* behind the last one that it was told of */
+    uint64_t released; /* those below */
+    uint64_t stored;   /* stack log: the last record that it stored */
+    uint32_t bytes;    /* of a request's payload */
+};
+
+struct msg sim_app_payload(struct stack *st, uint64_t value, uint32_t bytes)
+{
+    struct msg m = msg_new(st, bytes);
+    memset(msg_data(m), (int)value, bytes);
+    le64_put(msg_data(m), value);
+    return m;
+}
+
+/* What this life was told of below `end` is taken: say so, in the words of what is below us. */
+static void release(struct app_sim *a, uint64_t end)
+{
+    struct co *top = a->co.use[0];
+    if (end <= a->released)
+        return;
+    switch (top->cls->implements) {
+    case ABS_LPL:
+        trigger(top, ev_make(EV_LPL_RELEASE, 0, a->co.port, end, MSG_NONE));
+        break;
+    case ABS_LBEB:
+        trigger(top, ev_make(EV_LBEB_RELEASE, 0, 0, end, MSG_NONE));
+        break;
+    case ABS_LURB:
+        trigger(top, ev_make(EV_LURB_RELEASE, 0, 0, end, MSG_NONE));
+        break;
+    case ABS_LUC:
+        trigger(top, ev_make(EV_LUC_RELEASE, 0, end, 0, MSG_NONE));
+        break;
+    case ABS_HO:
+        for (uint64_t i = a->released > a->begin ? a->released : a->begin; i < end; i++)
+            trigger(top, ev_make(EV_HO_DONE, 0, i, 0, MSG_NONE));
+        break;
+    default:
+        break;
+    }
+    a->released = end;
+}
+
+static bool is_log_delivery(uint16_t type)
+{
+    return type == EV_LPL_DELIVER || type == EV_LBEB_DELIVER || type == EV_LURB_DELIVER ||
+           type == EV_HO_DELIVER || type == EV_LUC_DECIDE;
+}
+
+/* The application keeps nothing of what it hears, and of log-deliveries the last few. */
 static void upon_anything(struct co *self, const struct ev *ev, uint32_t n)
 {
-    (void)self, (void)ev, (void)n;
+    struct app_sim *a = (struct app_sim *)self;
+    for (uint32_t i = 0; i < n; i++)
+        if (ev[i].type == EV_LOG_STORED)
+            a->stored = ev[i].inst;
+        else if (is_log_delivery(ev[i].type)) {
+            a->begin = ev[i].inst < a->begin ? ev[i].inst : a->begin;
+            a->next = ev[i].inst + 1 > a->next ? ev[i].inst + 1 : a->next;
+        }
+    if (a->next > a->lag)
+        release(a, a->next - a->lag);
+}
+
+/* ⟨log, Compact⟩: only its last record is still needed. */
+static void upon_log_compact(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct app_sim *a = (struct app_sim *)self;
+    (void)ev, (void)n;
+    if (a->stored != UINT64_MAX)
+        log_store(self, self->use[0], a->stored,
+                  sim_app_payload(self->st, (uint64_t)self->st->self << 32 | (a->stored + 1),
+                                  a->bytes));
+}
+
+void sim_app_begin(struct stack *st, uint32_t lag, uint32_t bytes)
+{
+    struct app_sim *a = (struct app_sim *)st->app;
+    a->lag = lag;
+    a->bytes = bytes;
+}
+
+bool sim_app_release_all(struct stack *st)
+{
+    struct app_sim *a = (struct app_sim *)st->app;
+    bool late = a->next > a->released && a->lag > 0;
+    a->lag = 0;
+    if (late)
+        release(a, a->next);
+    return late;
 }
 
 static size_t app_sim_bytes(const struct stack_conf *conf)
 {
     (void)conf;
-    return sizeof(struct co);
+    return sizeof(struct app_sim);
+}
+
+static void app_sim_init(struct co *self)
+{
+    struct app_sim *a = (struct app_sim *)self;
+    a->begin = a->stored = UINT64_MAX;
+}
+
+static void app_sim_show(const struct co *self, struct view *v)
+{
+    const struct app_sim *a = (const struct app_sim *)self;
+    view_u64(v, "next", a->next);
+    view_u64(v, "released", a->released);
+    view_u64(v, "stored", a->stored);
 }
 
 static struct co_upon app_upon[EV_TYPES + 1];
@@ -92,6 +201,8 @@ const struct co_class sim_app_class = {.name = "app_sim",
                                        .title = "the simulator's application",
                                        .implements = ABS_APP,
                                        .bytes = app_sim_bytes,
+                                       .init = app_sim_init,
+                                       .show = app_sim_show,
                                        .upon = app_upon};
 
 void sim_app_prepare(void)
@@ -99,5 +210,6 @@ void sim_app_prepare(void)
     uint32_t u = 0;
     for (uint16_t t = 1; t < EV_TYPES; t++)
         if (ev_infos[t].way == EV_WAY_INDICATION)
-            app_upon[u++] = (struct co_upon){t, upon_anything};
+            app_upon[u++] =
+                (struct co_upon){t, t == EV_LOG_COMPACT ? upon_log_compact : upon_anything};
 }

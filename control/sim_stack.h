@@ -35,6 +35,15 @@ struct sim_app sim_app_of(const struct stack_def *def);
 extern const struct co_class sim_app_class;
 void sim_app_prepare(void);
 
+/* What the application of a life is: sizes of its requests, log-deliveries that it keeps. */
+void sim_app_begin(struct stack *st, uint32_t lag, uint32_t bytes);
+
+/* It keeps none from now on. True: something was triggered. */
+bool sim_app_release_all(struct stack *st);
+
+/* A payload of `bytes` ≥ 8 that begins with `value`. */
+struct msg sim_app_payload(struct stack *st, uint64_t value, uint32_t bytes);
+
 /* Whether users of this abstraction name themselves by their port: it delivers to their peers. */
 bool sim_is_link(uint8_t abstraction);
 

@@ -50,12 +50,13 @@ static void check_border(struct sim_world *w, const struct sim_proc *x, const st
     if (w->ears[layer] == 0)
         return;
     bool request = ev_infos[e->type].way == EV_WAY_REQUEST;
+    uint64_t port = e->type == EV_LOG_STORE ? e->attr : e->inst; /* how requests name their user */
     struct check_event ce = {.step = w->steps,
                              .time_ns = x->st->now,
                              .at = x->self,
                              .type = e->type,
                              .proc = e->proc,
-                             .port = request ? (uint16_t)e->inst : to->port,
+                             .port = request ? (uint16_t)port : to->port,
                              .inst = e->inst,
                              .attr = e->attr,
                              .msg = e->seg != NULL ? msg_data(ev_msg(e)) : NULL,
@@ -90,8 +91,12 @@ static bool handled(struct trace *t, struct stack *st, struct co *to, const stru
     uint32_t layer = w->border[to->index][ev->type];
     if (ev->type == EV_OMEGA_TRUST)
         listen(x, ev, n);
+    if (ev->type == EV_LUC_RESUMED && to == st->app) /* whoever crashed proposes again from there */
+        x->ops = (uint32_t)ev[n - 1].inst;
     for (uint32_t i = 0; i < n; i++) {
         hash_event(w, x->self, to, &ev[i]);
+        if (unlikely(w->deaf))
+            continue;
         if (layer != 0)
             check_border(w, x, to, &ev[i], layer - 1);
         if (unlikely(w->observer.event != NULL))
@@ -128,6 +133,15 @@ static bool sending(void *ctx, struct sim_frame *f)
     if (unlikely(w->observer.sent != NULL))
         w->observer.sent(w->observer.ctx, w, f, lost);
     return !lost;
+}
+
+/* A write begins at a process's disk. */
+static void writing(void *ctx, struct disk_sim_write *write)
+{
+    const struct sim_proc *x = ctx;
+    const struct sim_world *w = x->world;
+    write->tag = w->tag;
+    write->due_ns = x->st->now + (w->job.disk_ns != 0 ? w->job.disk_ns : SIM_DISK_NS);
 }
 
 /* ---- life of a world ------------------------------------------------------------------------- */
@@ -168,8 +182,11 @@ static void close_checks(struct sim_world *w)
 
 static void free_procs(struct sim_world *w)
 {
-    for (uint16_t p = 0; p < w->n_max; p++)
+    for (uint16_t p = 0; p < w->n_max; p++) {
         free(w->proc[p].mem);
+        if (w->proc[p].disk != NULL)
+            disk_sim_free(w->proc[p].disk);
+    }
     free(w->proc);
     free(w->wake);
     if (w->n_max > 0)
@@ -258,14 +275,25 @@ static void map_borders(struct sim_world *w)
 
 static void refresh(struct sim_world *w, uint16_t p);
 
-static int wire(struct sim_world *w, uint16_t p, char *why, size_t size)
+static uint32_t payload_bytes(const struct sim_world *w)
 {
-    struct sim_proc *x = &w->proc[p];
+    return w->job.msg_bytes < 8 ? 8 : w->job.msg_bytes;
+}
+
+static struct stack_conf conf_of(const struct sim_world *w, uint16_t p)
+{
     struct stack_conf conf = w->job.conf;
     conf.n = w->n;
     conf.self = p;
     conf.seed = w->job.seed;
-    conf.incarnation = x->incarnation;
+    conf.incarnation = w->proc[p].incarnation;
+    return conf;
+}
+
+static int wire(struct sim_world *w, uint16_t p, char *why, size_t size)
+{
+    struct sim_proc *x = &w->proc[p];
+    struct stack_conf conf = conf_of(w, p);
     size_t bytes = co_wire_bytes(w->job.def, &sim_app_class, &conf);
     if (bytes > x->mem_bytes) {
         free(x->mem);
@@ -278,8 +306,41 @@ static int wire(struct sim_world *w, uint16_t p, char *why, size_t size)
     }
     x->st = co_wire(x->mem, w->job.def, &sim_app_class, &conf, &w->sim.env[p].env);
     x->st->trace = &x->trace;
+    sim_app_begin(x->st, w->job.lag, payload_bytes(w));
     x->timer_ns = timer_next_ns(&x->st->wheel);
     return 0;
+}
+
+/* Read the log back, if there is one. False: the process crashed while it did. */
+static bool begin_life(struct sim_world *w, struct sim_proc *x)
+{
+    char why[256];
+    struct env_sim *e = &w->sim.env[x->self];
+    x->st->now = e->env.ops->now(&e->env);
+    if (stack_recover(x->st, why, sizeof why) != 0) {
+        if (!x->disk->crashed) /* its disk kept its word, or sim_disk_trusted() had refused it */
+            rte_panic("simulator: p%u refuses an undamaged log: %s\n", x->self, why);
+        stack_fini(x->st);
+        return false;
+    }
+    x->incarnation = x->st->conf.incarnation;
+    x->timer_ns = timer_next_ns(&x->st->wheel);
+    return true;
+}
+
+static int make_disk(struct sim_world *w, uint16_t p, char *why, size_t size)
+{
+    struct sim_proc *x = &w->proc[p];
+    struct stack_conf conf = conf_of(w, p);
+    w->sim.env[p].env.disk = NULL;
+    if (!w->needs.disk)
+        return 0;
+    int err = sim_disk_start(&x->disk, &conf, payload_bytes(w), writing, x);
+    if (err != 0)
+        snprintf(why, size, "out of memory for the disk of p%u", p);
+    else
+        w->sim.env[p].env.disk = &x->disk->disk;
+    return err;
 }
 
 int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, size_t size)
@@ -290,11 +351,6 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
     sim_conf_default(&w->job.conf);
     struct stack_conf conf = w->job.conf;
     conf.n = w->job.n;
-    if (sim_needs(w->job.def).disk) {
-        snprintf(why, size, "stack %s needs stable storage, which the simulator does not have",
-                 w->job.def->name);
-        return -EINVAL;
-    }
     uint32_t room = (uint32_t)rte_pktmbuf_data_room_size(w->pool) - RTE_PKTMBUF_HEADROOM;
     if (w->job.msg_bytes + MSG_HEADROOM_MAX + FRAME_BYTES + RECORD_BYTES > room) {
         snprintf(why, size, "messages of %u bytes do not fit the simulator's packets of %u",
@@ -310,27 +366,28 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
     w->tag = 0;
     w->records = 0;
     w->front_ns = w->due_ns = 0;
-    w->suspect = false;
+    w->suspect = w->deaf = false;
+    w->recoveries = w->refusals = 0;
+    w->needs = sim_needs(w->job.def);
     for (uint16_t p = 0; p < w->n; p++) {
         struct sim_proc *x = &w->proc[p];
         *x = (struct sim_proc){.trace = {handled},
                                .world = w,
                                .mem = x->mem,
                                .mem_bytes = x->mem_bytes,
+                               .disk = x->disk,
                                .self = p,
                                .incarnation = 1,
                                .leader = UINT16_MAX,
                                .events_left = UINT64_MAX,
                                .sends_left = UINT64_MAX};
-        err = wire(w, p, why, size);
-        if (err != 0)
+        if ((err = make_disk(w, p, why, size)) != 0 || (err = wire(w, p, why, size)) != 0)
             return err;
         refresh(w, p);
     }
     bool same = w->check_def == w->job.def && w->check_n == w->n;
     if (!same || w->job.unchecked) {
         w->app = sim_app_of(w->job.def);
-        w->needs = sim_needs(w->job.def);
         map_borders(w);
     }
     if (w->job.unchecked)
@@ -342,6 +399,10 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
             w->check[i]->forwarded = w->job.conf.forward;
             w->check[i]->port = (uint16_t)i;
         }
+    for (uint16_t p = 0; p < w->n && w->needs.disk; p++) {
+        begin_life(w, &w->proc[p]);
+        refresh(w, p);
+    }
     return 0;
 }
 
@@ -391,7 +452,16 @@ static uint32_t find_frame(const struct sim *s, const struct choice *c)
     return UINT32_MAX;
 }
 
-static void crash(struct sim_world *w, struct sim_proc *x)
+/* What is on its way to a process that is down never arrives. */
+static void lose_frames_to(struct sim *s, uint16_t p)
+{
+    for (uint32_t k = s->flights; k-- > 0;)
+        if (s->flight[k].to == p)
+            sim_drop(s, k);
+}
+
+/* Its volatile state is lost; of what was on its way to the disk `keeps` is there. */
+static void crash(struct sim_world *w, struct sim_proc *x, uint64_t keeps)
 {
     x->state = SIM_CRASHED;
     x->timer_ns = UINT64_MAX;
@@ -402,9 +472,12 @@ static void crash(struct sim_world *w, struct sim_proc *x)
     for (uint32_t k = 0; k < e->ins; k++)
         rte_pktmbuf_free(e->in[k]);
     e->ins = 0;
-    for (uint32_t k = s->flights; k-- > 0;)
-        if (s->flight[k].to == x->self)
-            sim_drop(s, k);
+    if (w->needs.disk) /* what is in flight may yet reach its next life */
+        sim_disk_crash(x->disk, keeps);
+    else
+        lose_frames_to(s, x->self);
+    if (unlikely(w->observer.crashed != NULL))
+        w->observer.crashed(w->observer.ctx, w, x->self);
     for (int i = 0; i < CO_STACK_MAX; i++)
         if (w->check[i] != NULL)
             w->check[i]->cls->crash(w->check[i], x->self, w->steps);
@@ -420,8 +493,11 @@ static void step(struct sim_world *w, struct sim_proc *x)
     uint32_t armed = wheel->armed;
     w->breaths++;
     co_breath(x->st);
-    if (unlikely(x->st->halted))
+    if (unlikely(x->st->halted)) {
+        if (!x->crashing) /* its disk failed */
+            crash(w, x, w->current.kind == CHOICE_WRITTEN ? w->current.a : KEEPS_NOTHING);
         return;
+    }
     /* With many processes the invariants, which look at all peers, are spared most of the time. */
     if (w->n <= 16 || w->breaths % w->n == 0)
         stack_check(x->st);
@@ -430,14 +506,16 @@ static void step(struct sim_world *w, struct sim_proc *x)
         x->timer_ns = timer_next_ns(wheel);
 }
 
-static void crash_in_step(struct sim_world *w, struct sim_proc *x, uint64_t events, uint64_t sends)
+static void crash_in_step(struct sim_world *w, struct sim_proc *x, const struct choice *c)
 {
     x->state = SIM_RUNNING;
-    x->events_left = events;
-    x->sends_left = sends;
+    x->events_left = c->kind == CHOICE_CRASH_AT ? c->k : UINT64_MAX;
+    x->sends_left = c->kind == CHOICE_CRASH_SENT ? c->k : UINT64_MAX;
+    x->crashing = true;
     step(w, x);
     x->events_left = x->sends_left = UINT64_MAX;
-    crash(w, x);
+    x->crashing = false;
+    crash(w, x, c->a);
 }
 
 static bool on_frame(struct sim_world *w, const struct choice *c)
@@ -446,6 +524,8 @@ static bool on_frame(struct sim_world *w, const struct choice *c)
     if (k == UINT32_MAX)
         return false;
     struct sim_proc *x = &w->proc[c->q];
+    if (x->state == SIM_CRASHED && c->kind != CHOICE_DROP)
+        return false; /* it waits for the next life of q */
     switch (c->kind) {
     case CHOICE_DELIVER:
         sim_deliver(&w->sim, k);
@@ -473,13 +553,11 @@ static bool on_request(struct sim_world *w, struct sim_proc *x, const struct cho
     struct co *top = st->app->use[0];
     if (w->app.type == EV_NONE || c->q >= w->n || co_room(top) == 0)
         return false;
-    uint32_t bytes = w->job.msg_bytes < 8 ? 8 : w->job.msg_bytes;
-    struct msg m = msg_new(st, bytes);
-    memset(msg_data(m), (int)c->a, bytes);
-    le64_put(msg_data(m), c->a);
-    bool link = sim_is_link(top->cls->implements);
+    struct msg m = sim_app_payload(st, c->a, payload_bytes(w));
+    bool link = sim_is_link(top->cls->implements), log = w->app.type == EV_LOG_STORE;
     uint64_t inst = link ? st->app->port : w->app.instance ? c->b : 0;
-    trigger(top, ev_make(w->app.type, w->app.to_process ? c->q : 0, inst, 0, m));
+    trigger(top,
+            ev_make(w->app.type, w->app.to_process ? c->q : 0, inst, log ? st->app->port : 0, m));
     x->ops++;
     if (c->k == 0)
         step(w, x);
@@ -516,19 +594,66 @@ static void correct(struct sim_world *w, struct sim_proc *x)
     step(w, x);
 }
 
-static bool recover(struct sim_world *w, struct sim_proc *x)
+/* Its log is looked at before anybody hears of the new life. False: it stays down. */
+static bool may_recover(struct sim_world *w, struct sim_proc *x)
 {
-    char why[128];
-    if (x->state != SIM_CRASHED)
+    char why[256];
+    struct stack_conf conf = conf_of(w, x->self);
+    if (!w->needs.disk || sim_disk_trusted(x->disk, &conf, why, sizeof why))
+        return true;
+    x->refused = true;
+    w->refusals++;
+    if (w->observer.refused != NULL)
+        w->observer.refused(w->observer.ctx, w, x->self, why);
+    return false;
+}
+
+/* A life that ends while the super block is written, before anything else can come of it. */
+static void recover_in_vain(struct sim_world *w, struct sim_proc *x, uint32_t copies)
+{
+    x->disk->super_crash = (int)copies;
+    w->deaf = true;
+    begin_life(w, x);
+    w->deaf = false;
+    sim_disk_crash(x->disk, KEEPS_NOTHING);
+}
+
+static bool recover(struct sim_world *w, struct sim_proc *x, const struct choice *c)
+{
+    char why[256];
+    if (x->state != SIM_CRASHED || x->refused || (c->k > 0 && !w->needs.disk) || c->k > 2)
         return false;
-    x->incarnation++;
+    if (!may_recover(w, x))
+        return true;
+    x->incarnation++; /* a log knows better */
+    x->misled = false;
+    x->leader = UINT16_MAX;
+    if (wire(w, x->self, why, sizeof why) != 0)
+        rte_panic("simulator: %s\n", why);
+    if (c->k > 0) {
+        recover_in_vain(w, x, c->k - 1);
+        return true;
+    }
     x->state = SIM_RUNNING;
     w->alive++;
+    w->recoveries++;
     for (int i = 0; i < CO_STACK_MAX; i++)
         if (w->check[i] != NULL)
             check_recover(w->check[i], x->self, w->steps);
-    if (wire(w, x->self, why, sizeof why) != 0)
-        rte_panic("simulator: %s\n", why);
+    begin_life(w, x);
+    return true;
+}
+
+/* A write comes to its end. */
+static bool on_written(struct sim_world *w, struct sim_proc *x, const struct choice *c)
+{
+    uint64_t fate = c->b % WRITTEN_WAITS;
+    uint32_t k = w->needs.disk ? sim_disk_find(x->disk, c->k) : UINT32_MAX;
+    if (k == UINT32_MAX || fate >= DISK_FATES)
+        return false;
+    sim_disk_finish(x->disk, k, (enum disk_sim_fate)fate, c->a);
+    if (c->b < WRITTEN_WAITS)
+        step(w, x);
     return true;
 }
 
@@ -536,7 +661,9 @@ static bool on_process(struct sim_world *w, const struct choice *c)
 {
     struct sim_proc *x = &w->proc[c->p];
     if (c->kind == CHOICE_RECOVER)
-        return recover(w, x);
+        return recover(w, x, c);
+    if (c->kind == CHOICE_FLIP)
+        return w->needs.disk && sim_disk_flip(x->disk, c->k, c->a, c->b);
     if (x->state == SIM_CRASHED)
         return false;
     bool running = x->state == SIM_RUNNING;
@@ -556,14 +683,18 @@ static bool on_process(struct sim_world *w, const struct choice *c)
     case CHOICE_REQUEST:
         return running && on_request(w, x, c);
     case CHOICE_CRASH:
-        crash(w, x);
+        crash(w, x, c->a);
         return true;
     case CHOICE_CRASH_AT:
-        crash_in_step(w, x, c->k, UINT64_MAX);
-        return true;
     case CHOICE_CRASH_SENT:
-        crash_in_step(w, x, UINT64_MAX, c->k);
+        crash_in_step(w, x, c);
         return true;
+    case CHOICE_CRASH_SUPER:
+        if (w->needs.disk)
+            x->disk->super_crash = (int)c->k;
+        return w->needs.disk && c->k < 2;
+    case CHOICE_WRITTEN:
+        return on_written(w, x, c);
     case CHOICE_PAUSE:
         x->state = SIM_PAUSED;
         return running;
@@ -575,6 +706,28 @@ static bool on_process(struct sim_world *w, const struct choice *c)
     default:
         return false;
     }
+}
+
+/* From here on nothing goes wrong that did not go wrong before. */
+static void heal(struct sim_world *w)
+{
+    w->faults.armed = 0;
+    for (uint16_t p = 0; p < w->n; p++) {
+        struct sim_proc *x = &w->proc[p];
+        if (x->disk != NULL)
+            x->disk->super_crash = -1;
+        if (x->state == SIM_CRASHED)
+            lose_frames_to(&w->sim, p);
+        if (x->state == SIM_PAUSED)
+            x->state = SIM_RUNNING;
+        if (x->state == SIM_RUNNING && x->misled)
+            correct(w, x);
+        if (x->state == SIM_RUNNING && sim_app_release_all(x->st))
+            step(w, x);
+    }
+    for (int i = 0; i < CO_STACK_MAX; i++)
+        if (w->check[i] != NULL)
+            check_healed(w->check[i], w->steps);
 }
 
 static bool on_world(struct sim_world *w, const struct choice *c)
@@ -592,21 +745,17 @@ static bool on_world(struct sim_world *w, const struct choice *c)
         fault_arm(&w->faults, c->k, c->kind == CHOICE_ARM);
         return true;
     case CHOICE_HEAL:
-        w->faults.armed = 0;
-        for (uint16_t p = 0; p < w->n; p++) {
-            struct sim_proc *x = &w->proc[p];
-            if (x->state == SIM_PAUSED)
-                x->state = SIM_RUNNING;
-            if (x->state == SIM_RUNNING && x->misled)
-                correct(w, x);
-        }
-        for (int i = 0; i < CO_STACK_MAX; i++)
-            if (w->check[i] != NULL)
-                check_healed(w->check[i], w->steps);
+        heal(w);
         return true;
     default:
         return false;
     }
+}
+
+/* Whether its disk has finished something that it has not taken notice of. */
+static bool disk_done(const struct sim_world *w, const struct sim_proc *x)
+{
+    return w->needs.disk && x->disk->dones > 0;
 }
 
 /* When a process next has something to do. */
@@ -615,7 +764,7 @@ static void refresh(struct sim_world *w, uint16_t p)
     const struct sim_proc *x = &w->proc[p];
     if (x->state != SIM_RUNNING)
         w->wake[p] = UINT64_MAX;
-    else if (w->sim.env[p].ins > 0 || x->st->ready != 0 || x->st->dirty != 0)
+    else if (w->sim.env[p].ins > 0 || x->st->ready != 0 || x->st->dirty != 0 || disk_done(w, x))
         w->wake[p] = 0;
     else
         w->wake[p] = x->timer_ns;
@@ -689,8 +838,9 @@ bool sim_world_request(const struct sim_world *w, uint16_t p, struct choice *c)
 bool sim_world_busy(const struct sim_world *w, uint16_t p)
 {
     const struct sim_proc *x = &w->proc[p];
-    return x->state == SIM_RUNNING && (w->sim.env[p].ins > 0 || x->st->ready != 0 ||
-                                       x->st->dirty != 0 || x->timer_ns <= w->sim.now_ns);
+    return x->state == SIM_RUNNING &&
+           (w->sim.env[p].ins > 0 || x->st->ready != 0 || x->st->dirty != 0 ||
+            x->timer_ns <= w->sim.now_ns || disk_done(w, x));
 }
 
 uint32_t sim_world_choices(const struct sim_world *w, struct choice *out, uint32_t max)
@@ -702,11 +852,16 @@ uint32_t sim_world_choices(const struct sim_world *w, struct choice *out, uint32
             out[n] = (struct choice){__VA_ARGS__}; \
         n++;                                       \
     } while (0)
-    for (uint32_t k = 0; k < w->sim.flights; k++, n++)
-        if (n < max)
-            out[n] = choice_frame(CHOICE_DELIVER, &w->sim, k);
+    for (uint32_t k = 0; k < w->sim.flights; k++)
+        if (w->proc[w->sim.flight[k].to].state != SIM_CRASHED) {
+            if (n < max)
+                out[n] = choice_frame(CHOICE_DELIVER, &w->sim, k);
+            n++;
+        }
     for (uint16_t p = 0; p < w->n; p++) {
         struct choice c;
+        for (uint32_t k = 0; w->needs.disk && k < w->proc[p].disk->writes; k++)
+            PUT(.kind = CHOICE_WRITTEN, .p = p, .k = w->proc[p].disk->write[k].ordinal);
         if (sim_world_busy(w, p))
             PUT(.kind = CHOICE_STEP, .p = p);
         if (w->proc[p].state == SIM_RUNNING && w->proc[p].timer_ns != UINT64_MAX)
@@ -745,6 +900,21 @@ static uint16_t first_awake(const struct sim_world *w)
     return first;
 }
 
+/* The write that is due first, of all disks. UINT64_MAX: none is under way. */
+static uint64_t first_write(const struct sim_world *w, struct choice *c)
+{
+    uint64_t due = UINT64_MAX;
+    for (uint16_t p = 0; w->needs.disk && p < w->n; p++) {
+        const struct disk_sim *d = w->proc[p].disk;
+        uint32_t k = sim_disk_first(d);
+        if (k == UINT32_MAX || d->write[k].due_ns >= due)
+            continue;
+        due = d->write[k].due_ns;
+        *c = (struct choice){.kind = CHOICE_WRITTEN, .p = p, .k = d->write[k].ordinal};
+    }
+    return due;
+}
+
 bool sim_world_timed(const struct sim_world *w, struct choice *c)
 {
     uint64_t now = sim_world_now(w), next = UINT64_MAX;
@@ -755,6 +925,10 @@ bool sim_world_timed(const struct sim_world *w, struct choice *c)
     }
     if (k != UINT32_MAX)
         next = w->sim.flight[k].due_ns;
+    uint64_t written = first_write(w, c);
+    if (written <= now)
+        return true;
+    next = written < next ? written : next;
     uint16_t p = first_awake(w);
     if (w->wake[p] <= now) {
         *c = (struct choice){.kind = CHOICE_STEP, .p = p};

@@ -19,10 +19,12 @@
 #include "dataplane/fault.h"
 #include "protocols/checks/check.h"
 #include "sim_choice.h"
+#include "sim_disk.h"
 #include "sim_stack.h"
 
 #define SIM_OPS_MAX    (1u << 20) /* requests of one process */
 #define SIM_FRAMES_MAX 4096       /* in flight, when the adversary floods no further */
+#define SIM_DISK_NS    100000     /* of a synced write */
 
 /* ---- what is simulated ----------------------------------------------------------------------- */
 
@@ -34,6 +36,8 @@ struct sim_job {
     uint32_t ops;           /* requests of each process's application */
     uint32_t msg_bytes;     /* of a request's payload, ≥ 8: its number, then bytes that follow */
     uint64_t delay_ns;      /* of a frame, where time is kept and no rule says otherwise */
+    uint64_t disk_ns;       /* of a write to a disk, likewise; 0: SIM_DISK_NS */
+    uint32_t lag;           /* log-deliveries that an application keeps before it releases them */
     bool unchecked;         /* open no checkers */
     uint16_t faults;
     struct fault_rule fault[FAULT_RULES_MAX];
@@ -58,8 +62,11 @@ struct sim_proc {
     uint64_t sent_to;     /* links: destinations used in turn */
     uint64_t events_left; /* in this step, before a crash */
     uint64_t sends_left;
-    uint64_t timer_ns; /* its earliest timer, as of its last step */
-    uint16_t leader;   /* whom its Ω truly named last */
+    struct disk_sim *disk; /* of a stack with a log; NULL: none */
+    bool crashing;         /* in the step in which a choice has it crash */
+    bool refused;          /* its log was not opened again: it stays down */
+    uint64_t timer_ns;     /* its earliest timer, as of its last step */
+    uint16_t leader;       /* whom its Ω truly named last */
     bool misled;
 };
 
@@ -70,6 +77,10 @@ struct sim_observer {
                   const struct ev *ev);
     /* A frame has left, and is in flight unless `lost`. */
     void (*sent)(void *ctx, struct sim_world *w, const struct sim_frame *f, bool lost);
+    /* p has crashed, whatever the reason. */
+    void (*crashed)(void *ctx, struct sim_world *w, uint16_t p);
+    /* p was to recover, and its log was not opened: one sentence. */
+    void (*refused)(void *ctx, struct sim_world *w, uint16_t p, const char *why);
     /* A choice is about to be applied. */
     void (*choice)(void *ctx, struct sim_world *w, const struct choice *c);
     /* It was applied. */
@@ -98,6 +109,9 @@ struct sim_world {
     uint64_t trace_hash;   /* of every event handled, in order */
     uint64_t top_ns;       /* when the border of the top was last crossed, in virtual time */
     uint64_t crossed;      /* how often */
+    uint32_t recoveries;   /* that came to their end */
+    uint16_t refusals;     /* processes that stay down, since their log was not opened */
+    bool deaf;             /* a life that never begins: checkers and observers hear nothing of it */
     uint64_t lies;         /* bit per abstraction: a detector of it was made to lie */
     uint32_t tag;          /* given to the frames that are sent now: the scheduler's */
     struct choice current; /* being applied, or the last one */

@@ -17,15 +17,36 @@ static uint8_t *place(struct disk_sim *s, uint32_t slot, uint64_t offset)
     return s->image + (size_t)slot * s->shape.segment_bytes + offset;
 }
 
+/*
+ * A batch names the records that were acknowledged when it was made: a lost write among them, if all
+ * before it had come to their end.
+ */
+static uint32_t tells(const struct disk_sim *s)
+{
+    for (uint32_t k = 0; k < s->writes; k++)
+        if (s->write[k].ordinal < s->lost)
+            return 0;
+    return s->lied ? s->lost + 1 : 0;
+}
+
 static void sim_write(struct disk *d, uint32_t slot, uint64_t offset, uint32_t buffer,
                       uint32_t from, uint32_t bytes)
 {
     struct disk_sim *s = sim(d);
-    struct disk_sim_write *w = &s->write[s->writes++];
-    *w = (struct disk_sim_write){malloc(bytes), offset, slot, buffer, bytes};
+    struct disk_sim_write *w = &s->write[s->writes];
+    *w = (struct disk_sim_write){.data = malloc(bytes),
+                                 .offset = offset,
+                                 .slot = slot,
+                                 .buffer = buffer,
+                                 .bytes = bytes,
+                                 .ordinal = s->ordinal++,
+                                 .tells = tells(s)};
+    s->writes++;
     if (w->data == NULL)
         abort();
     memcpy(w->data, d->buffers + (size_t)buffer * d->buffer_bytes + from, bytes);
+    if (s->beginning != NULL)
+        s->beginning(s->ctx, w);
 }
 
 static void sim_submit(struct disk *d)
@@ -95,7 +116,9 @@ struct disk_sim *disk_sim_new(struct log_shape shape, uint32_t buffers, uint32_t
     s->image = calloc(shape.slots, shape.segment_bytes);
     s->super = calloc(2, LOG_BLOCK_BYTES);
     s->write = calloc(buffers, sizeof s->write[0]);
-    if (s->disk.buffers == NULL || s->image == NULL || s->super == NULL || s->write == NULL) {
+    s->used = calloc(shape.slots, sizeof s->used[0]);
+    if (s->disk.buffers == NULL || s->image == NULL || s->super == NULL || s->write == NULL ||
+        s->used == NULL) {
         disk_sim_free(s);
         return NULL;
     }
@@ -109,6 +132,19 @@ static void drop_writes(struct disk_sim *s)
     s->writes = s->dones = 0;
 }
 
+void disk_sim_reset(struct disk_sim *s)
+{
+    drop_writes(s);
+    for (uint32_t slot = 0; slot < s->shape.slots; slot++) {
+        memset(place(s, slot, 0), 0, s->used[slot]);
+        s->used[slot] = 0;
+    }
+    memset(s->super, 0, 2 * LOG_BLOCK_BYTES);
+    s->ordinal = 0;
+    s->tainted = s->lied = s->crashed = false;
+    s->super_crash = -1;
+}
+
 void disk_sim_free(struct disk_sim *s)
 {
     if (s->write != NULL)
@@ -117,6 +153,7 @@ void disk_sim_free(struct disk_sim *s)
     free(s->image);
     free(s->super);
     free(s->write);
+    free(s->used);
     free(s);
 }
 
@@ -126,6 +163,16 @@ static void apply(struct disk_sim *s, const struct disk_sim_write *w, bool (*kee
     for (uint32_t at = 0; at < w->bytes; at += LOG_SECTOR_BYTES)
         if (keep == NULL || keep(ctx))
             memcpy(place(s, w->slot, w->offset + at), w->data + at, LOG_SECTOR_BYTES);
+    if (w->offset + w->bytes > s->used[w->slot])
+        s->used[w->slot] = (uint32_t)(w->offset + w->bytes);
+}
+
+/* A write that it says to be durable is not there. Only what is written from now on can tell. */
+static void lie(struct disk_sim *s, uint32_t ordinal)
+{
+    if (!s->lied || ordinal > s->lost)
+        s->lost = ordinal;
+    s->tainted = s->lied = true;
 }
 
 void disk_sim_finish(struct disk_sim *s, uint32_t k, enum disk_sim_fate fate,
@@ -136,10 +183,13 @@ void disk_sim_finish(struct disk_sim *s, uint32_t k, enum disk_sim_fate fate,
     switch (fate) {
     case DISK_KEEPS:
         apply(s, &w, NULL, NULL);
+        s->lied &= w.tells != s->lost + 1;
         break;
     case DISK_LOSES:
+        lie(s, w.ordinal);
         break;
     case DISK_MISDIRECTS:
+        lie(s, w.ordinal);
         w.offset = w.offset == LOG_BLOCK_BYTES ? 2 * LOG_BLOCK_BYTES : LOG_BLOCK_BYTES;
         if (w.offset + w.bytes > s->shape.segment_bytes)
             w.bytes = (uint32_t)(s->shape.segment_bytes - w.offset);
@@ -153,6 +203,10 @@ void disk_sim_finish(struct disk_sim *s, uint32_t k, enum disk_sim_fate fate,
         w.bytes = LOG_BLOCK_BYTES;
         apply(s, &w, NULL, NULL);
         result = LOG_BLOCK_BYTES;
+        break;
+    case DISK_FULL:
+    case DISK_FATES:
+        result = -ENOSPC;
         break;
     }
     free(w.data);
@@ -173,4 +227,7 @@ void disk_sim_crash(struct disk_sim *s, bool (*keep)(void *ctx), void *ctx)
 void disk_sim_flip(struct disk_sim *s, uint32_t slot, uint64_t byte, unsigned bit)
 {
     *place(s, slot, byte) ^= (uint8_t)(1u << bit);
+    s->tainted = true;
+    if (byte >= s->used[slot])
+        s->used[slot] = (uint32_t)byte + 1;
 }

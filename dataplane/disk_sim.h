@@ -13,9 +13,13 @@
 struct disk_sim_write {
     uint8_t *data;
     uint64_t offset;
+    uint64_t due_ns; /* when it finishes, where the schedule keeps time; set by beginning() */
     uint32_t slot;
     uint32_t buffer;
     uint32_t bytes;
+    uint32_t ordinal; /* it is the ordinal-th write of this disk: its name in a record */
+    uint32_t tag;     /* the scheduler's: set by beginning() */
+    uint32_t tells;   /* 1 + the ordinal of a lost write that this one shows to have been durable */
 };
 
 /* What becomes of a write when it finishes. */
@@ -25,6 +29,8 @@ enum disk_sim_fate {
     DISK_MISDIRECTS, /* durable in another place: the slot's first block after the header */
     DISK_FAILS,      /* −EIO; any of its sectors may be there */
     DISK_SHORT,      /* only its first block is there, and said so */
+    DISK_FULL,       /* −ENOSPC; nothing of it is there */
+    DISK_FATES
 };
 
 struct disk_sim {
@@ -36,6 +42,14 @@ struct disk_sim {
     uint32_t writes;
     struct disk_done done[64]; /* finished, not yet reaped */
     uint32_t dones;
+    uint32_t *used;   /* of each slot: no byte from here on was ever written */
+    uint32_t ordinal; /* of the next write */
+    bool tainted;     /* it has broken its word, or its medium was damaged … */
+    bool lied;        /* … by losing what it acknowledged, and nothing on it shows that yet */
+    uint32_t lost;    /* lied: the last write that is not there */
+    /* Called for every write that begins. May be NULL. */
+    void (*beginning)(void *ctx, struct disk_sim_write *w);
+    void *ctx;
     int super_crash; /* a crash after so many copies of the next super write; negative: none */
     bool crashed;    /* it came: nothing is written any more */
 };
@@ -43,6 +57,9 @@ struct disk_sim {
 /* A zero-filled disk with `buffers` of `buffer_bytes`. NULL: out of memory. */
 struct disk_sim *disk_sim_new(struct log_shape shape, uint32_t buffers, uint32_t buffer_bytes);
 void disk_sim_free(struct disk_sim *d);
+
+/* As new, zero-filled; beginning() stays. */
+void disk_sim_reset(struct disk_sim *d);
 
 /* Finish the k-th write under way. `keep(ctx)` chooses sectors where the fate leaves a choice. */
 void disk_sim_finish(struct disk_sim *d, uint32_t k, enum disk_sim_fate fate,

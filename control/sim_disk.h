@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The disks of a simulated world: one for each process of a stack with a log. A write is under way
+ * until a choice finishes it, as it should or with a fault; a crash leaves of the others whatever
+ * sectors a choice names. It decides nothing.
+ *
+ * What a disk may do, and what then is owed:
+ *
+ *   keep its word             latency, any order of completion, and at a crash any sectors of what
+ *                             was under way: the log finds all that it acknowledged, and is never
+ *                             refused; else the simulator stops, for that is a bug of the log
+ *   say that a write failed   the process crashes; after that as above
+ *   break its word            a write lost or misdirected though said to be durable, a bit flipped:
+ *                             the log may refuse to open, with a sentence. The process then stays
+ *                             down for good. A loss that nothing on the disk shows, since nothing
+ *                             written later refers to it, would go unnoticed: nobody can promise
+ *                             anything then, so that process stays down as well.
+ */
+#ifndef UPON_SIM_DISK_H
+#define UPON_SIM_DISK_H
+
+#include "dataplane/disk_sim.h"
+#include "sim_choice.h"
+
+struct stack_conf;
+
+#define SIM_DISK_SLOTS   4
+#define SIM_DISK_BUFFERS 4
+
+/*
+ * An empty, formatted disk for process p in *d, made if it is NULL or of another shape. `beginning`
+ * is called with `ctx` for each write that begins. 0 or −errno.
+ */
+int sim_disk_start(struct disk_sim **d, const struct stack_conf *conf, uint32_t msg_bytes,
+                   void (*beginning)(void *ctx, struct disk_sim_write *write), void *ctx);
+
+/* The index of the write that the choice names; UINT32_MAX: it is not under way. */
+uint32_t sim_disk_find(const struct disk_sim *d, uint32_t ordinal);
+
+/* The write under way that is due first; UINT32_MAX: none. */
+uint32_t sim_disk_first(const struct disk_sim *d);
+
+/* Finish the k-th write under way with this fate; of one that fails, `keeps` says what is there. */
+void sim_disk_finish(struct disk_sim *d, uint32_t k, enum disk_sim_fate fate, uint64_t keeps);
+
+/* The process crashed: of what was under way `keeps` is there. */
+void sim_disk_crash(struct disk_sim *d, uint64_t keeps);
+
+/* Flip a bit: of a segment file, or, with slot = SIM_DISK_SLOTS + copy, of the super block. */
+bool sim_disk_flip(struct disk_sim *d, uint32_t slot, uint64_t byte, uint64_t bit);
+
+/*
+ * Whether the log on this disk may be opened: looked at, not changed. False, with a sentence in
+ * `why`, if the log refuses, or if the disk broke its word and nothing on it shows that.
+ */
+bool sim_disk_trusted(struct disk_sim *d, const struct stack_conf *conf, char *why, size_t size);
+
+/* Hash of all that decides its future: what is on the medium, under way, finished. */
+uint64_t sim_disk_hash(const struct disk_sim *d);
+
+#endif
