@@ -17,6 +17,7 @@
 
 #include <stdatomic.h>
 
+#include "board_post.h"
 #include "dataplane/counters.h"
 #include "dataplane/fabric.h"
 #include "hist.h"
@@ -77,6 +78,7 @@ struct board_row {
     board_u64 samples_missed;
     board_u64 fault[BOARD_FAULTS];
     char witness[BOARD_FAULTS][BOARD_WITNESS_BYTES]; /* of the first one; before its count */
+    struct board_post post;                          /* what its components say */
     struct hist
         decide; /* intended time → decision or delivery at the source; links: at the receiver */
     /* Behind it: struct board_source[n], struct board_block[blocks], struct board_sample[max]. */

@@ -66,6 +66,27 @@ uint64_t hist_count(const struct hist *h)
     return total;
 }
 
+uint64_t hist_count_to(const struct hist *h, uint64_t value)
+{
+    uint64_t total = 0;
+    uint32_t end = hist_slot(value < HIST_VALUE_MAX ? value : HIST_VALUE_MAX);
+    for (uint32_t s = 0; s <= end; s++)
+        total += h->count[s];
+    return total;
+}
+
+double hist_sum(const struct hist *h)
+{
+    double sum = 0;
+    for (uint32_t s = 0; s < HIST_SLOTS; s++) {
+        if ((h->groups >> (s >> HIST_HALF_SHIFT) & 1) == 0 || h->count[s] == 0)
+            continue;
+        double width = (double)(1ull << slot_shift(s));
+        sum += (double)h->count[s] * ((double)slot_high(s) - (width - 1) / 2);
+    }
+    return sum;
+}
+
 bool hist_percentile(const struct hist *h, double percent, uint64_t *value)
 {
     uint64_t total = hist_count(h), seen = 0;

@@ -55,6 +55,12 @@ uint64_t hist_count(const struct hist *h);
 /* The largest value that counts in the same slot as `value`. */
 uint64_t hist_slot_top(uint64_t value);
 
+/* Samples that are at most `value`; those of its slot are taken to be. */
+uint64_t hist_count_to(const struct hist *h, uint64_t value);
+
+/* The sum of the samples, to three digits. */
+double hist_sum(const struct hist *h);
+
 /*
  * The value at or below which `percent` of the samples lie. False when fewer than 10 samples lie
  * beyond it: such a percentile says nothing.

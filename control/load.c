@@ -55,6 +55,7 @@ struct load {
     uint64_t completed;
     uint64_t samples;
     struct timer timer[2];
+    struct board_post_memory post;
     uint8_t pattern[MSG_BYTES_MAX];
     uint8_t planted[MSG_BYTES_MAX];
     struct sequence seen[];
@@ -560,8 +561,10 @@ static void upon_timeout(struct co *self, const struct ev *ev, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         bool from = ev[i].attr == ALARM_FROM;
         post_counters(l, from ? l->row->counters_from : l->row->counters);
-        if (!from)
-            co_timer(self, &l->timer[ALARM_POST], POST_NS, ALARM_POST);
+        if (from)
+            continue;
+        board_post_write(&l->row->post, &l->post, self->st);
+        co_timer(self, &l->timer[ALARM_POST], POST_NS, ALARM_POST);
     }
 }
 
