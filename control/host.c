@@ -72,7 +72,8 @@ int host_start(struct host *h, uint64_t tsc_hz, char *why, size_t why_size)
                                  .cpu = h->place.cpu,
                                  .cpus = h->place.lcores,
                                  .memory_bytes = fabric_memory_wanted(&conf) * 3 / 2,
-                                 .tsc_hz = tsc_hz};
+                                 .tsc_hz = tsc_hz,
+                                 .telemetry = h->job->telemetry != 0};
     int err = eal_start(&eal, why, why_size);
     h->eal = err == 0;
     return err;

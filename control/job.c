@@ -64,6 +64,10 @@ static const struct key keys[] = {
      "packets of a process; 0: enough for its windows"},
     {"job", "tolerate_crash", KIND_CHOICE, JOB(tolerate_crash), "no", "no|yes",
      "a node that ends is a crash: go on, judge the others"},
+    {"job", "telemetry", KIND_CHOICE, JOB(telemetry), "off", "off|on",
+     "DPDK's telemetry has /upon/ endpoints, see dpdk-telemetry.py"},
+    {"job", "metrics", KIND_COUNT, JOB(metrics), "0", NULL,
+     "port of 127.0.0.1 that gives figures to Prometheus; 0: none"},
     {"job", "control", KIND_TEXT, JOB(control), "auto", NULL,
      "the socket that upon ctl talks to: auto (ctl.sock in the run's folder), off, or its path"},
     {"device", "args", KIND_TEXT, JOB(device_args), "", NULL,
@@ -602,6 +606,8 @@ static int check_sizes(struct job *job, const struct why *why)
     if (job->msg_copy_bytes > MSG_BYTES_MAX)
         return REFUSE(why, job, msg_copy_bytes, "more than the %d bytes of a message",
                       MSG_BYTES_MAX);
+    if (job->metrics > UINT16_MAX)
+        return REFUSE(why, job, metrics, "a port is 1 to %d, or 0 for none", UINT16_MAX);
     if (job->mtu > UINT16_MAX)
         return REFUSE(why, job, mtu, "an IP packet has %d bytes at most", UINT16_MAX);
     if (job->pool != 0 && job->pool < pool_min(job))

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "host.h"
+#include "telemetry.h"
 #include "verbs.h"
 
 #define REST_NS      2000000   /* between two steps */
@@ -30,7 +31,8 @@ struct node {
     struct job job;
     struct host host;
     struct board *board;
-    uint16_t index; /* on the board: that of its lcore in the job's placement */
+    struct figures *figures; /* for DPDK's telemetry; NULL: the job does not ask for it */
+    uint16_t index;          /* on the board: that of its lcore in the job's placement */
     pid_t launcher;
     sigset_t signals;
     char why[1024];
@@ -123,13 +125,27 @@ static int open_host(struct node *n)
     return await(n, &n->board->start_ns, 1) ? 0 : 1;
 }
 
+/* What lives here answers to DPDK's telemetry. */
+static void open_telemetry(struct node *n)
+{
+    uint64_t ranks = 0;
+    for (uint16_t i = 0; i < n->host.selves; i++)
+        ranks |= 1ull << n->host.self[i];
+    n->figures = n->job.telemetry ? figures_open(&n->job, n->board, "-") : NULL;
+    if (n->figures != NULL)
+        telemetry_open(n->figures, ranks);
+}
+
 static void run_host(struct node *n)
 {
     host_attach(&n->host, board_get(&n->board->start_ns));
     host_launch(&n->host);
+    open_telemetry(n);
     while (board_get(&n->board->stop) == 0 && !rest(n, REST_LONG_NS))
         continue;
     board_put(&n->host.quit, 1);
+    telemetry_close();
+    figures_close(n->figures);
     host_wait(&n->host);
     host_detach(&n->host);
 }

@@ -114,7 +114,8 @@ static json_t *stats(const struct operator* o)
     json_t *processes = json_array();
     for (uint32_t p = 0; p < o->job->n; p++)
         json_array_append_new(processes, stats_process(o, p));
-    return json_pack("{s:f, s:o}", "time_s", run_time(o, clock_now_ns()), "processes", processes);
+    return json_pack("{s:f, s:o, s:o*}", "time_s", run_time(o, clock_now_ns()), "processes",
+                     processes, "figures", figures_json(o->figures));
 }
 
 /* ---- answering ---------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #define UPON_OPERATOR_H
 
 #include "dataplane/placement.h"
+#include "figures.h"
 #include "host.h"
 #include "nodes.h"
 #include "papers.h"
@@ -39,6 +40,7 @@ struct operator
     struct board *board;
     const struct nodes *nodes; /* NULL: the processes live here */
     const char *folder;
+    struct figures *figures;
     struct serve *serve;
     struct papers papers;
     struct operator_deed deed[OPERATOR_DEEDS_MAX];

@@ -20,9 +20,11 @@
 
 #include "dataplane/clock.h"
 #include "host.h"
+#include "metrics.h"
 #include "nodes.h"
 #include "operator.h"
 #include "result.h"
+#include "telemetry.h"
 #include "runs.h"
 #include "verbs.h"
 
@@ -39,6 +41,8 @@ struct arguments {
     const char *out;
     char *set[SETS_MAX];
     uint32_t sets;
+    char metrics[64]; /* --metrics and --telemetry are keys of the job */
+    char telemetry[32];
     bool json;
     bool quiet;
 };
@@ -52,6 +56,8 @@ struct run {
     bool apart;       /* processes live in nodes; else they live here */
     struct host host; /* of all processes */
     struct nodes nodes;
+    struct figures *figures; /* for whoever looks on */
+    struct metrics *metrics; /* NULL: the job does not ask for it */
     struct serve serve;
     struct operator operator;
     struct runs_mark mark;
@@ -352,6 +358,31 @@ static int open_series(struct run *r)
     return 0;
 }
 
+/* Let others look on. */
+static int open_figures(struct run *r)
+{
+    r->figures = figures_open(&r->job, r->board, r->folder);
+    if (r->figures == NULL) {
+        snprintf(r->why, sizeof r->why, "no memory for figures; lower job.n");
+        return -ENOMEM;
+    }
+    if (r->job.telemetry && !r->apart) /* nodes serve their own processes */
+        telemetry_open(r->figures, UINT64_MAX >> (64 - r->job.n));
+    return r->job.metrics == 0 ? 0
+                               : metrics_open(&r->metrics, r->figures, (uint16_t)r->job.metrics,
+                                              r->why, sizeof r->why);
+}
+
+/* Before what they look at goes. */
+static void close_figures(struct run *r)
+{
+    metrics_close(r->metrics);
+    telemetry_close();
+    figures_close(r->figures);
+    r->metrics = NULL;
+    r->figures = NULL;
+}
+
 /* Signals reach this thread's loop alone: blocked before EAL makes threads, which inherit it. */
 static int take_signals(struct run *r, sigset_t *signals)
 {
@@ -381,6 +412,7 @@ static int listen_to_operator(struct run *r)
                                   .board = r->board,
                                   .nodes = r->apart ? &r->nodes : NULL,
                                   .folder = r->folder,
+                                  .figures = r->figures,
                                   .serve = &r->serve};
     operator_open(&r->operator);
     const struct serve_user user = operator_user(&r->operator);
@@ -412,13 +444,15 @@ static int run(struct run *r)
     }
     r->board->spool_fd = spools_make(r->job.n); /* a run without them can do all but write down */
     clock_start(0);
-    if (open_processes(r, &signals) != 0 || open_series(r) != 0 || listen_to_operator(r) != 0)
+    if (open_processes(r, &signals) != 0 || open_series(r) != 0 || open_figures(r) != 0 ||
+        listen_to_operator(r) != 0)
         return fail(r);
     describe(r);
     if (!args->quiet)
         report_head(r->say, &r->result);
     fflush(r->say);
     run_processes(r);
+    close_figures(r);
     fclose(r->series);
     judge(r);
     return report(r);
@@ -426,23 +460,46 @@ static int run(struct run *r)
 
 /* ---- arguments -------------------------------------------------------------------------------------- */
 
-enum { OPTION_SET = 's', OPTION_OUT = 'o', OPTION_JSON = 'j', OPTION_QUIET = 'q' };
+enum {
+    OPTION_SET = 's',
+    OPTION_OUT = 'o',
+    OPTION_JSON = 'j',
+    OPTION_QUIET = 'q',
+    OPTION_METRICS = 256,
+    OPTION_TELEMETRY
+};
 
 static const struct argp_option options[] =
     {{"set", OPTION_SET, "SECTION.KEY=VALUE", 0, "Override a key of the job; may be repeated", 0},
      {"out", OPTION_OUT, "DIR", 0, "Write the files there, not to runs/<time>-<stack>", 0},
      {"json", OPTION_JSON, NULL, 0, "Print summary.json and nothing else on stdout", 0},
      {"quiet", OPTION_QUIET, NULL, 0, "Print the result alone", 0},
+     {"metrics", OPTION_METRICS, "PORT", 0, "Give figures to Prometheus on this port of 127.0.0.1",
+      0},
+     {"telemetry", OPTION_TELEMETRY, NULL, 0, "Answer to dpdk-telemetry.py", 0},
      {0}};
+
+static void add_set(struct arguments *a, char *set, struct argp_state *state)
+{
+    if (a->sets == SETS_MAX)
+        argp_error(state, "--set is given more than %d times; use a job file", SETS_MAX);
+    a->set[a->sets++] = set;
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct arguments *a = state->input;
     switch (key) {
     case OPTION_SET:
-        if (a->sets == SETS_MAX)
-            argp_error(state, "--set is given more than %d times; use a job file", SETS_MAX);
-        a->set[a->sets++] = arg;
+        add_set(a, arg, state);
+        return 0;
+    case OPTION_METRICS:
+        snprintf(a->metrics, sizeof a->metrics, "job.metrics=%s", arg);
+        add_set(a, a->metrics, state);
+        return 0;
+    case OPTION_TELEMETRY:
+        snprintf(a->telemetry, sizeof a->telemetry, "job.telemetry=on");
+        add_set(a, a->telemetry, state);
         return 0;
     case OPTION_OUT:
         a->out = arg;
@@ -488,6 +545,7 @@ int run_main(int argc, char **argv)
     r->say = args.json ? stderr : stdout;
     r->mark.fd = -1;
     int status = run(r);
+    close_figures(r); /* of a run that did not begin */
     serve_close(&r->serve);
     runs_unmark(&r->mark);
     if (r->apart)

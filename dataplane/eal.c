@@ -172,7 +172,8 @@ static int start(const struct eal_conf *conf)
     add(&a, "upon");
     add_lcores(&a, conf);
     add_memory(&a, conf->memory_bytes, conf->no_huge);
-    add(&a, "--no-telemetry");
+    if (!conf->telemetry)
+        add(&a, "--no-telemetry");
     char prefix[EAL_PREFIX_BYTES];
     eal_prefix(prefix, sizeof prefix, getpid());
     add(&a, "--file-prefix=%s", prefix);
@@ -212,8 +213,19 @@ const char *eal_memory_text(void)
     return in_hugepages ? "2 MiB hugepages" : "4 KiB pages";
 }
 
+/* DPDK takes its socket away when the program exits, and leaves the folder. */
+static void remove_telemetry(void)
+{
+    char path[512];
+    const char *dir = rte_eal_get_runtime_dir();
+    if (snprintf(path, sizeof path, "%s/dpdk_telemetry.v2", dir) < (int)sizeof path)
+        unlink(path);
+    rmdir(dir);
+}
+
 void eal_stop(void)
 {
+    remove_telemetry();
     rte_eal_cleanup();
 }
 

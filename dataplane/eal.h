@@ -23,6 +23,7 @@ struct eal_conf {
                               */
     uint64_t tsc_hz;         /* the frequency that another OS process of this job uses, or 0 */
     bool no_huge;            /* do not look for hugepages */
+    bool telemetry;          /* a thread of DPDK's listens in its runtime folder */
 };
 
 /*
