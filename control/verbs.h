@@ -10,6 +10,7 @@ enum status { STATUS_VALID = 0, STATUS_INVALID = 1, STATUS_FAILED = 2 };
 typedef int verb_fn(int argc, char **argv);
 
 verb_fn run_main;
+verb_fn top_main;
 verb_fn list_main;
 verb_fn log_main;
 verb_fn doctor_main;
