@@ -42,9 +42,9 @@ struct job {
     uint32_t checksum;
     char cores[JOB_TEXT_BYTES];
     uint32_t pool;
-    uint32_t tolerate_crash; /* 1: a node may end, and the rest is judged */
-    uint32_t telemetry;      /* 1: DPDK's telemetry answers */
-    uint32_t metrics;        /* port for Prometheus; 0: none */
+    uint32_t tolerate_crash;      /* 1: a node may end, and the rest is judged */
+    uint32_t telemetry;           /* 1: DPDK's telemetry answers */
+    uint32_t metrics;             /* port for Prometheus; 0: none */
     char control[JOB_TEXT_BYTES]; /* where the run listens */
     /* [device] */
     char device_args[JOB_TEXT_BYTES];

@@ -15,6 +15,7 @@ static const struct verb {
 } verbs[] = {
     {"run", run_main, "run a stack over a device under load, and measure and judge it"},
     {"ctl", ctl_main, "ask a run that is alive: status, faults, snapshots, stop"},
+    {"top", top_main, "show a run that is alive: who leads, rates, links, who waits for whom"},
     {"sim", sim_main, "search for a schedule that breaks a property"},
     {"replay", replay_main, "run a recorded schedule again"},
     {"list", list_main, "list stacks, modules, devices, and the keys of a job"},

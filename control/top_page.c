@@ -9,10 +9,11 @@
 #include "dataplane/counters.h"
 #include "result.h"
 
-#define LINE_BYTES   512
-#define LINES_MAX    512 /* of a section; the rest is counted */
-#define SECTIONS     4
-#define SECTION_ROWS 3 /* what a section is given at least: a blank, its head, a line */
+#define LINE_BYTES      512
+#define LINES_MAX       512 /* of a section; the rest is counted */
+#define SECTIONS        4
+#define LONG_INTERVAL_S 1.5
+#define SECTION_ROWS    4 /* what a section is given at least: a blank, its head, a line, "more" */
 
 /* Select Graphic Rendition, by what it stands for. */
 #define SGR_HEAD  "\033[1m"
@@ -84,6 +85,16 @@ static char *count_of(const json_t *o, const char *key, char *text, size_t size)
     return text;
 }
 
+/* Messages and operations: up to five digits as they are. */
+static char *exact_of(const json_t *o, const char *key, char *text, size_t size)
+{
+    const json_t *v = json_object_get(o, key);
+    if (!json_is_number(v) || json_number_value(v) >= 1e5)
+        return count_of(o, key, text, size);
+    snprintf(text, size, "%.0f", json_number_value(v));
+    return text;
+}
+
 /* ---- sections ---------------------------------------------------------------------------------------- */
 
 __attribute__((format(printf, 3, 4))) static void add(struct section *s, double order,
@@ -143,7 +154,7 @@ static void add_processes(struct section *s, const json_t *figures)
             crashed ? "-" : count_of(p, "sent_per_s", a, sizeof a),
             crashed ? "-" : count_of(p, "delivered_per_s", b, sizeof b),
             ns_of(p, "p50_ns", c, sizeof c), ns_of(p, "p99_ns", d, sizeof d),
-            crashed ? "-" : count_of(p, "pending", e, sizeof e));
+            crashed ? "-" : exact_of(p, "pending", e, sizeof e));
     }
 }
 
@@ -180,10 +191,10 @@ static void add_links(struct section *s, const json_t *figures)
         if (stall >= 0.1)
             snprintf(stalled, sizeof stalled, "%.1f s", stall);
         add(s, stall, "%-10s %s%-7s%s %6s %6s %6s %6s %8s %8s %11s", name, sgr, state,
-            *sgr != '\0' ? SGR_PLAIN : "", count_of(l, "flight", a, sizeof a),
-            count_of(l, "window", b, sizeof b), count_of(l, "credit", c, sizeof c),
-            count_of(l, "queued", d, sizeof d), ns_of(l, "rtt_ns", rtt, sizeof rtt), stalled,
-            count_of(l, "resent", again, sizeof again));
+            *sgr != '\0' ? SGR_PLAIN : "", exact_of(l, "flight", a, sizeof a),
+            exact_of(l, "window", b, sizeof b), exact_of(l, "credit", c, sizeof c),
+            exact_of(l, "queued", d, sizeof d), ns_of(l, "rtt_ns", rtt, sizeof rtt), stalled,
+            exact_of(l, "resent", again, sizeof again));
     }
     sort(s);
 }
@@ -269,12 +280,14 @@ static void put_title(FILE *out, const json_t *figures, const struct top_view *v
              name != NULL && name[1] != '\0' ? name + 1 : run);
     put_line(out, line, view);
     const json_t *t = json_object_get(figures, "total");
-    char a[32], b[32], c[32], d[32], e[32];
-    snprintf(line, sizeof line,
-             "offered %s/s  sent %s/s  delivered %s/s  p50 %s  p99 %s  over %.1f s",
+    char a[32], b[32], c[32], d[32], e[32], over[32] = "";
+    double interval = number_of(figures, "interval_s");
+    if (interval >= LONG_INTERVAL_S) /* nobody looked for a while */
+        snprintf(over, sizeof over, "%.0f s: ", interval);
+    snprintf(line, sizeof line, "%soffered %s/s  sent %s/s  delivered %s/s  p50 %s  p99 %s", over,
              count_of(t, "offered_per_s", a, sizeof a), count_of(t, "sent_per_s", b, sizeof b),
              count_of(t, "delivered_per_s", c, sizeof c), ns_of(t, "p50_ns", d, sizeof d),
-             ns_of(t, "p99_ns", e, sizeof e), number_of(figures, "interval_s"));
+             ns_of(t, "p99_ns", e, sizeof e));
     put_line(out, line, view);
 }
 
@@ -282,7 +295,7 @@ static void put_title(FILE *out, const json_t *figures, const struct top_view *v
 static int put_section(FILE *out, const struct section *s, int rows, const struct top_view *view)
 {
     char text[LINE_BYTES];
-    if (rows < SECTION_ROWS || (s->lines == 0 && s->none == NULL))
+    if (rows < 3 || (s->lines == 0 && s->none == NULL))
         return 0;
     uint32_t room = (uint32_t)rows - 2, show = s->lines;
     if (s->lines + (s->more > 0) > room)
@@ -310,7 +323,7 @@ static void put_sections(FILE *out, const struct section *s, const struct top_vi
         int reserved = 0;
         for (int k = i + 1; k < SECTIONS; k++)
             if (s[k].lines > 0 || s[k].none != NULL)
-                reserved += SECTION_ROWS;
+                reserved += s[k].lines > 1 ? SECTION_ROWS : SECTION_ROWS - 1;
         int share = left - reserved >= SECTION_ROWS ? left - reserved : SECTION_ROWS;
         left -= put_section(out, &s[i], share < left ? share : left, view);
     }
