@@ -125,6 +125,8 @@ static void print_status(const json_t *o)
                real_at(p, "process"), text_at(p, "state"), real_at(p, "cpu"),
                report_count(a, sizeof a, real_at(p, "issued")),
                report_count(b, sizeof b, real_at(p, "delivered")), real_at(p, "rules_armed"));
+    json_array_foreach(json_object_get(o, "waits"), i, p)
+        printf("  waits: %s\n", json_string_value(p));
 }
 
 /* An object as lines of a name and a value, those within it indented. */

@@ -404,3 +404,26 @@ char *figures_wait_text(char *text, size_t size, const struct figures_wait *fw, 
         put_quorum(text, size, &at, w, n);
     return text;
 }
+
+static int older_first(const void *a, const void *b)
+{
+    double x = (*(const struct figures_wait *const *)a)->age_s;
+    double y = (*(const struct figures_wait *const *)b)->age_s;
+    return (y > x) - (y < x);
+}
+
+uint32_t figures_wait_lines(const struct figures_page *page, uint16_t n,
+                            char line[][FIGURES_LINE_BYTES], uint32_t max)
+{
+    const struct figures_wait *old[FIGURES_WAITS_MAX];
+    char text[FIGURES_TEXT_BYTES];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < page->waits; i++)
+        if (page->wait[i].age_s >= FIGURES_WAITING_S)
+            old[count++] = &page->wait[i];
+    qsort(old, count, sizeof old[0], older_first);
+    for (uint32_t i = 0; i < count && i < max; i++)
+        snprintf(line[i], FIGURES_LINE_BYTES, "p%u %s, %.1f s: %s", old[i]->process, old[i]->layer,
+                 old[i]->age_s, figures_wait_text(text, sizeof text, old[i], n));
+    return count < max ? count : max;
+}

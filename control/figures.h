@@ -18,11 +18,13 @@
 
 #define FIGURES_SCHEMA      "upon.figures/1"
 #define FIGURES_FRESH_NS    900000000ull  /* a page is good for so long */
+#define FIGURES_WAITING_S   0.1           /* who waits less is at work */
 #define FIGURES_STALLED_NS  100000000ull  /* a link that hears nothing for so long is waited for */
 #define FIGURES_SILENT_NS   1000000000ull /* so does a process that posts nothing: it is silent */
 #define FIGURES_LINKS_ALL_N 16            /* with more processes, links are summed up by process */
 #define FIGURES_WAITS_MAX   (PSET_PROCS * (POST_WAITS_MAX + 1))
 #define FIGURES_TEXT_BYTES  256
+#define FIGURES_LINE_BYTES  320
 
 enum figures_phase { FIGURES_WARMUP, FIGURES_MEASURED, FIGURES_DRAIN, FIGURES_PHASES };
 
@@ -123,6 +125,11 @@ extern const char *const figures_wait_kinds[POST_KINDS + 1];
 
 /* "instance 17: quorum 2 of 3, has p0, missing p1 p2" */
 char *figures_wait_text(char *text, size_t size, const struct figures_wait *w, uint16_t n);
+
+/* "p0 ep, 3.2 s: instance 17: quorum 2 of 3, has p0, missing p1 p2": a line for each wait that is
+ * FIGURES_WAITING_S old, the oldest first. Returns how many of `max` there are. */
+uint32_t figures_wait_lines(const struct figures_page *page, uint16_t n,
+                            char line[][FIGURES_LINE_BYTES], uint32_t max);
 
 /* "p0 p2"; "-" for none. */
 char *figures_set_text(char *text, size_t size, uint64_t set);

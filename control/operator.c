@@ -8,6 +8,8 @@
 #include "dataplane/clock.h"
 #include "result.h"
 
+#define STATUS_WAITS_MAX 8 /* lines of who waits for whom */
+
 #define LATE_TEXT                                                                                 \
     "p%u did not answer within 2 s: its thread is gone or kept from running; what was asked may " \
     "still be done"
@@ -64,6 +66,19 @@ static json_t *status_process(const struct operator* o, uint32_t p)
     return e;
 }
 
+/* "p0 ep, 3.2 s: instance 17: quorum 2 of 3, has p0, missing p1 p2" */
+static json_t *status_waits(const struct operator* o)
+{
+    char line[STATUS_WAITS_MAX][FIGURES_LINE_BYTES];
+    const struct figures_page *page = figures_lock(o->figures, 0);
+    uint32_t lines = figures_wait_lines(page, (uint16_t)o->job->n, line, STATUS_WAITS_MAX);
+    figures_unlock(o->figures);
+    json_t *a = json_array();
+    for (uint32_t i = 0; i < lines; i++)
+        json_array_append_new(a, json_string(line[i]));
+    return a;
+}
+
 static json_t *status(const struct operator* o)
 {
     uint64_t now = clock_now_ns(), end = board_get(&o->board->end_ns);
@@ -82,6 +97,7 @@ static json_t *status(const struct operator* o)
     for (uint32_t p = 0; p < o->job->n; p++)
         json_array_append_new(processes, status_process(o, p));
     json_object_set_new(e, "processes", processes);
+    json_object_set_new(e, "waits", status_waits(o));
     return e;
 }
 

@@ -188,6 +188,12 @@ static void put_verdict(FILE *out, const struct verdict *v)
         fprintf(out, "              %s\n", v->note[i]);
 }
 
+static void put_waits(FILE *out, const struct result *r)
+{
+    for (uint32_t i = 0; i < r->waits; i++)
+        fprintf(out, "  %-12s%s\n", i == 0 ? "waits" : "", r->wait[i]);
+}
+
 void report_tail(FILE *out, const struct result *r, const char *folder)
 {
     char memory[32];
@@ -202,6 +208,7 @@ void report_tail(FILE *out, const struct result *r, const char *folder)
     put_drops(out, r);
     fprintf(out, "  memory      %s\n", bytes_text(memory, sizeof memory, r->memory_bytes));
     put_verdict(out, r->verdict);
+    put_waits(out, r);
     if (folder != NULL)
         fprintf(out, "  files       %s/\n", folder);
 }

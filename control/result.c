@@ -191,6 +191,14 @@ static json_t *json_why(const struct verdict *v)
     return a;
 }
 
+static json_t *json_waits(const struct result *r)
+{
+    json_t *a = json_array();
+    for (uint32_t i = 0; i < r->waits; i++)
+        json_array_append_new(a, json_string(r->wait[i]));
+    return a;
+}
+
 static json_t *json_load(const struct job *job)
 {
     json_t *o = json_pack("{s:s, s:s}", "mode", job->mode == JOB_OPEN ? "open" : "closed",
@@ -243,6 +251,7 @@ char *result_json(const struct result *r)
     PUT("leaked_packets", json_integer((json_int_t)r->leaked_pkts));
     PUT("properties", json_properties(r->verdict));
     PUT("why", json_why(r->verdict));
+    PUT("waits", json_waits(r));
 #undef PUT
     char *text = json_dumps(o, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
     json_decref(o);

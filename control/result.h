@@ -6,11 +6,13 @@
 #ifndef UPON_RESULT_H
 #define UPON_RESULT_H
 
+#include "figures.h"
 #include "job.h"
 #include "verdict.h"
 
 #define RESULT_SCHEMA      "upon.run/1"
 #define RESULT_PERCENTILES 5
+#define RESULT_WAITS_MAX   16
 
 struct result_percentile {
     const char *key; /* in JSON */
@@ -55,6 +57,9 @@ struct result {
     uint64_t memory_bytes; /* packets, stacks, board */
     uint64_t leaked_pkts;
     uint64_t preemptions; /* of the polling threads, by other programs */
+    /* Who waited for whom when the drain had ended in vain, the oldest first. */
+    uint32_t waits;
+    char wait[RESULT_WAITS_MAX][FIGURES_LINE_BYTES];
     struct hist decide_hist;
     struct hist deliver_all_hist;
 };

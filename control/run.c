@@ -248,11 +248,23 @@ static void drain(struct run *r)
     verdict_compare(&r->verdict, r->board);
 }
 
+/* What does not come to an end: whom it waits for, while they can still tell. */
+static void keep_waits(struct run *r)
+{
+    if (verdict_drained(r->job.top, r->board))
+        return;
+    const struct figures_page *page = figures_lock(r->figures, 0);
+    r->result.waits =
+        figures_wait_lines(page, (uint16_t)r->job.n, r->result.wait, RESULT_WAITS_MAX);
+    figures_unlock(r->figures);
+}
+
 static void run_processes(struct run *r)
 {
     start_processes(r);
     watch(r);
     drain(r);
+    keep_waits(r);
     board_put(&r->board->stop, 1);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dataplane/counters.h"
+#include "figures.h"
 #include "result.h"
 
 #define LINE_BYTES      512
@@ -167,7 +168,7 @@ static void add_waits(struct section *s, const json_t *figures)
     json_array_foreach(json_object_get(figures, "wait"), i, w)
     {
         double age = number_of(w, "age_s");
-        if (age < TOP_WAIT_AGE_S)
+        if (age < FIGURES_WAITING_S)
             continue;
         add(s, age, "p%-3.0f %-6s %s%7.1f s%s  %s", number_of(w, "process"),
             text_of(w, "layer", "?"), age >= 1 ? SGR_WARN : "", age, age >= 1 ? SGR_PLAIN : "",

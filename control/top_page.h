@@ -7,8 +7,6 @@
 
 #include <jansson.h>
 
-#define TOP_WAIT_AGE_S 0.1 /* who waits less is at work */
-
 struct top_view {
     int rows;
     int columns;

@@ -225,6 +225,31 @@ static void test_a_wait_names_layer_quorum_missing_processes_and_age(void **stat
     tear_down();
 }
 
+static void test_lines_of_waits_begin_with_the_oldest_and_leave_out_the_busy(void **state)
+{
+    (void)state;
+    set_up();
+    struct co_post post = {.waits = 3};
+    for (int i = 0; i < 3; i++)
+        post.wait[i] = (struct post_wait){.layer = layer_index("ep"),
+                                          .kind = POST_LEADER,
+                                          .origin = NOBODY_POSTED,
+                                          .oldest = (uint64_t)i,
+                                          .missing = 2,
+                                          .since_ns = START + (uint64_t)(3 - i) * S};
+    post.wait[0].since_ns = START + 4 * S - S / 20; /* 50 ms: it is at work */
+    put_post(0, &post, START + 4 * S);
+    char line[4][FIGURES_LINE_BYTES];
+    const struct figures_page *page = figures_lock(figures, START + 4 * S);
+    assert_int_equal(figures_wait_lines(page, N, line, 4), 2);
+    assert_string_equal(line[0], "p0 ep, 3.0 s: instance 2: leader p1");
+    assert_string_equal(line[1], "p0 ep, 2.0 s: instance 1: leader p1");
+    assert_int_equal(figures_wait_lines(page, N, line, 1), 1);
+    assert_string_equal(line[0], "p0 ep, 3.0 s: instance 2: leader p1");
+    figures_unlock(figures);
+    tear_down();
+}
+
 static void test_a_wait_grows_older_while_its_process_is_paused(void **state)
 {
     (void)state;
@@ -360,6 +385,7 @@ int main(void)
         cmocka_unit_test(test_roles_and_suspicions_are_what_the_processes_say),
         cmocka_unit_test(test_states_tell_paused_crashed_silent_and_starting_apart),
         cmocka_unit_test(test_a_wait_names_layer_quorum_missing_processes_and_age),
+        cmocka_unit_test(test_lines_of_waits_begin_with_the_oldest_and_leave_out_the_busy),
         cmocka_unit_test(test_a_wait_grows_older_while_its_process_is_paused),
         cmocka_unit_test(test_a_link_that_hears_nothing_is_waited_for),
         cmocka_unit_test(test_the_json_says_the_same),

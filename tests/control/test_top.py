@@ -159,6 +159,23 @@ class Top(unittest.TestCase):
         self.await_figures(lambda f: not any(w["age_s"] > 0.5 for w in f["wait"]),
                            "end of waiting")
 
+    def test_status_and_report_say_whom_it_still_waits_for(self):
+        run = self.start()
+        self.await_load()
+        for p in "1", "2":
+            self.upon("ctl", self.run, "pause", p)
+        said = r"p0 ep, \d+\.\d s: instance \d+: quorum 2 of 3, has p0, missing p1 p2"
+        status = until(lambda: (s := self.upon("ctl", self.run, "status").stdout) and
+                       "quorum" in s and s, "status with a quorum")
+        self.assertRegex(status, "waits: " + said)
+        run.send_signal(signal.SIGINT)
+        report, _ = run.communicate(timeout=PATIENCE_S)
+        self.assertEqual(run.returncode, 2)
+        self.assertRegex(report, said)
+        with open(os.path.join(self.run, "summary.json"), encoding="utf-8") as f:
+            summary = json.load(f)
+        self.assertTrue(any("quorum 2 of 3" in w for w in summary["waits"]), summary["waits"])
+
     def test_figures_in_a_file_make_the_same_page(self):
         self.start()
         self.await_load()
