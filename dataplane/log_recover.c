@@ -347,14 +347,15 @@ static int walk(struct scan *s, log_found_fn *found, void *ctx, enum log_here *h
             s->report->batches++;
             continue;
         }
-        if (*here != HERE_ABSENT || *segment + 1 == log->first_segment + log->shape.slots)
+        if (*here == HERE_BAD || *segment + 1 == log->first_segment + log->shape.slots)
             return 0;
-        /* Not here: the next batch may have opened the next segment. */
+        /* Not here: the next batch may have opened the next segment. Then what is torn here was cut
+         * by a recovery, whose first batch did not fit in its place. */
         err = load(s, *segment + 1);
         if (err != 0)
             return err;
         if (!segment_present(s, &there) || !batch_at(s, 1, log->previous, &w, &there)) {
-            if (there == HERE_BAD || there == HERE_TORN) {
+            if (*here == HERE_ABSENT && (there == HERE_BAD || there == HERE_TORN)) {
                 *here = there;
                 *segment += 1;
                 *block = there == HERE_BAD ? 0 : 1;

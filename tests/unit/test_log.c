@@ -172,6 +172,49 @@ static void test_crash_sweep_nothing_acknowledged_is_lost(void **state)
     assert_int_equal(crashes, 1800);
 }
 
+static bool every_other(void *ctx)
+{
+    return ++*(uint32_t *)ctx % 2 == 0;
+}
+
+/*
+ * A recovery cuts a torn batch in the last block of a segment, and what it writes first is too large
+ * for that block. The remains of the torn batch must not hide it from the next recovery.
+ */
+static void test_what_follows_a_torn_end_of_a_segment_is_found(void **state)
+{
+    (void)state;
+    struct log *log;
+    struct log_report report;
+    uint32_t sectors = 0;
+    fresh(7);
+    assert_int_equal(open_log(&log, &report), 0);
+    for (uint32_t block = 1; block < shape.segment_bytes / LOG_BLOCK_BYTES - 1; block++) {
+        append(log);
+        finish_all(log);
+    }
+    append(log);
+    assert_int_equal(log_pump(log), 0);
+    log_close(log);
+    disk_sim_crash(disk, every_other, &sectors);
+    assert_int_equal(sectors,
+                     LOG_BLOCK_SECTORS); /* it was the last block, and no segment's first */
+    assert_int_equal(open_log(&log, &report), 0);
+    assert_int_equal(report.outcome, LOG_CUT_TORN);
+    uint64_t before = log_durable(log);
+    for (uint32_t bytes = 0; bytes < LOG_BLOCK_BYTES; bytes += record_len(log_next(log) - 1))
+        append(log);
+    finish_all(log);
+    uint64_t after = log_durable(log);
+    assert_true(after > before);
+    log_close(log);
+    assert_int_equal(open_log(&log, &report), 0);
+    assert_int_equal(found_next, after);
+    assert_int_equal(report.outcome, LOG_CLEAN);
+    log_close(log);
+    disk_sim_free(disk);
+}
+
 /* Every bit of an acknowledged batch: flipped, it is refused, never cut and never handed over. */
 static void test_damage_in_the_middle_is_refused(void **state)
 {
@@ -339,6 +382,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_was_stored_is_found_again_in_order),
         cmocka_unit_test(test_crash_sweep_nothing_acknowledged_is_lost),
+        cmocka_unit_test(test_what_follows_a_torn_end_of_a_segment_is_found),
         cmocka_unit_test(test_damage_in_the_middle_is_refused),
         cmocka_unit_test(test_a_lost_write_is_found_by_the_next_batch),
         cmocka_unit_test(test_a_misdirected_write_is_refused),
