@@ -13,6 +13,8 @@ A FILE (*.mutants) holds blocks, separated by lines of dashes:
     inline   <header>                    optional: edit this header too, in the copy only
     class    <class>                     what the copy defines instead of the original
     stack    <stack> ...                 in which it stands for the original
+    oracle   log                         instead of class and stack: the file is one of the log's,
+                                         and judged by the recovery oracle
     breaks   <property> | nothing        what its checker must report
     also     <property> ...              optional: what may be reported besides, as a consequence
     seeds    <count>                     found within so many seeds; harmless: silent over so many
@@ -25,8 +27,10 @@ import pathlib
 import re
 import sys
 
-KEYS = ("mutant", "file", "inline", "class", "stack", "breaks", "also", "seeds", "ops", "bug")
+KEYS = ("mutant", "file", "inline", "class", "stack", "oracle", "breaks", "also", "seeds", "ops",
+        "bug")
 NEEDED = ("mutant", "file", "class", "stack", "breaks", "seeds", "bug")
+LOG = ("dataplane/log.c", "dataplane/log_recover.c")  # what the oracle of a log is linked with
 
 
 class Mutant:
@@ -49,6 +53,8 @@ def parse(path):
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines() + ["----"], 1):
         if line.startswith("----"):
             if mutant is not None:
+                if mutant.oracle:
+                    mutant.cls, mutant.stack = "log", "(log)"
                 for key in NEEDED:
                     if not getattr(mutant, "cls" if key == "class" else key):
                         fail(mutant, f"has no '{key}'")
@@ -115,18 +121,34 @@ def source(root, mutant):
                     for o in sorted(others)) + "\n".join(lines) + "\n")
 
 
+def log_source(root, mutant):
+    """All of the log and its oracle in one file, its functions under names of their own."""
+    text = "\n".join((root / f).read_text(encoding="utf-8") for f in LOG)
+    text = re.sub(r'^#include "([\w]+\.h)"', r'#include "dataplane/\1"', text, flags=re.M)
+    lines = apply(mutant, text.splitlines())
+    names = re.findall(r"^(?!static|typedef)\w[\w \*]*?\b(log_\w+)\((?=[^;]*?\)\n\{)", text, flags=re.M)
+    return (f"/* {', '.join(LOG)} with a planted edit: {mutant.bug} */\n" +
+            "".join(f"#define {n} mutant_{mutant.mutant}_{n}\n" for n in sorted(set(names))) +
+            "\n".join(lines) + '\n#include "oracle_log.h"\n#include "mutants.h"\n'
+            f"extern const struct log_mutant mutant_{mutant.mutant}_log;\n"
+            f"const struct log_mutant mutant_{mutant.mutant}_log = {{oracle_run, NULL}};\n")
+
+
 def quoted(text):
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def table(found):
     out = ['#include "mutants.h"\n']
-    out += [f"extern const struct co_class mutant_{m.mutant}_class;" for m in found]
+    out += [f"extern const struct log_mutant mutant_{m.mutant}_log;" if m.oracle else
+            f"extern const struct co_class mutant_{m.mutant}_class;" for m in found]
     out += ["\nconst struct mutant mutants[] = {"]
     for m in found:
         harmless = m.breaks == "nothing"
         for stack in m.stack.split():
-            out.append(f"    {{{quoted(m.mutant)}, {quoted(m.file)}, &mutant_{m.mutant}_class, "
+            made = (f"NULL, &mutant_{m.mutant}_log" if m.oracle else
+                    f"&mutant_{m.mutant}_class, NULL")
+            out.append(f"    {{{quoted(m.mutant)}, {quoted(m.file)}, {made}, "
                        f"{quoted(m.cls)}, {quoted(stack)}, {quoted('' if harmless else m.breaks)}, "
                        f"{quoted(m.also)}, {int(m.seeds)}, {int(m.ops or 0)}, {quoted(m.bug)}}},")
     out += ["    {0},", "};"]
@@ -141,9 +163,12 @@ def main():
     elif sys.argv[2] == "source":
         mutant = next(m for m in mutants(sys.argv[5:]) if m.mutant == sys.argv[3])
         try:
-            text = source(root, mutant)
+            text = (log_source if mutant.oracle else source)(root, mutant)
         except Stale as why:  # whoever changes a source can build; the test says what is stale
-            text = ('#include "protocols/co.h"\n'
+            text = ('#include "mutants.h"\n'
+                    f"extern const struct log_mutant mutant_{mutant.mutant}_log;\n"
+                    f"const struct log_mutant mutant_{mutant.mutant}_log = "
+                    f"{{NULL, {quoted(str(why))}}};\n") if mutant.oracle else ('#include "protocols/co.h"\n'
                     f"extern const struct co_class mutant_{mutant.mutant}_class;\n"
                     f"const struct co_class mutant_{mutant.mutant}_class = "
                     f"{{.title = {quoted(str(why))}}};\n")

@@ -110,13 +110,13 @@ static bool among(const char *codes, const char *code)
 }
 
 /* Look at every result of a run that has ended. */
-static void judge(struct row *row, const struct sim_world *w, uint32_t seed)
+static void judge(struct row *row, struct check *const *check, uint32_t seed)
 {
     const struct mutant *m = &row->mutant;
     bool hit = false;
     for (int i = 0; i < CO_STACK_MAX; i++)
-        for (uint16_t k = 0; w->check[i] != NULL && k < w->check[i]->results; k++) {
-            const struct check_result *r = &w->check[i]->result[k];
+        for (uint16_t k = 0; check[i] != NULL && k < check[i]->results; k++) {
+            const struct check_result *r = &check[i]->result[k];
             if (r->state != CHECK_VIOLATED)
                 continue;
             if (strcmp(r->code, m->breaks) == 0) {
@@ -137,7 +137,7 @@ static void judge(struct row *row, const struct sim_world *w, uint32_t seed)
 
 static struct {
     struct row *row;
-    struct sim_world *world;
+    struct check *const *check; /* of each layer */
     uint32_t seed;
 } current;
 
@@ -145,7 +145,7 @@ static struct {
 static void on_abort(int signal)
 {
     (void)signal;
-    judge(current.row, current.world, current.seed);
+    judge(current.row, current.check, current.seed);
     if (current.row->bad_seed != 0)
         current.row->verdict = UNRELATED;
     else if (current.row->hits > 0)
@@ -153,40 +153,72 @@ static void on_abort(int signal)
     _exit(0);
 }
 
-static void run_row(struct row *row, struct rte_mempool *pool)
+static bool harmless(const struct row *row)
 {
-    static struct replaced replaced;
-    const struct mutant *m = &row->mutant;
-    bool harmless = m->breaks[0] == '\0';
-    uint32_t seeds = m->seeds * (long_form ? LONG_FACTOR : 1);
+    return row->mutant.breaks[0] == '\0';
+}
+
+/* Run seeds, until one is enough. */
+static void run_seeds(struct row *row, struct check *const *check,
+                      void (*run)(struct row *row, void *ctx, uint32_t seed), void *ctx)
+{
+    uint32_t seeds = row->mutant.seeds * (long_form ? LONG_FACTOR : 1);
+    signal(SIGABRT, on_abort);
+    current.row = row;
+    current.check = check;
+    for (uint32_t seed = 1; seed <= seeds && row->bad_seed == 0; seed++) {
+        current.seed = row->seeds = seed;
+        run(row, ctx, seed);
+        judge(row, check, seed);
+        if (!harmless(row) && row->hits > 0 && !long_form)
+            break;
+    }
+    row->verdict = row->bad_seed != 0                                  ? UNRELATED
+                   : harmless(row)                                     ? SILENT
+                   : row->first == 0 || row->first > row->mutant.seeds ? MISSED
+                                                                       : FOUND;
+}
+
+static struct replaced replaced;
+
+static void run_stack(struct row *row, void *world, uint32_t seed)
+{
+    strategy_run(world, &replaced.def, seed, row->mutant.ops, row->mutant.breaks);
+}
+
+static void run_stack_row(struct row *row, struct rte_mempool *pool)
+{
     unsigned full = rte_mempool_avail_count(pool);
     struct sim_world *w = sim_world_new(pool);
     if (w == NULL)
         exit(2);
-    signal(SIGABRT, on_abort);
-    replace(&replaced, m);
-    for (uint32_t seed = 1; seed <= seeds && row->bad_seed == 0; seed++) {
-        current.row = row;
-        current.world = w;
-        current.seed = row->seeds = seed;
-        strategy_run(w, &replaced.def, seed, m->ops, m->breaks);
-        judge(row, w, seed);
-        if (!harmless && row->hits > 0 && !long_form)
-            break;
-    }
+    replace(&replaced, &row->mutant);
+    run_seeds(row, w->check, run_stack, w);
     sim_world_free(w);
-    row->verdict = row->bad_seed != 0                         ? UNRELATED
-                   : harmless                                 ? SILENT
-                   : row->first == 0 || row->first > m->seeds ? MISSED
-                                                              : FOUND;
     unsigned left = rte_mempool_avail_count(pool);
-    if (harmless && left != full) {
+    if (harmless(row) && left != full) {
         row->verdict = UNRELATED;
         row->bad_seed = row->seeds;
         snprintf(row->bad, sizeof row->bad, "leak");
         snprintf(row->witness, sizeof row->witness, "%u packets are missing from the pool",
                  full - left);
     }
+}
+
+static void run_log(struct row *row, void *check, uint32_t seed)
+{
+    struct check *c = check;
+    c->cls->reset(c);
+    if (row->mutant.log != NULL)
+        row->mutant.log->run(seed, c);
+    else
+        oracle_log_as_it_is(seed, c);
+}
+
+static void run_log_row(struct row *row)
+{
+    struct check *check[CO_STACK_MAX] = {check_find(ABS_LOG)->open(1)};
+    run_seeds(row, check, run_log, check[0]);
 }
 
 /* ---- all rows -------------------------------------------------------------------------------- */
@@ -226,7 +258,8 @@ static void add_unmutated(const char *only)
 static bool start(struct row *row)
 {
     fflush(stdout);
-    if (row->mutant.cls != NULL && row->mutant.cls->name == NULL) { /* made by make.py */
+    const struct mutant *m = &row->mutant; /* a stale one was made by make.py */
+    if ((m->cls != NULL && m->cls->name == NULL) || (m->log != NULL && m->log->run == NULL)) {
         row->verdict = STALE;
         return false;
     }
@@ -236,10 +269,14 @@ static bool start(struct row *row)
     if (!verbose && freopen("/dev/null", "w", stderr) == NULL)
         _exit(2);
     alarm(ROW_SECONDS * (long_form ? LONG_FACTOR : 1));
+    if (strcmp(m->stack, "(log)") == 0) {
+        run_log_row(row);
+        _exit(0);
+    }
     struct rte_mempool *pool = NULL;
     if (eal_start_light(64) != 0 || (pool = eal_pool("mutants", 8191, 0, 2176)) == NULL)
         _exit(2);
-    run_row(row, pool);
+    run_stack_row(row, pool);
     _exit(0);
 }
 
@@ -272,7 +309,7 @@ static void print_row(const struct row *r)
     printf("%-34s %-14s %-6s %-16s %8s  %s", m->name, m->stack,
            m->breaks[0] != '\0' ? m->breaks : "-", found, steps, verdict_names[r->verdict]);
     if (r->verdict == STALE)
-        printf(": %s", m->cls->title);
+        printf(": %s", m->log != NULL ? m->log->why : m->cls->title);
     if (r->verdict == UNRELATED)
         printf(": %s at seed %u: %s", r->bad, r->bad_seed, r->witness);
     else if (verbose && r->first != 0)
