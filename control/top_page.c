@@ -273,12 +273,11 @@ static void put_title(FILE *out, const json_t *figures, const struct top_view *v
     const char *run = text_of(figures, "run", "?");
     const char *name = strrchr(run, '/');
     snprintf(line, sizeof line,
-             SGR_HEAD "upon top" SGR_PLAIN
-                      "  %s over %s, n = %.0f, %.0f B   %s %.1f s of %.4g s   %s",
-             text_of(figures, "stack", "?"), text_of(figures, "device", "?"),
-             number_of(figures, "n"), number_of(figures, "size"), text_of(figures, "phase", "?"),
-             number_of(figures, "time_s"), number_of(figures, "duration_s"),
-             name != NULL && name[1] != '\0' ? name + 1 : run);
+             SGR_HEAD "%s" SGR_PLAIN "   %s over %s, n = %.0f, %.0f B   %s %.1f s of %.4g s",
+             name != NULL && name[1] != '\0' ? name + 1 : run, text_of(figures, "stack", "?"),
+             text_of(figures, "device", "?"), number_of(figures, "n"), number_of(figures, "size"),
+             text_of(figures, "phase", "?"), number_of(figures, "time_s"),
+             number_of(figures, "duration_s"));
     put_line(out, line, view);
     const json_t *t = json_object_get(figures, "total");
     char a[32], b[32], c[32], d[32], e[32], over[32] = "";
