@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What figures are made of a board: rates, roles, states, who waits for whom; and their JSON. */
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +9,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+#include <rte_pause.h>
 
 #include "control/figures.h"
 #include "control/result.h"
@@ -17,6 +20,7 @@
 #define START   (100 * S)
 #define FROM    (START + S)
 #define SAMPLES 64
+#define MOMENTS 300
 
 static struct job job;
 static struct board *board;
@@ -349,9 +353,24 @@ static void *write_for_ever(void *arg)
     st = (struct stack){.n = N, .components = 1, .now = 1};
     st.co[0] = &co;
     co.st = &st;
-    for (turn = 1; atomic_load(&writing); turn++)
+    for (turn = 1; atomic_load(&writing); turn++) {
         board_post_write(arg, &memory, &st);
+        for (int i = 0; i < 10; i++)
+            rte_pause(); /* it is at other work for most of the time */
+    }
     return NULL;
+}
+
+static void test_what_is_being_written_is_not_read(void **state)
+{
+    (void)state;
+    static struct board_post post;
+    struct co_post seen;
+    uint64_t at_ns;
+    post.version = 2;
+    assert_true(board_post_read(&post, N, &seen, &at_ns));
+    post.version = 3;
+    assert_false(board_post_read(&post, N, &seen, &at_ns));
 }
 
 static void test_a_reader_sees_one_moment_while_the_writer_goes_on(void **state)
@@ -359,17 +378,21 @@ static void test_a_reader_sees_one_moment_while_the_writer_goes_on(void **state)
     (void)state;
     static struct board_post post;
     struct co_post seen;
-    uint64_t at_ns, reads = 0;
+    uint64_t at_ns, moments = 0, last = 0, waited = 0;
     pthread_t writer;
     assert_false(board_post_read(&post, N, &seen, &at_ns));
     atomic_store(&writing, true);
     assert_int_equal(pthread_create(&writer, NULL, write_for_ever, &post), 0);
-    while (reads < 20000) {
-        if (!board_post_read(&post, N, &seen, &at_ns))
+    while (moments < MOMENTS) { /* with the writer at work, not asleep */
+        if (!board_post_read(&post, N, &seen, &at_ns) || seen.trusted == last) {
+            if (++waited % 1000 == 0)
+                sched_yield();
             continue;
+        }
         assert_int_equal(seen.trusted, seen.suspected);
         assert_int_equal(seen.trusted, seen.link[N - 1].resent);
-        reads++;
+        moments++;
+        last = seen.trusted;
     }
     atomic_store(&writing, false);
     pthread_join(writer, NULL);
@@ -389,6 +412,7 @@ int main(void)
         cmocka_unit_test(test_a_wait_grows_older_while_its_process_is_paused),
         cmocka_unit_test(test_a_link_that_hears_nothing_is_waited_for),
         cmocka_unit_test(test_the_json_says_the_same),
+        cmocka_unit_test(test_what_is_being_written_is_not_read),
         cmocka_unit_test(test_a_reader_sees_one_moment_while_the_writer_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
