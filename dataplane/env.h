@@ -33,6 +33,7 @@ struct env {
     uint64_t *counters;       /* COUNTERS of them */
     uint32_t frame_bytes_max; /* a frame that the device carries, header and records */
     bool multi_seg;           /* whether a packet may be a chain of segments */
+    bool clock_dear;          /* reading the clock costs about as much as handling a frame */
     struct disk *disk;        /* of this process's log, formatted; NULL: it has none */
     uint32_t lower_bytes;     /* in front of each frame: the environment's own headers */
 };

@@ -106,7 +106,7 @@ static inline uint16_t poll_sources(struct env_dpdk *e, struct rte_mbuf **pkts, 
 {
     uint16_t got = 0, s = e->next_source;
     e->next_source = (uint16_t)(s + 1) < e->sources ? (uint16_t)(s + 1) : 0;
-    for (uint16_t i = 0; i < e->sources && got < n; i++) {
+    for (uint16_t left = e->sources; left > 0 && got < n; left--) {
         struct env_queue q = e->source[s];
         got = (uint16_t)(got + rte_eth_rx_burst(q.port, q.queue, pkts + got, (uint16_t)(n - got)));
         s = (uint16_t)(s + 1) < e->sources ? (uint16_t)(s + 1) : 0;

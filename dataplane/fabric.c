@@ -349,7 +349,8 @@ static void fill_env(struct fabric *f, struct fabric_proc *p)
                           .counters = e->counters,
                           .frame_bytes_max = f->frame_bytes_max,
                           .lower_bytes = f->device->memory ? 0 : WIRE_BYTES,
-                          .multi_seg = true};
+                          .multi_seg = true,
+                          .clock_dear = true};
     e->self = wire_self_of(&f->addr[p->rank]);
     for (uint16_t i = 0; i < f->ports; i++)
         e->env.multi_seg &= port_has(f->port[i].id, RTE_ETH_TX_OFFLOAD_MULTI_SEGS);

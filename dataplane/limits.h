@@ -11,9 +11,10 @@
 #define PSET_PROCS 64
 
 /* A breath. */
-#define RX_BURST_FRAMES 32   /* frames taken from the device in one breath */
-#define CO_BATCH_EVENTS 64   /* events given to a handler in one call, at most */
-#define TX_QUEUE_FRAMES 2048 /* frames that one breath may send, all peers together */
+#define RX_BURST_FRAMES   32   /* frames taken from the device in one breath */
+#define CO_BATCH_EVENTS   64   /* events given to a handler in one call, at most */
+#define UNCLOCKED_BREATHS 4    /* idle breaths for each reading of a clock that is dear */
+#define TX_QUEUE_FRAMES   2048 /* frames that one breath may send, all peers together */
 
 /* Frames and messages. */
 #define FRAME_RECORDS_MAX 64 /* records in one frame */

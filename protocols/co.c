@@ -60,13 +60,9 @@ void co_inbox_full(struct co *to)
               to->st->self, to->name, to->inbox_events);
 }
 
-/* Events of equal type from the head on, at most a batch. */
-static uint32_t run_length(const struct co *c)
+/* Events of equal type at `ev`, of `max` ≥ 1. */
+static inline uint32_t run_length(const struct ev *ev, uint32_t max)
 {
-    const struct ev *ev = c->inbox + c->head;
-    uint32_t max = c->st->conf.batch_events;
-    if (c->tail - c->head < max)
-        max = c->tail - c->head;
     uint32_t n = 1;
     while (n < max && ev[n].type == ev[0].type)
         n++;
@@ -75,14 +71,16 @@ static uint32_t run_length(const struct co *c)
 
 void co_run(struct stack *st)
 {
+    const uint32_t batch = st->conf.batch_events;
     while (st->ready != 0) {
         struct co *c = st->co[__builtin_ctz(st->ready)];
         const struct ev *ev = c->inbox + c->head;
-        uint32_t n = run_length(c);
-        if (unlikely(c->tail > c->inbox_high))
-            c->inbox_high = c->tail;
+        uint32_t tail = c->tail, left = tail - c->head;
+        uint32_t n = run_length(ev, left < batch ? left : batch);
+        if (unlikely(tail > c->inbox_high))
+            c->inbox_high = tail;
         c->head += n;
-        if (c->head == c->tail)
+        if (n == left)
             st->ready &= ~c->bit; /* before the handler, which may trigger itself */
         if (unlikely(st->trace != NULL) && !st->trace->handled(st->trace, st, c, ev, n)) {
             st->halted = true;
@@ -121,18 +119,16 @@ struct msg msg_new_slow(struct stack *st, uint32_t bytes)
 
 void stack_transmit(struct stack *st)
 {
+    uint64_t bytes = (uint64_t)st->outs * st->env->lower_bytes;
     for (uint32_t i = 0; i < st->outs;) {
-        struct rte_mbuf *pkts[RX_BURST_FRAMES];
-        uint16_t peer = st->out[i].peer, n = 0;
-        uint64_t bytes = 0;
-        while (i < st->outs && st->out[i].peer == peer && n < RX_BURST_FRAMES) {
-            bytes += st->out[i].pkt->pkt_len;
-            pkts[n++] = st->out[i++].pkt;
-        }
-        st->counters[COUNT_tx_frames] += n;
-        st->counters[COUNT_tx_bytes] += bytes + n * st->env->lower_bytes;
-        st->env->ops->tx(st->env, peer, pkts, n);
+        uint16_t peer = st->out_peer[i];
+        uint32_t from = i;
+        for (; i < st->outs && st->out_peer[i] == peer && i - from < RX_BURST_FRAMES; i++)
+            bytes += st->out[i]->pkt_len;
+        st->env->ops->tx(st->env, peer, &st->out[from], (uint16_t)(i - from));
     }
+    st->counters[COUNT_tx_frames] += st->outs;
+    st->counters[COUNT_tx_bytes] += bytes;
     st->outs = 0;
 }
 
@@ -176,17 +172,43 @@ static void flush(struct stack *st)
     }
 }
 
+static void settle(struct stack *st)
+{
+    while (st->late != 0) {
+        struct co *c = st->co[__builtin_ctz(st->late)];
+        st->late &= ~c->bit;
+        c->cls->settle(c);
+    }
+}
+
 void stack_release(struct stack *st)
 {
     pkt_free_bulk(st->spents, st->spent);
     st->spent = 0;
 }
 
+static inline void read_clock(struct stack *st)
+{
+    st->now = st->env->ops->now(st->env);
+    st->unclocked = 0;
+}
+
+/*
+ * The time of this breath. Where reading the clock is dear (on a virtual machine it may cost as much
+ * as all the rest of an idle breath), frames that wait are not kept waiting for it: their breath
+ * takes the time that was read when the last one had sent its frames, or by an idle one since.
+ */
+static inline void breath_time(struct stack *st, uint16_t frames)
+{
+    if (!st->env->clock_dear || (frames == 0 && ++st->unclocked >= UNCLOCKED_BREATHS))
+        read_clock(st);
+}
+
 uint32_t co_breath(struct stack *st)
 {
     struct rte_mbuf *pkts[RX_BURST_FRAMES];
     uint16_t n = st->env->ops->rx(st->env, pkts, RX_BURST_FRAMES);
-    st->now = st->env->ops->now(st->env);
+    breath_time(st, n);
     if (n > 0)
         receive(st, pkts, n);
     timer_advance(&st->wheel, st->now, timer_fired, st);
@@ -204,6 +226,10 @@ uint32_t co_breath(struct stack *st)
         flush(st);
     if (st->outs > 0)
         stack_transmit(st);
+    if (n > 0 && st->env->clock_dear)
+        read_clock(st);
+    if (st->late != 0)
+        settle(st);
     if (st->spent > 0)
         stack_release(st);
     st->steps++;
@@ -226,7 +252,7 @@ void stack_fini(struct stack *st)
         if (st->co[i]->cls->fini != NULL)
             st->co[i]->cls->fini(st->co[i]);
     for (uint32_t i = 0; i < st->outs; i++)
-        pkt_free(st->out[i].pkt);
+        pkt_free(st->out[i]);
     st->outs = 0;
     stack_release(st);
     if (st->slab != NULL)

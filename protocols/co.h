@@ -136,6 +136,8 @@ struct co_class {
     uint32_t (*room)(const struct co *self);
     /* End of the breath: make frames of what is to be sent. Called when co_dirty() was. */
     void (*flush)(struct co *self);
+    /* The breath's frames have left: do what nobody waits for. Called when its bit in `late` is set. */
+    void (*settle)(struct co *self);
     /* Beginning of each breath: look whether storage has finished something. For the log alone. */
     void (*poll)(struct co *self);
     /* Read stable storage back, before the first breath. 0, or −errno with a sentence. */
@@ -201,16 +203,11 @@ struct stack_conf {
 
 struct trace;
 
-/* A frame that this breath sends. */
-struct out_frame {
-    struct rte_mbuf *pkt;
-    uint16_t peer;
-};
-
 struct stack {
     uint32_t ready; /* bit i: component i has events */
     uint32_t dirty; /* bit i: component i wants flush() */
-    uint64_t now;   /* ns, of this breath */
+    uint32_t late;  /* bit i: component i wants settle() */
+    uint64_t now;   /* ns, of this breath: see breath_time() */
     struct env *env;
     uint64_t *counters;
     struct trace *trace;   /* NULL: off */
@@ -219,9 +216,10 @@ struct stack {
     uint16_t n;
     uint16_t self;
     uint16_t components;
-    uint16_t headroom; /* in front of each new message: the headers of all layers */
-    uint32_t outs;     /* frames to send at the end of the breath */
-    uint32_t spent;    /* packets to release at the end of the breath */
+    uint16_t headroom;  /* in front of each new message: the headers of all layers */
+    uint32_t outs;      /* frames to send at the end of the breath */
+    uint32_t spent;     /* packets to release at the end of the breath */
+    uint32_t unclocked; /* breaths since the clock was read */
     struct co *co[CO_STACK_MAX];
     struct co *link[FRAME_KINDS]; /* who receives frames of a kind */
     struct co *log;               /* who polls stable storage; NULL: nobody */
@@ -237,8 +235,9 @@ struct stack {
     uint64_t steps;
     /* From here on not zeroed when wired: all of it is written before it is read. */
     struct timer_wheel wheel;
-    struct frame rx[RX_BURST_FRAMES]; /* decoded headers of this breath's frames */
-    struct out_frame out[TX_QUEUE_FRAMES];
+    struct frame rx[RX_BURST_FRAMES];      /* decoded headers of this breath's frames */
+    struct rte_mbuf *out[TX_QUEUE_FRAMES]; /* frames that this breath sends */
+    uint16_t out_peer[TX_QUEUE_FRAMES];    /* and to whom */
     struct rte_mbuf *spents[TX_QUEUE_FRAMES];
 };
 
@@ -353,7 +352,8 @@ static inline void stack_send(struct stack *st, uint16_t peer, struct rte_mbuf *
 {
     if (unlikely(st->outs == TX_QUEUE_FRAMES))
         stack_transmit(st);
-    st->out[st->outs++] = (struct out_frame){pkt, peer};
+    st->out[st->outs] = pkt;
+    st->out_peer[st->outs++] = peer;
 }
 
 /* Release a packet at the end of the breath, when no event refers to it any more. */

@@ -26,7 +26,8 @@
 
 #include <assert.h>
 
-#define SACK_MSGS 64 /* messages that one selective acknowledgement speaks of */
+#define SACK_MSGS   64 /* messages that one selective acknowledgement speaks of */
+#define BACKOFF_MAX 32 /* doublings of a timeout: beyond any rto_max_ns that is of use */
 
 struct sent {
     struct rte_mbuf *seg;
@@ -38,17 +39,20 @@ struct sent {
 static_assert(sizeof(struct sent) == 16, "four to a cache line");
 
 struct peer {
-    /* Sending: [una, nxt) is in flight, [nxt, tail) waits for credit. */
+    /* Sending: [kept, una) is to be released, [una, nxt) in flight, [nxt, tail) waits for credit. */
     uint64_t una;
     uint64_t nxt;
     uint64_t tail;
     uint64_t limit; /* the peer takes sequence numbers below this */
-    uint64_t sack;  /* bit i: una + 1 + i has arrived */
+    uint64_t kept;
+    uint64_t sack; /* bit i: una + 1 + i has arrived */
     /* After an alarm: all below recover may be lost, all below resent has been sent again. */
     uint64_t recover;
     uint64_t resent;
     uint32_t again_frames; /* how many frames the next step of the recovery sends again */
     struct sent *ring;
+    uint32_t bound;  /* from so many messages in the ring on, sending looks closer: admit() */
+    uint8_t backoff; /* alarms since the last progress: each doubles the timeout */
     /* Receiving: everything below rcv has arrived; bit (s mod flight) of seen: s ≥ rcv has. */
     uint64_t rcv;
     uint64_t *seen;
@@ -64,7 +68,6 @@ struct peer {
     uint64_t probe_ns;
     uint64_t srtt_ns;
     uint64_t rttvar_ns;
-    uint64_t rto_ns;
     uint64_t since_ns;  /* the oldest message in flight waits since then, or the last progress */
     uint64_t resent_ns; /* when una was last sent again */
     uint64_t resends;   /* messages sent again, in all; for post() */
@@ -78,6 +81,7 @@ struct pl_window {
     uint32_t flight;
     uint32_t tight;                 /* peers whose ring is tight */
     uint64_t dirty[PROCS_MAX / 64]; /* peers to look at when the breath ends */
+    uint64_t late[PROCS_MAX / 64];  /* peers who acknowledged something */
     struct co *user[CO_PORTS_MAX];
     struct peer peer[];
 };
@@ -87,6 +91,12 @@ enum { ALARM_RTO, ALARM_ACK };
 static struct pl_window *window(struct co *co)
 {
     return (struct pl_window *)co;
+}
+
+/* A ring is tight that is more than three quarters full. */
+static uint32_t tight_from(const struct pl_window *w)
+{
+    return (w->ring_mask + 1) / 4 * 3;
 }
 
 static size_t pl_window_bytes(const struct stack_conf *conf)
@@ -110,7 +120,7 @@ static void pl_window_init(struct co *co)
         p->seen = (uint64_t *)table;
         table += words * 8;
         p->limit = conf->flight_msgs;
-        p->rto_ns = conf->rto_min_ns;
+        p->bound = tight_from(w);
     }
     for (uint16_t i = 0; i < co->users; i++)
         w->user[co->user[i]->port] = co->user[i];
@@ -124,14 +134,15 @@ static void mark(struct pl_window *w, uint16_t q)
 
 static uint64_t used(const struct peer *p)
 {
-    return p->tail - p->una;
+    return p->tail - p->kept;
 }
 
 static void set_tight(struct pl_window *w, struct peer *p)
 {
-    bool tight = used(p) > (w->ring_mask + 1) / 4 * 3;
+    bool tight = used(p) > tight_from(w);
     w->tight += (uint32_t)tight - (uint32_t)p->tight;
     p->tight = tight;
+    p->bound = p->lost ? 0 : tight ? w->ring_mask + 1 : tight_from(w);
 }
 
 /* Half of the fullest ring is for sources; the other half is for what must be sent in answer. */
@@ -147,6 +158,25 @@ static uint32_t pl_window_room(const struct co *co)
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
+/* Whether one more message may go into the ring of q, which is lost, or tight, or about to be. */
+static bool __attribute__((noinline, cold)) admit(struct pl_window *w, uint16_t q)
+{
+    struct peer *p = &w->peer[q];
+    if (p->lost) {
+        co_count(&w->co, COUNT_drop_lost_peer, 1);
+        return false;
+    }
+    if (used(p) > w->ring_mask)
+        rte_panic("p%u pl: %u messages to p%u wait: a layer sends beyond its room()\n",
+                  w->co.st->self, w->ring_mask + 1, q);
+    if (!p->tight) {
+        p->tight = true;
+        p->bound = w->ring_mask + 1;
+        w->tight++;
+    }
+    return true;
+}
+
 /* upon ⟨pl, Send | q, m⟩: keep m until q acknowledges it; it leaves when the breath ends. */
 static void upon_pl_send(struct co *self, const struct ev *ev, uint32_t n)
 {
@@ -154,25 +184,32 @@ static void upon_pl_send(struct co *self, const struct ev *ev, uint32_t n)
     struct msg_refs refs = {NULL, 0};
     for (uint32_t i = 0; i < n; i++) {
         const struct ev *e = &ev[i];
-        if (e->proc == self->st->self) { /* to ourselves: it has arrived */
-            trigger(w->user[e->inst], ev_make(EV_PL_DELIVER, e->proc, 0, 0, ev_msg(e)));
+        uint16_t q = e->proc;
+        if (q == self->st->self) { /* to ourselves: it has arrived */
+            trigger(w->user[e->inst], ev_make(EV_PL_DELIVER, q, 0, 0, ev_msg(e)));
             continue;
         }
-        struct peer *p = &w->peer[e->proc];
-        if (unlikely(p->lost)) {
-            co_count(self, COUNT_drop_lost_peer, 1);
+        struct peer *p = &w->peer[q];
+        if (unlikely(used(p) >= p->bound) && !admit(w, q))
             continue;
-        }
-        if (unlikely(used(p) > w->ring_mask))
-            rte_panic("p%u pl: %u messages to p%u wait: a layer sends beyond its room()\n",
-                      self->st->self, w->ring_mask + 1, e->proc);
         p->ring[p->tail++ & w->ring_mask] =
             (struct sent){e->seg, e->off, e->len, (uint8_t)e->inst, {0}};
         msg_refs_hold(&refs, e->seg);
-        set_tight(w, p);
-        mark(w, e->proc);
+        w->dirty[q / 64] |= 1ull << q % 64;
     }
+    co_dirty(self);
     msg_refs_hold_flush(&refs);
+}
+
+/* What has arrived beyond the first that is missing. */
+static uint64_t __attribute__((noinline)) sack_of(const struct pl_window *w, const struct peer *p)
+{
+    uint64_t sack = 0;
+    for (uint32_t i = 0; i < SACK_MSGS && i + 1 < w->flight; i++) {
+        uint64_t s = (p->rcv + 1 + i) & (w->flight - 1);
+        sack |= (p->seen[s / 64] >> s % 64 & 1) << i;
+    }
+    return sack;
 }
 
 /* Every frame to a peer tells it what has arrived. */
@@ -183,12 +220,8 @@ static void close_frame(struct pl_window *w, struct frame_builder *b, uint16_t q
                       .to_incarn = p->incarnation,
                       .seq = seq,
                       .ack = p->rcv,
+                      .sack = unlikely(p->ahead > 0) ? sack_of(w, p) : 0,
                       .credit = w->flight};
-    if (unlikely(p->ahead > 0))
-        for (uint32_t i = 0; i < SACK_MSGS && i + 1 < w->flight; i++) {
-            uint64_t s = (p->rcv + 1 + i) & (w->flight - 1);
-            f.sack |= (p->seen[s / 64] >> s % 64 & 1) << i;
-        }
     p->owed = 0;
     p->ack_now = false;
     frame_close(b, q, f);
@@ -227,7 +260,7 @@ static bool sacked(const struct peer *p, uint64_t seq)
  * Send again what the peer lacks up to the last message that it has told of. After an alarm nothing
  * is known of what is behind the first message: one frame, and with each that arrives twice as many.
  */
-static void resend(struct pl_window *w, uint16_t q)
+static void __attribute__((noinline)) resend(struct pl_window *w, uint16_t q)
 {
     struct peer *p = &w->peer[q];
     uint32_t frames = p->una < p->recover ? p->again_frames : SACK_MSGS;
@@ -259,6 +292,15 @@ static void resend(struct pl_window *w, uint16_t q)
     p->resend = false;
 }
 
+/* The timeout that the measured round trip asks for (RFC 6298), doubled by each alarm in a row. */
+static uint64_t rto_ns(const struct pl_window *w, const struct peer *p)
+{
+    const struct stack_conf *conf = &w->co.st->conf;
+    uint64_t rto = p->srtt_ns + 4 * p->rttvar_ns + conf->ack_delay_ns;
+    rto = rto < conf->rto_min_ns ? conf->rto_min_ns : rto;
+    return rto < conf->rto_max_ns >> p->backoff ? rto << p->backoff : conf->rto_max_ns;
+}
+
 static void flush_peer(struct pl_window *w, uint16_t q)
 {
     struct peer *p = &w->peer[q];
@@ -285,7 +327,7 @@ static void flush_peer(struct pl_window *w, uint16_t q)
         send_frame(w, q, p->nxt, p->nxt);
     }
     if (p->una < p->nxt && !timer_armed(&p->rto))
-        co_timer(&w->co, &p->rto, p->rto_ns, (uint64_t)q << 1 | ALARM_RTO);
+        co_timer(&w->co, &p->rto, rto_ns(w, p), (uint64_t)q << 1 | ALARM_RTO);
 }
 
 static void pl_window_flush(struct co *self)
@@ -305,23 +347,29 @@ static void pl_window_flush(struct co *self)
 static void release_until(struct pl_window *w, struct peer *p, uint64_t end)
 {
     struct msg_refs refs = {NULL, 0};
-    while (p->una < end)
-        msg_refs_release(&refs, p->ring[p->una++ & w->ring_mask].seg);
+    while (p->kept < end)
+        msg_refs_release(&refs, p->ring[p->kept++ & w->ring_mask].seg);
     msg_refs_release_flush(&refs);
-    set_tight(w, p);
+    if (unlikely(p->tight))
+        set_tight(w, p);
 }
 
-/* The timeout that the measured round trip asks for: whatever arrived ends a backoff. */
-static void set_rto(struct pl_window *w, struct peer *p)
+/* When this breath's frames have left: give back what was acknowledged. No peer waits for that. */
+static void pl_window_settle(struct co *self)
 {
-    const struct stack_conf *conf = &w->co.st->conf;
-    uint64_t rto = p->srtt_ns + 4 * p->rttvar_ns + conf->ack_delay_ns;
-    p->rto_ns = rto < conf->rto_min_ns   ? conf->rto_min_ns
-                : rto > conf->rto_max_ns ? conf->rto_max_ns
-                                         : rto;
+    struct pl_window *w = window(self);
+    uint32_t words = (self->st->n + 63u) / 64;
+    for (uint32_t i = 0; i < words; i++) {
+        uint64_t late = w->late[i];
+        w->late[i] = 0;
+        for (; late != 0; late &= late - 1) {
+            struct peer *p = &w->peer[i * 64 + (uint32_t)__builtin_ctzll(late)];
+            release_until(w, p, p->una);
+        }
+    }
 }
 
-static void measure(struct pl_window *w, struct peer *p, uint64_t now)
+static void measure(struct peer *p, uint64_t now)
 {
     uint64_t rtt = now - p->probe_ns;
     if (p->srtt_ns == 0) {
@@ -333,7 +381,6 @@ static void measure(struct pl_window *w, struct peer *p, uint64_t now)
         p->srtt_ns += rtt / 8 - p->srtt_ns / 8;
     }
     p->probe_seq = 0;
-    set_rto(w, p);
 }
 
 /*
@@ -347,6 +394,7 @@ static void progressed(struct pl_window *w, struct peer *p)
 {
     p->since_ns = w->co.st->now;
     p->resend = false;
+    p->backoff = 0; /* whatever arrived ends it */
     if (unlikely(p->una < p->recover)) {
         if (p->una > p->resent)
             p->recover = p->una;
@@ -354,14 +402,23 @@ static void progressed(struct pl_window *w, struct peer *p)
         if (p->resend && p->again_frames < SACK_MSGS)
             p->again_frames *= 2;
     }
-    set_rto(w, p);
+}
+
+/* What arrived behind the first that is missing; nothing is believed about what is not in flight. */
+static void __attribute__((noinline))
+selected(struct pl_window *w, struct peer *p, const struct frame *f)
+{
+    uint64_t flying = p->nxt - p->una;
+    p->sack = flying > SACK_MSGS ? f->sack
+              : flying > 1       ? f->sack & ((1ull << (flying - 1)) - 1)
+                                 : 0;
+    if (p->sack != 0 && w->co.st->now - p->resent_ns > p->srtt_ns)
+        p->resend = true;
 }
 
 /* False when the frame acknowledges what was never sent: then nothing in it is believed. */
-static bool acknowledged(struct pl_window *w, uint16_t q, const struct frame *f)
+static bool acknowledged(struct pl_window *w, struct peer *p, uint16_t q, const struct frame *f)
 {
-    struct peer *p = &w->peer[q];
-    uint64_t now = w->co.st->now;
     if (unlikely(f->ack > p->nxt)) {
         co_count(&w->co, COUNT_drop_ack_future, 1);
         return false;
@@ -369,20 +426,18 @@ static bool acknowledged(struct pl_window *w, uint16_t q, const struct frame *f)
     if (f->ack < p->una)
         return true; /* overtaken by a later one */
     if (f->ack > p->una) {
-        release_until(w, p, f->ack);
+        p->una = f->ack;
+        w->late[q / 64] |= 1ull << q % 64;
+        w->co.st->late |= w->co.bit;
         if (p->probe_seq != 0 && f->ack >= p->probe_seq)
-            measure(w, p, now);
+            measure(p, w->co.st->now);
         progressed(w, p);
     }
-    uint64_t flying = p->nxt - p->una; /* believe nothing about what is not in flight */
-    p->sack = flying > SACK_MSGS ? f->sack
-              : flying > 1       ? f->sack & ((1ull << (flying - 1)) - 1)
-                                 : 0;
+    if (unlikely((f->sack | p->sack) != 0))
+        selected(w, p, f);
     uint64_t credit = f->credit < w->flight ? f->credit : w->flight;
     if (f->ack + credit > p->limit)
         p->limit = f->ack + credit;
-    if (unlikely(p->sack != 0) && now - p->resent_ns > p->srtt_ns)
-        p->resend = true;
     if (p->resend || p->nxt < p->tail)
         mark(w, q);
     return true;
@@ -400,21 +455,21 @@ static void reverse(struct sent *ring, uint64_t lo, uint64_t hi)
 /* Number what waits for a peer from 0 again, for its new incarnation: rotate the ring in place. */
 static void renumber(struct pl_window *w, struct peer *p)
 {
+    release_until(w, p, p->una);
     uint64_t keep = used(p), from = p->una & w->ring_mask, size = w->ring_mask + 1;
     reverse(p->ring, 0, from);
     reverse(p->ring, from, size);
     reverse(p->ring, 0, size);
-    p->una = p->nxt = 0;
+    p->kept = p->una = p->nxt = 0;
     p->tail = keep;
 }
 
-/* False when the frame belongs to an earlier life, of the peer or of ours. */
-static bool current_incarnation(struct pl_window *w, uint16_t q, const struct frame *f)
+/* A frame from a life that we do not know: false when it is an earlier one, of the peer or of ours. */
+static bool __attribute__((noinline))
+new_incarnation(struct pl_window *w, uint16_t q, const struct frame *f)
 {
     struct peer *p = &w->peer[q];
     const struct stack_conf *conf = &w->co.st->conf;
-    if (likely(f->incarnation == p->incarnation && f->to_incarn == conf->incarnation && !p->lost))
-        return true;
     if (f->incarnation < p->incarnation || (p->lost && f->incarnation == p->incarnation)) {
         co_count(&w->co, COUNT_drop_incarnation, 1);
         return false;
@@ -429,6 +484,7 @@ static bool current_incarnation(struct pl_window *w, uint16_t q, const struct fr
             p->sack = p->probe_seq = p->recover = p->resent = 0;
             p->resend = p->lost = false;
             p->since_ns = w->co.st->now;
+            set_tight(w, p);
         }
         p->incarnation = f->incarnation;
         mark(w, q);
@@ -442,7 +498,7 @@ static bool current_incarnation(struct pl_window *w, uint16_t q, const struct fr
     return true;
 }
 
-static void deliver(struct pl_window *w, uint16_t from, struct msg m, uint8_t user)
+static inline void deliver(struct pl_window *w, uint16_t from, struct msg m, uint8_t user)
 {
     struct co *to = user < CO_PORTS_MAX ? w->user[user] : NULL;
     if (unlikely(to == NULL)) {
@@ -473,36 +529,56 @@ static bool first_time(struct pl_window *w, struct peer *p, uint64_t seq)
     return true;
 }
 
-static void records(struct pl_window *w, uint16_t q, const struct frame *f, struct rte_mbuf *pkt)
+/* In order, and nothing has come early: no bit is touched. Returns the number behind the last. */
+static inline uint64_t records_in_order(struct pl_window *w, struct peer *p, uint16_t q,
+                                        struct frame_cursor c)
 {
-    struct peer *p = &w->peer[q];
-    struct frame_cursor c = frame_records(pkt, f);
     struct msg m;
     uint8_t user;
     int more;
+    uint64_t seq = p->rcv;
+    while ((more = frame_next_record(&c, &m, &user)) > 0) {
+        deliver(w, q, m, user);
+        seq++;
+    }
+    if (unlikely(more < 0))
+        co_count(&w->co, COUNT_drop_record, 1);
+    p->rcv = seq;
+    return seq;
+}
+
+static uint64_t __attribute__((noinline))
+records_out_of_order(struct pl_window *w, struct peer *p, uint16_t q, struct frame_cursor c,
+                     uint64_t seq)
+{
+    struct msg m;
+    uint8_t user;
+    int more;
+    p->ack_now = true;
+    while ((more = frame_next_record(&c, &m, &user)) > 0) {
+        if (first_time(w, p, seq))
+            deliver(w, q, m, user);
+        else
+            co_count(&w->co, COUNT_drop_duplicate, 1);
+        seq++;
+    }
+    if (unlikely(more < 0))
+        co_count(&w->co, COUNT_drop_record, 1);
+    return seq;
+}
+
+static void records(struct pl_window *w, struct peer *p, uint16_t q, const struct frame *f,
+                    struct rte_mbuf *pkt)
+{
     if (unlikely(f->seq > UINT64_MAX / 2 || f->seq + f->records > p->rcv + w->flight)) {
         co_count(&w->co, COUNT_drop_seq_future, 1);
         return;
     }
-    uint64_t seq = f->seq;
-    if (likely(seq == p->rcv && p->ahead == 0)) { /* in order: no bit is touched */
-        while ((more = frame_next_record(&c, &m, &user)) > 0) {
-            deliver(w, q, m, user);
-            seq++;
-        }
-        p->rcv = seq;
-    } else {
-        p->ack_now = true;
-        while ((more = frame_next_record(&c, &m, &user)) > 0) {
-            if (first_time(w, p, seq))
-                deliver(w, q, m, user);
-            else
-                co_count(&w->co, COUNT_drop_duplicate, 1);
-            seq++;
-        }
-    }
-    if (unlikely(more < 0))
-        co_count(&w->co, COUNT_drop_record, 1);
+    uint64_t seq;
+    if (likely(f->seq == p->rcv && p->ahead == 0))
+        seq = records_in_order(w, p, q, frame_records(pkt, f));
+    else
+        seq = records_out_of_order(w, p, q, frame_records(pkt, f), f->seq);
     co_count(&w->co, COUNT_rx_records, seq - f->seq);
     p->owed += (uint32_t)(seq - f->seq);
     if (p->ack_now || p->owed >= w->flight / 8) {
@@ -519,7 +595,7 @@ static void records(struct pl_window *w, uint16_t q, const struct frame *f, stru
  * its sender sends it again. Near the end of a ring only half of what is left is given out at a
  * time, so that two processes whose rings to each other fill still take something from each other.
  */
-static uint32_t delivery_budget(const struct pl_window *w)
+static uint32_t __attribute__((noinline)) delivery_budget(const struct pl_window *w)
 {
     uint64_t size = w->ring_mask + 1u, most = 0;
     for (uint16_t q = 0; q < w->co.st->n; q++)
@@ -534,13 +610,17 @@ static void upon_net_frame(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct pl_window *w = window(self);
     /* A quarter is free where no ring is tight: all peers are looked at only beyond that. */
+    const uint32_t me = self->st->conf.incarnation;
     bool exact = w->tight > 0;
     uint32_t given = 0, budget = exact ? delivery_budget(w) : (w->ring_mask + 1) / 4;
     for (uint32_t i = 0; i < n; i++) {
         const struct frame *f = (const struct frame *)(uintptr_t)ev[i].attr;
         uint16_t q = ev[i].proc;
-        if (unlikely(!current_incarnation(w, q, f)) || unlikely(!acknowledged(w, q, f)) ||
-            f->records == 0)
+        struct peer *p = &w->peer[q];
+        bool known = f->incarnation == p->incarnation && f->to_incarn == me && !p->lost;
+        if (unlikely(!known) && !new_incarnation(w, q, f))
+            continue;
+        if (unlikely(!acknowledged(w, p, q, f)) || f->records == 0)
             continue;
         if (unlikely(given + f->records > budget) && !exact) {
             budget = delivery_budget(w);
@@ -551,7 +631,7 @@ static void upon_net_frame(struct co *self, const struct ev *ev, uint32_t n)
             continue;
         }
         given += f->records;
-        records(w, q, f, ev[i].seg);
+        records(w, p, q, f, ev[i].seg);
     }
 }
 
@@ -561,8 +641,9 @@ static void give_up(struct pl_window *w, struct peer *p)
 {
     co_count(&w->co, COUNT_drop_lost_peer, used(p));
     release_until(w, p, p->tail);
-    p->nxt = p->tail;
+    p->una = p->nxt = p->tail;
     p->lost = true;
+    set_tight(w, p);
 }
 
 static void upon_timeout(struct co *self, const struct ev *ev, uint32_t n)
@@ -582,8 +663,9 @@ static void upon_timeout(struct co *self, const struct ev *ev, uint32_t n)
         if (p->una == p->nxt && p->nxt == p->tail)
             continue;
         uint64_t last = p->resent_ns > p->since_ns ? p->resent_ns : p->since_ns;
-        if (now - last < p->rto_ns) { /* there was progress: the alarm moves along with it */
-            co_timer(self, &p->rto, p->rto_ns - (now - last), ev[i].attr);
+        uint64_t rto = rto_ns(w, p);
+        if (now - last < rto) { /* there was progress: the alarm moves along with it */
+            co_timer(self, &p->rto, rto - (now - last), ev[i].attr);
             continue;
         }
         if (now - p->since_ns >= self->st->conf.give_up_ns && used(p) >= (w->ring_mask + 1) / 2) {
@@ -594,10 +676,10 @@ static void upon_timeout(struct co *self, const struct ev *ev, uint32_t n)
         p->recover = p->nxt;
         p->again_frames = 1;
         p->resent_ns = now;
-        p->rto_ns =
-            2 * p->rto_ns < self->st->conf.rto_max_ns ? 2 * p->rto_ns : self->st->conf.rto_max_ns;
+        if (p->backoff < BACKOFF_MAX)
+            p->backoff++;
         mark(w, q);
-        co_timer(self, &p->rto, p->rto_ns, ev[i].attr);
+        co_timer(self, &p->rto, rto_ns(w, p), ev[i].attr);
     }
 }
 
@@ -616,9 +698,9 @@ static void pl_window_check(const struct co *self)
     uint32_t tight = 0;
     for (uint16_t q = 0; q < self->st->n; q++) {
         const struct peer *p = &w->peer[q];
-        assert(p->una <= p->nxt && p->nxt <= p->tail);
+        assert(p->kept <= p->una && p->una <= p->nxt && p->nxt <= p->tail);
         assert(p->nxt <= p->limit || p->lost);
-        assert(p->tail - p->una <= w->ring_mask + 1);
+        assert(used(p) <= w->ring_mask + 1);
         assert(p->ahead < w->flight);
         tight += p->tight;
     }
@@ -687,6 +769,7 @@ const struct co_class pl_window_class = {
     .upon = upon,
     .room = pl_window_room,
     .flush = pl_window_flush,
+    .settle = pl_window_settle,
     .fini = pl_window_fini,
     .check = pl_window_check,
     .show = pl_window_show,
