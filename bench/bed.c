@@ -142,7 +142,8 @@ struct bed *bed_open(const struct bed_conf *conf, const char **why)
         return NULL;
     }
     fill_upon();
-    struct bed *b = calloc(1, sizeof *b);
+    struct bed *b = aligned_alloc(128, sizeof *b);
+    memset(b, 0, sizeof *b);
     b->conf = *conf;
     struct fabric_conf fc = {.device = conf->device != NULL ? conf->device : "ring",
                              .n = conf->n,

@@ -51,7 +51,8 @@ struct bed {
     uint16_t request; /* of the top of the stack */
     bool link;        /* the top is a link: p0 sends to p1 alone */
     bool stamp;       /* p0 notes when it hears */
-    uint64_t heard_at;
+    /* p0 writes it at each message; what is above, every process reads at each message. */
+    uint64_t heard_at __attribute__((aligned(128)));
 };
 
 /* Open and wire. NULL: *why says why in one sentence. */
@@ -107,7 +108,7 @@ double bare_broadcast_round(struct bare *r, uint16_t peers, uint64_t broadcasts)
 
 /* ---- two cores ------------------------------------------------------------------------------- */
 
-enum duo_mode { DUO_IDLE, DUO_BARE, DUO_BARE_ECHO, DUO_BED, DUO_STOP };
+enum duo_mode { DUO_IDLE, DUO_BARE, DUO_BARE_ECHO, DUO_BARE_ANSWER, DUO_BED, DUO_STOP };
 
 struct duo {
     struct bare *bare;
@@ -129,6 +130,10 @@ double duo_bed_stream(struct duo *d, uint64_t ops);
 
 /* The median round trip of `ops` packets or operations, one at a time, in ns. */
 double duo_bare_echo(struct duo *d, uint32_t ops);
+
+/* The same, with what any message must cost: each side allocates a packet and writes it, reads the
+ * other's and frees it. */
+double duo_bare_answer(struct duo *d, uint32_t ops);
 double duo_bed_alone(struct duo *d, uint32_t ops);
 
 #endif

@@ -33,6 +33,8 @@ struct bench {
     /* One round: returns ns for each operation. A floor that is NULL is none. */
     double (*floor)(void *ctx);
     double (*subject)(void *ctx);
+    /* A second floor that does more of the subject's work, by name; reported as floor2_ns, ratio2. */
+    double (*floor2)(void *ctx);
     /* Figures beyond the standard ones, after the last round. May be NULL. */
     void (*report)(void *ctx, struct bench_out *out);
     void (*close)(void *ctx);

@@ -30,6 +30,36 @@ static void bare_answer(struct duo *d)
         rte_eth_tx_burst(d->bare->port[1], 0, &pkt, 1);
 }
 
+/* Allocate a packet, write `bytes` of it, send it. */
+static void bare_say(struct duo *d, uint16_t side, uint64_t number)
+{
+    struct rte_mbuf *pkt = rte_pktmbuf_alloc(d->bare->pool);
+    if (pkt == NULL)
+        rte_panic("bench: the bare pool is empty\n");
+    memset(pkt_data(pkt), (int)number, d->bare->bytes);
+    pkt->data_len = (uint16_t)d->bare->bytes;
+    pkt->pkt_len = d->bare->bytes;
+    rte_eth_tx_burst(d->bare->port[side], 0, &pkt, 1);
+}
+
+/* Read the whole of a packet. */
+static uint64_t bare_read(const struct rte_mbuf *pkt)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i + 8 <= pkt->data_len; i += 8)
+        sum += le64_get(pkt_data(pkt) + i);
+    return sum;
+}
+
+static void bare_hear_and_say(struct duo *d)
+{
+    struct rte_mbuf *pkt;
+    if (rte_eth_rx_burst(d->bare->port[1], 0, &pkt, 1) == 0)
+        return;
+    bare_say(d, 1, bare_read(pkt));
+    rte_pktmbuf_free(pkt);
+}
+
 static void *help(void *arg)
 {
     struct duo *d = arg;
@@ -44,6 +74,8 @@ static void *help(void *arg)
             bare_hear(d);
         else if (mode == DUO_BARE_ECHO)
             bare_answer(d);
+        else if (mode == DUO_BARE_ANSWER)
+            bare_hear_and_say(d);
         else if (mode == DUO_BED)
             bed_breath(d->bed, 1);
         else
@@ -180,6 +212,25 @@ double duo_bare_echo(struct duo *d, uint32_t ops)
     }
     set_mode(d, DUO_IDLE);
     rte_pktmbuf_free(pkt);
+    return median_ns(cycles, ops);
+}
+
+double duo_bare_answer(struct duo *d, uint32_t ops)
+{
+    static uint64_t cycles[ALONE_MAX];
+    struct rte_mbuf *pkt;
+    set_mode(d, DUO_BARE_ANSWER);
+    for (uint32_t i = 0; i < ops; i++) {
+        uint64_t start = tsc_now();
+        bare_say(d, 0, i);
+        while (rte_eth_rx_burst(d->bare->port[0], 0, &pkt, 1) == 0)
+            ;
+        uint64_t sum = bare_read(pkt);
+        keep(&sum);
+        cycles[i] = tsc_now() - start;
+        rte_pktmbuf_free(pkt);
+    }
+    set_mode(d, DUO_IDLE);
     return median_ns(cycles, ops);
 }
 

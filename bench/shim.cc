@@ -40,7 +40,7 @@ static void run_bench(benchmark::State &state, const struct bench *b)
         state.SkipWithError(why);
         return;
     }
-    std::vector<double> floor, subject, ratio;
+    std::vector<double> floor, floor2, subject, ratio, ratio2;
     if (b->floor != nullptr)
         b->floor(ctx);
     b->subject(ctx); // both are warm
@@ -52,12 +52,17 @@ static void run_bench(benchmark::State &state, const struct bench *b)
         double s = b->subject(ctx);
         if (b->floor != nullptr && !floor_first)
             f = b->floor(ctx);
+        double f2 = b->floor2 != nullptr ? b->floor2(ctx) : 0;
         floor_first = !floor_first;
         state.SetIterationTime(s * 1e-9);
         subject.push_back(s);
         if (f > 0) {
             floor.push_back(f);
             ratio.push_back(s / f);
+        }
+        if (f2 > 0) {
+            floor2.push_back(f2);
+            ratio2.push_back(s / f2);
         }
     }
     struct bench_out out = {&state};
@@ -68,6 +73,10 @@ static void run_bench(benchmark::State &state, const struct bench *b)
         bench_put(&out, "floor_ns", quantile(floor, 0.5));
         bench_put(&out, "ratio", quantile(ratio, 0.5));
         bench_put(&out, "ratio_spread", (quantile(ratio, 0.75) - quantile(ratio, 0.25)) / 2);
+    }
+    if (!ratio2.empty()) {
+        bench_put(&out, "floor2_ns", quantile(floor2, 0.5));
+        bench_put(&out, "ratio2", quantile(ratio2, 0.5));
     }
     if (b->report != nullptr)
         b->report(ctx, &out);

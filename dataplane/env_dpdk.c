@@ -236,10 +236,32 @@ static void dpdk_tx(struct env *env, uint16_t peer, struct rte_mbuf **pkts, uint
         shed(e, pkts + sent, (uint16_t)(n - sent));
 }
 
+#define DEMOTED_FRAMES 2 /* a burst of so few is waited for: see demote() */
+
+/*
+ * Push the lines of a small frame out to the cache that the cores share, where the receiver finds
+ * them sooner than in ours. A hint (CLDEMOTE), and no instruction at all to a processor without it.
+ * For single frames: in a stream it gains nothing, and between processes that share a core it would
+ * be the wrong way.
+ */
+static inline void demote(const struct rte_mbuf *pkt)
+{
+#ifdef RTE_ARCH_X86_64
+    const char *data = rte_pktmbuf_mtod(pkt, const char *);
+    __asm__ volatile(".byte 0x0f, 0x1c, 0x06" ::"S"(pkt) : "memory");
+    __asm__ volatile(".byte 0x0f, 0x1c, 0x06" ::"S"(data) : "memory");
+    __asm__ volatile(".byte 0x0f, 0x1c, 0x06" ::"S"(data + RTE_CACHE_LINE_SIZE) : "memory");
+#else
+    (void)pkt;
+#endif
+}
+
 static void memory_tx(struct env *env, uint16_t peer, struct rte_mbuf **pkts, uint16_t n)
 {
     struct env_dpdk *e = dpdk(env);
     struct env_queue q = e->peer[peer].tx;
+    for (uint16_t i = 0; n <= DEMOTED_FRAMES && i < n; i++)
+        demote(pkts[i]);
     uint16_t sent = rte_eth_tx_burst(q.port, q.queue, pkts, n);
     if (unlikely(sent < n))
         shed(e, pkts + sent, (uint16_t)(n - sent));
