@@ -94,11 +94,23 @@ static void test_partitions_cut_what_they_say(void **state)
 static void test_rules_read_back_what_they_write(void **state)
 {
     (void)state;
-    static const char *const texts[] =
-        {"loss 12.5% 0->1",       "delay exponential 1ms",       "reorder 5% pareto 1ms 50ms *->2",
-         "partition 0,1|2",       "oneway 2>0,1 @1ms..1s",       "isolate 3",
-         "duplicate 1% @0s..5ms", "delay uniform 10us 2ms 1->*", "receive-omit 20% 1",
-         "send-omit 100% 0"};
+    static const char *const texts[] = {"loss 12.5% 0->1",
+                                        "delay exponential 1ms",
+                                        "reorder 5% pareto 1ms 50ms *->2",
+                                        "partition 0,1|2",
+                                        "oneway 2>0,1 @1ms..1s",
+                                        "isolate 3",
+                                        "duplicate 1% @0s..5ms",
+                                        "delay uniform 10us 2ms 1->*",
+                                        "receive-omit 20% 1",
+                                        "send-omit 100% 0",
+                                        "loss p=0.01 0-2",
+                                        "partition 0,1 | 2 , 3",
+                                        "rate 1.5k/s burst=8",
+                                        "loss class=heartbeat 0 -> 1",
+                                        "disk-slow 5% exponential 2.5ms 1",
+                                        "disk-fail p=0.001",
+                                        "oneway 0 > 1 class=heartbeat"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct fault_rule a, b;
         char text[256], again[256], why[256];
@@ -110,12 +122,109 @@ static void test_rules_read_back_what_they_write(void **state)
     }
 }
 
+static void test_words_may_stand_apart(void **state)
+{
+    (void)state;
+    struct fault_rule a, b;
+    char why[256];
+    assert_int_equal(fault_parse("partition 0 , 1 | 2", &a, why, sizeof why), 0);
+    assert_int_equal(fault_parse("partition 0,1|2", &b, why, sizeof why), 0);
+    assert_memory_equal(&a, &b, sizeof a);
+    assert_int_equal(fault_parse("loss p=0.01 0 -> 1 ", &a, why, sizeof why), 0);
+    assert_int_equal(fault_parse("loss 1% 0->1", &b, why, sizeof why), 0);
+    assert_memory_equal(&a, &b, sizeof a);
+}
+
+static void test_a_link_is_both_of_its_edges(void **state)
+{
+    (void)state;
+    struct fault_engine e = one_rule("loss 0-2");
+    assert_true(fault_frame(&e, 0, 2, 0, 0).lost);
+    assert_true(fault_frame(&e, 2, 0, 0, 0).lost);
+    assert_false(fault_frame(&e, 0, 1, 0, 0).lost);
+    assert_int_equal(fault_touching(&e, 2, 0), 1);
+    assert_int_equal(fault_touching(&e, 1, 0), 0);
+}
+
+static void test_a_rate_lets_its_burst_pass_and_then_its_rate(void **state)
+{
+    (void)state;
+    struct fault_engine e = one_rule("rate 1k/s burst=4 0->1");
+    uint64_t full_ns = 0;
+    uint32_t passed = 0;
+    assert_int_equal(fault_frame(&e, 0, 1, 0, 0).limited, 1);
+    assert_int_equal(fault_frame(&e, 1, 0, 0, 0).limited, 0);
+    for (int i = 0; i < 10; i++)
+        passed += fault_token(&e.rule[0], &full_ns, 5000000);
+    assert_int_equal(passed, 4);
+    for (uint64_t now = 5000000; now < 1005000000; now += 10000)
+        passed += fault_token(&e.rule[0], &full_ns, now);
+    assert_in_range(passed, 4 + 999, 4 + 1000);
+}
+
+static void test_a_rule_for_heartbeats_loses_no_frame(void **state)
+{
+    (void)state;
+    struct fault_engine e = one_rule("loss class=heartbeat 0->1");
+    assert_false(fault_frame(&e, 0, 1, 0, 0).lost);
+    assert_true(fault_frame(&e, 0, 1, 0, 0).masked);
+    assert_false(fault_frame(&e, 1, 0, 0, 0).masked);
+}
+
+static void test_disks_have_rules_of_their_own(void **state)
+{
+    (void)state;
+    struct fault_engine e = one_rule("disk-slow constant 3ms 1");
+    assert_int_equal(fault_disk(&e, 1, 0, 0).delay_ns, 3000000);
+    assert_int_equal(fault_disk(&e, 0, 0, 0).delay_ns, 0);
+    assert_int_equal(fault_frame(&e, 1, 0, 0, 0).delay_ns, 0);
+    e = one_rule("disk-fail p=0.1");
+    uint32_t failed = 0;
+    for (uint64_t i = 0; i < 10000; i++)
+        failed += fault_disk(&e, 2, i, 0).fails;
+    assert_in_range(failed, 850, 1150);
+}
+
+static void test_rules_that_do_not_fit_the_processes_are_refused(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"loss 0->3", "partition 0|3", "isolate 5",
+                                        "partition 0,1,2|", "disk-fail 3"};
+    struct fault_rule r;
+    char why[256];
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        assert_int_equal(fault_parse(texts[i], &r, why, sizeof why), 0);
+        assert_true(fault_check(&r, 3, why, sizeof why) < 0);
+        assert_true(fault_check(&r, 6, why, sizeof why) == 0);
+    }
+}
+
 static void test_rules_that_say_nothing_are_refused(void **state)
 {
     (void)state;
-    static const char *const texts[] =
-        {"",          "los 10%",       "loss 200%",    "loss 10% 0-1", "delay",   "delay 10",
-         "partition", "partition x|1", "delay 5% 1ms", "loss 1ms",     "isolate", "loss @5ms..1ms"};
+    static const char *const texts[] = {"",
+                                        "los 10%",
+                                        "loss 200%",
+                                        "loss 10% 0=1",
+                                        "delay",
+                                        "delay 10",
+                                        "partition",
+                                        "partition x|1",
+                                        "delay 5% 1ms",
+                                        "loss 1ms",
+                                        "isolate",
+                                        "loss @5ms..1ms",
+                                        "partition 0,1|1",
+                                        "loss 1->1",
+                                        "rate",
+                                        "rate 0/s",
+                                        "delay class=heartbeat 1ms",
+                                        "byzantine 1",
+                                        "partition 0|1|2",
+                                        "loss 0->1 1->2",
+                                        "disk-fail 0->1",
+                                        "loss p=1.5",
+                                        "isolate 0|1"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct fault_rule r;
         char why[256] = "";
@@ -132,6 +241,12 @@ int main(void)
         cmocka_unit_test(test_delay_laws_have_their_moments),
         cmocka_unit_test(test_partitions_cut_what_they_say),
         cmocka_unit_test(test_rules_read_back_what_they_write),
+        cmocka_unit_test(test_words_may_stand_apart),
+        cmocka_unit_test(test_a_link_is_both_of_its_edges),
+        cmocka_unit_test(test_a_rate_lets_its_burst_pass_and_then_its_rate),
+        cmocka_unit_test(test_a_rule_for_heartbeats_loses_no_frame),
+        cmocka_unit_test(test_disks_have_rules_of_their_own),
+        cmocka_unit_test(test_rules_that_do_not_fit_the_processes_are_refused),
         cmocka_unit_test(test_rules_that_say_nothing_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
