@@ -88,6 +88,14 @@ int host_addresses(struct host *h, char *why, size_t why_size)
     return err;
 }
 
+/* Frames may be held back in an eighth of the packets, before a source notices. */
+static int init_process(struct host *h, uint16_t p)
+{
+    uint32_t pkts = h->st[p]->env->pool->size;
+    const struct process_conf conf = {.seed = h->job->seed, .held_max = pkts / 8 / h->selves};
+    return process_init(&h->process[p], h->st[p], &h->board->orders[p], &conf);
+}
+
 static int wire_stacks(struct host *h, char *why, size_t why_size)
 {
     const struct job *job = h->job;
@@ -107,7 +115,10 @@ static int wire_stacks(struct host *h, char *why, size_t why_size)
         struct stack_conf conf = job->conf;
         conf.self = p;
         h->st[p] = co_wire(mem, job->def, &load_class, &conf, fabric_env(h->fabric, p));
-        process_init(&h->process[p], h->st[p], &h->board->orders[p]);
+        if (init_process(h, p) != 0) {
+            snprintf(why, why_size, "no memory for frames that are held back; lower job.n");
+            return -ENOMEM;
+        }
         h->process[p].spool = h->spools != NULL ? &h->spools[p] : NULL;
         struct host_worker *w = &h->worker[h->place.lcore[p]];
         w->process[w->count++] = &h->process[p];
@@ -185,8 +196,10 @@ void host_detach(struct host *h)
 {
     for (uint16_t i = 0; i < h->selves; i++)
         load_detach(h->st[h->self[i]]);
-    for (uint16_t i = 0; i < h->selves; i++)
+    for (uint16_t i = 0; i < h->selves; i++) {
+        process_fini(&h->process[h->self[i]]);
         stack_fini(h->st[h->self[i]]);
+    }
 }
 
 struct host_account host_close(struct host *h)

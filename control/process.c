@@ -7,19 +7,50 @@
 
 #include <rte_pause.h>
 
-void process_init(struct process *p, struct stack *st, struct orders *orders)
+#include "dataplane/env_dpdk.h"
+
+/* ---- set-up ------------------------------------------------------------------------------------ */
+
+/* The ports of the components that watch other processes: what class=heartbeat means. */
+static uint32_t heartbeat_ports(const struct stack *st)
 {
+    uint32_t ports = 0;
+    for (uint32_t i = 0; i < st->components; i++) {
+        uint8_t a = st->co[i]->cls->implements;
+        if (a == ABS_P || a == ABS_EPFD || a == ABS_OMEGA || a == ABS_LE)
+            ports |= 1u << st->co[i]->port;
+    }
+    return ports;
+}
+
+int process_init(struct process *p, struct stack *st, struct orders *orders,
+                 const struct process_conf *conf)
+{
+    const struct env_fault_conf fault = {.self = st->self,
+                                         .n = st->n,
+                                         .seed = conf->seed,
+                                         .heartbeat_ports = heartbeat_ports(st),
+                                         .held_max = conf->held_max,
+                                         .flip = env_dpdk_has_headers(st->env) ? env_dpdk_tx_flipped : NULL};
     *p = (struct process){.st = st, .orders = orders};
     /* What stands unanswered is still to be carried out, by whoever runs the process now. */
     p->taken = atomic_load_explicit(&orders->answered, memory_order_relaxed);
     atomic_store_explicit(&orders->state, PROCESS_UP, memory_order_relaxed);
     atomic_store_explicit(&orders->armed, 0, memory_order_relaxed);
+    return env_fault_init(&p->fault, st->env, &fault);
 }
+
+void process_fini(struct process *p)
+{
+    p->st->env = p->fault.below;
+    env_fault_fini(&p->fault);
+}
+
+/* ---- orders ------------------------------------------------------------------------------------ */
 
 static void become(struct process *p, enum process_state state)
 {
     p->state = state;
-    p->held = state != PROCESS_UP;
     atomic_store_explicit(&p->orders->state, state, memory_order_relaxed);
 }
 
@@ -46,6 +77,23 @@ static int change(struct process *p, enum process_state from, enum process_state
     return 0;
 }
 
+static int arm(struct process *p, const struct order *o, struct order_answer *a)
+{
+    if (o->arg >= FAULT_RULES_MAX)
+        return refuse(a, ENOSPC, "%d rules are armed at p%u: clear one first", FAULT_RULES_MAX,
+                      p->st->self);
+    env_fault_arm(&p->fault, o->arg, &o->rule);
+    return 0;
+}
+
+static int disarm(struct process *p, const struct order *o, struct order_answer *a)
+{
+    if (o->arg >= FAULT_RULES_MAX || (p->fault.engine.armed >> o->arg & 1) == 0)
+        return refuse(a, ENOENT, "p%u has no rule %u", p->st->self, o->arg);
+    env_fault_disarm(&p->fault, o->arg);
+    return 0;
+}
+
 static int write_down(struct process *p, const struct order *o, struct order_answer *a)
 {
     if (p->spool == NULL)
@@ -64,6 +112,13 @@ static int write_down(struct process *p, const struct order *o, struct order_ans
 static int carry_out(struct process *p, const struct order *o, struct order_answer *a)
 {
     switch (o->kind) {
+    case ORDER_ARM:
+        return arm(p, o, a);
+    case ORDER_DISARM:
+        return disarm(p, o, a);
+    case ORDER_CLEAR:
+        env_fault_clear(&p->fault);
+        return 0;
     case ORDER_PAUSE:
         return change(p, PROCESS_UP, PROCESS_PAUSED, "pause", a);
     case ORDER_RESUME:
@@ -84,10 +139,22 @@ static int carry_out(struct process *p, const struct order *o, struct order_answ
     }
 }
 
+/* ---- between breaths --------------------------------------------------------------------------- */
+
+/* The stack uses its device itself, unless there is something that the fault engine has to do. */
+static void swap_env(struct process *p)
+{
+    bool idle = env_fault_idle(&p->fault);
+    p->st->env = idle ? p->fault.below : &p->fault.env;
+    /* The last frames that were held back leave while no rule is armed any more. */
+    p->watched = p->state != PROCESS_UP || (!idle && p->fault.engine.armed == 0);
+    atomic_store_explicit(&p->orders->armed, p->fault.engine.armed, memory_order_relaxed);
+}
+
 /* Frames to a process that has crashed are lost. */
 static void discard(struct process *p)
 {
-    struct env *env = p->st->env;
+    struct env *env = p->fault.below;
     struct rte_mbuf *pkts[RX_BURST_FRAMES];
     uint16_t n = env->ops->rx(env, pkts, RX_BURST_FRAMES);
     for (uint16_t i = 0; i < n; i++)
@@ -102,11 +169,15 @@ void process_attend(struct process *p)
         struct order_answer a = {0};
         p->taken++;
         a.result = carry_out(p, o, &a);
+        swap_env(p);
         a.effect_ns = p->st->env->ops->now(p->st->env);
         order_answer(p->orders, &a);
     }
+    swap_env(p);
+    if (p->state == PROCESS_UP)
+        return;
+    env_fault_poll(&p->fault); /* what it sent before is on its way */
     if (p->state == PROCESS_CRASHED)
         discard(p);
-    if (p->held)
-        rte_pause();
+    rte_pause();
 }

@@ -6,6 +6,7 @@
 #ifndef UPON_PROCESS_H
 #define UPON_PROCESS_H
 
+#include "dataplane/env_fault.h"
 #include "orders.h"
 #include "protocols/co.h"
 #include "spool.h"
@@ -14,24 +15,34 @@ struct process {
     struct stack *st;
     struct orders *orders;
     uint64_t taken; /* orders seen */
-    bool held;      /* paused or crashed: it takes no breath */
+    bool watched;   /* it needs attention although nothing was posted */
     enum process_state state;
     struct spool *spool; /* where snapshot and trace go; NULL: nowhere */
     struct spool_trace trace;
+    struct env_fault fault; /* between its stack and its device while rules are armed */
 };
 
-/* A stack that is wired and has not run. */
-void process_init(struct process *p, struct stack *st, struct orders *orders);
+struct process_conf {
+    uint64_t seed;     /* of the fault engine */
+    uint32_t held_max; /* frames that it may hold back */
+};
 
-/* Carry out what was posted; when it is held, do what the world does without it. */
+/* A stack that is wired and has not run. 0 or −ENOMEM. */
+int process_init(struct process *p, struct stack *st, struct orders *orders,
+                 const struct process_conf *conf);
+
+/* Give back what the fault engine holds; before its stack's packets are counted. */
+void process_fini(struct process *p);
+
+/* Carry out what was posted; and what the world does while the process does nothing. */
 void process_attend(struct process *p) __attribute__((cold, noinline));
 
 /* Once in its worker's turn. */
 static inline void process_step(struct process *p)
 {
-    if (unlikely(orders_pending(p->orders, p->taken) | p->held)) {
+    if (unlikely(orders_pending(p->orders, p->taken) | p->watched)) {
         process_attend(p);
-        if (p->held)
+        if (p->state != PROCESS_UP)
             return;
     }
     co_breath(p->st);

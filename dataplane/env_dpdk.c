@@ -212,6 +212,21 @@ static void shed(struct env_dpdk *e, struct rte_mbuf **pkts, uint16_t n)
     rte_pktmbuf_free_bulk(pkts, n);
 }
 
+/* Packets with all their headers go to the port. */
+static inline void hand_to_port(struct env_dpdk *e, const struct env_peer *p,
+                                struct rte_mbuf **pkts, uint16_t n)
+{
+    if (unlikely(e->captured))
+        capture(e, pkts, n);
+    if (unlikely(e->tx_lock != NULL))
+        rte_spinlock_lock(e->tx_lock);
+    uint16_t sent = rte_eth_tx_burst(p->tx.port, p->tx.queue, pkts, n);
+    if (unlikely(e->tx_lock != NULL))
+        rte_spinlock_unlock(e->tx_lock);
+    if (unlikely(sent < n))
+        shed(e, pkts + sent, (uint16_t)(n - sent));
+}
+
 static void dpdk_tx(struct env *env, uint16_t peer, struct rte_mbuf **pkts, uint16_t n)
 {
     struct env_dpdk *e = dpdk(env);
@@ -225,15 +240,21 @@ static void dpdk_tx(struct env *env, uint16_t peer, struct rte_mbuf **pkts, uint
         else if (unlikely(e->udp_checksum))
             udp_checksum_software(pkt);
     }
-    if (unlikely(e->captured))
-        capture(e, pkts, n);
-    if (unlikely(e->tx_lock != NULL))
-        rte_spinlock_lock(e->tx_lock);
-    uint16_t sent = rte_eth_tx_burst(p->tx.port, p->tx.queue, pkts, n);
-    if (unlikely(e->tx_lock != NULL))
-        rte_spinlock_unlock(e->tx_lock);
-    if (unlikely(sent < n))
-        shed(e, pkts + sent, (uint16_t)(n - sent));
+    hand_to_port(e, p, pkts, n);
+}
+
+void env_dpdk_tx_flipped(struct env *env, uint16_t peer, struct rte_mbuf *pkt, uint32_t bit)
+{
+    struct env_dpdk *e = dpdk(env);
+    const struct env_peer *p = &e->peer[peer];
+    uint32_t frame_bytes = pkt->pkt_len;
+    wire_write((uint8_t *)rte_pktmbuf_prepend(pkt, WIRE_BYTES), &p->headers, frame_bytes);
+    udp_checksum_software(pkt);
+    struct rte_mbuf *seg = pkt;
+    for (bit += WIRE_BYTES * 8; bit / 8 >= seg->data_len; seg = seg->next)
+        bit -= seg->data_len * 8u;
+    pkt_data(seg)[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    hand_to_port(e, p, &pkt, 1);
 }
 
 #define DEMOTED_FRAMES 2 /* a burst of so few is waited for: see demote() */

@@ -56,6 +56,14 @@ struct env_dpdk {
 
 extern const struct env_ops env_dpdk_ops;
 
+/*
+ * Send one packet, which is ours alone, with bit `bit` of its frame flipped on its way: it carries
+ * the UDP checksum of what it was, computed for it where the run computes none, and its receiver,
+ * which verifies every checksum that is there, counts and drops it. Not over memory, where frames
+ * have no lower headers.
+ */
+void env_dpdk_tx_flipped(struct env *env, uint16_t peer, struct rte_mbuf *pkt, uint32_t bit);
+
 /* The same for a process that shares a port by a demultiplexer. */
 extern const struct env_ops env_demux_ops;
 
@@ -65,5 +73,10 @@ extern const struct env_ops env_demux_ops;
  * ring says so.
  */
 extern const struct env_ops env_memory_ops;
+
+static inline bool env_dpdk_has_headers(const struct env *env)
+{
+    return env->ops == &env_dpdk_ops || env->ops == &env_demux_ops;
+}
 
 #endif

@@ -115,7 +115,7 @@ static void a_paused_process_takes_no_breath_until_it_resumes(void **state)
     struct process p;
     struct orders *o = orders_new();
     world_start(&w, stack_find("beb"), 2, NULL);
-    process_init(&p, w.st[1], o);
+    assert_int_equal(process_init(&p, w.st[1], o, &(struct process_conf){7, 16}), 0);
     world_request(&w, 0, EV_BEB_BROADCAST, 0, 0, world_msg(&w, 0, 42, 8));
     world_step(&w, 0);
     deliver_all(&w);
@@ -129,6 +129,7 @@ static void a_paused_process_takes_no_breath_until_it_resumes(void **state)
     assert_int_equal(w.st[1]->steps, steps + 1);
     assert_int_equal(w.sim.env[1].counters[COUNT_rx_frames], 1);
     assert_int_equal(w.sim.env[1].counters[COUNT_drop_fault], 0);
+    process_fini(&p);
     world_end(&w);
     free(o);
 }
@@ -140,7 +141,7 @@ static void a_crashed_process_takes_no_breath_and_loses_what_is_sent_to_it(void 
     struct process p;
     struct orders *o = orders_new();
     world_start(&w, stack_find("beb"), 2, NULL);
-    process_init(&p, w.st[1], o);
+    assert_int_equal(process_init(&p, w.st[1], o, &(struct process_conf){7, 16}), 0);
     world_request(&w, 0, EV_BEB_BROADCAST, 0, 0, world_msg(&w, 0, 42, 8));
     world_step(&w, 0);
     deliver_all(&w);
@@ -154,6 +155,53 @@ static void a_crashed_process_takes_no_breath_and_loses_what_is_sent_to_it(void 
     assert_int_equal(a.result, -ENOTSUP);
     assert_non_null(strstr(a.why, "p1 cannot recover"));
     assert_int_equal(atomic_load(&o->state), PROCESS_CRASHED);
+    process_fini(&p);
+    world_end(&w);
+    free(o);
+}
+
+static void rules_put_the_engine_between_stack_and_device_while_they_are_armed(void **state)
+{
+    (void)state;
+    struct world w;
+    struct process p;
+    struct orders *o = orders_new();
+    struct order order = {.kind = ORDER_ARM, .arg = 2};
+    char why[256];
+    assert_int_equal(fault_parse("delay constant 1ms", &order.rule, why, sizeof why), 0);
+    world_start(&w, stack_find("beb"), 2, NULL);
+    assert_int_equal(process_init(&p, w.st[0], o, &(struct process_conf){7, 16}), 0);
+    struct env *device = w.st[0]->env;
+    order_post(o, &order);
+    process_step(&p);
+    assert_ptr_equal(w.st[0]->env, &p.fault.env);
+    assert_int_equal(atomic_load(&o->armed), 1u << 2);
+    world_request(&w, 0, EV_BEB_BROADCAST, 0, 0, world_msg(&w, 0, 42, 8));
+    process_step(&p);
+    assert_int_equal(w.sim.flights, 0);
+    assert_int_equal(carry_out(&p, ORDER_CLEAR).result, 0);
+    assert_int_equal(w.sim.flights, 0); /* what is held back still is */
+    w.sim.now_ns += 1000000;
+    process_step(&p);
+    assert_int_equal(w.sim.flights, 1);
+    process_step(&p);
+    assert_ptr_equal(w.st[0]->env, device);
+    assert_int_equal(atomic_load(&o->armed), 0);
+    process_fini(&p);
+    world_end(&w);
+    free(o);
+}
+
+static void a_rule_that_is_not_armed_cannot_be_disarmed(void **state)
+{
+    (void)state;
+    struct world w;
+    struct process p;
+    struct orders *o = orders_new();
+    world_start(&w, stack_find("beb"), 2, NULL);
+    assert_int_equal(process_init(&p, w.st[1], o, &(struct process_conf){7, 16}), 0);
+    assert_int_equal(carry_out(&p, ORDER_DISARM).result, -ENOENT);
+    process_fini(&p);
     world_end(&w);
     free(o);
 }
@@ -165,6 +213,8 @@ int main(void)
         cmocka_unit_test(a_full_ring_refuses_and_old_answers_are_stale),
         cmocka_unit_test(a_paused_process_takes_no_breath_until_it_resumes),
         cmocka_unit_test(a_crashed_process_takes_no_breath_and_loses_what_is_sent_to_it),
+        cmocka_unit_test(rules_put_the_engine_between_stack_and_device_while_they_are_armed),
+        cmocka_unit_test(a_rule_that_is_not_armed_cannot_be_disarmed),
     };
     harness_start();
     return cmocka_run_group_tests(tests, NULL, NULL);

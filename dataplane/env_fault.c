@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "env_fault.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <rte_ip.h>
+
+#include "frame.h"
+
+/* Packets on their way to one peer, gathered for the environment below. */
+struct burst {
+    struct env_fault *f;
+    uint16_t peer;
+    uint16_t n;
+    struct rte_mbuf *pkts[RX_BURST_FRAMES];
+};
+
+static struct env_fault *fault_env(struct env *env)
+{
+    return (struct env_fault *)env;
+}
+
+static void count(struct env_fault *f, enum counter c)
+{
+    f->env.counters[c]++;
+}
+
+static void burst_send(struct burst *b)
+{
+    if (b->n > 0)
+        b->f->below->ops->tx(b->f->below, b->peer, b->pkts, b->n);
+    b->n = 0;
+}
+
+static void burst_add(struct burst *b, struct rte_mbuf *pkt)
+{
+    if (b->n == RX_BURST_FRAMES)
+        burst_send(b);
+    b->pkts[b->n++] = pkt;
+}
+
+/* ---- holding back ---------------------------------------------------------------------------- */
+
+static bool before(const struct env_fault_held *a, const struct env_fault_held *b)
+{
+    return a->due_ns != b->due_ns ? a->due_ns < b->due_ns : a->number < b->number;
+}
+
+static void hold_back(struct env_fault *f, uint16_t peer, struct rte_mbuf *pkt, uint64_t due_ns)
+{
+    if (unlikely(f->helds == f->conf.held_max)) {
+        count(f, COUNT_drop_delay_full);
+        pkt_free(pkt);
+        return;
+    }
+    count(f, COUNT_fault_delayed);
+    struct env_fault_held h = {due_ns, f->next_number++, pkt, peer};
+    uint32_t at = f->helds++;
+    for (uint32_t up; at > 0 && before(&h, &f->held[up = (at - 1) / 2]); at = up)
+        f->held[at] = f->held[up];
+    f->held[at] = h;
+}
+
+static struct env_fault_held take_earliest(struct env_fault *f)
+{
+    struct env_fault_held first = f->held[0], last = f->held[--f->helds];
+    uint32_t at = 0;
+    for (;;) {
+        uint32_t down = 2 * at + 1;
+        if (down >= f->helds)
+            break;
+        if (down + 1 < f->helds && before(&f->held[down + 1], &f->held[down]))
+            down++;
+        if (!before(&f->held[down], &last))
+            break;
+        f->held[at] = f->held[down];
+        at = down;
+    }
+    f->held[at] = last;
+    return first;
+}
+
+static void release_due(struct env_fault *f, uint64_t now_ns)
+{
+    struct burst b = {.f = f};
+    while (f->helds > 0 && f->held[0].due_ns <= now_ns) {
+        struct env_fault_held h = take_earliest(f);
+        if (h.peer != b.peer)
+            burst_send(&b);
+        b.peer = h.peer;
+        burst_add(&b, h.pkt);
+    }
+    burst_send(&b);
+}
+
+void env_fault_poll(struct env_fault *f)
+{
+    if (f->helds > 0)
+        release_due(f, f->below->ops->now(f->below));
+}
+
+/* ---- what befalls a frame -------------------------------------------------------------------- */
+
+/*
+ * A second packet with the bytes of the first: it has its own frame header, in front of which it
+ * gets its own lower headers, and refers to the rest. NULL: the pool is empty.
+ */
+static struct rte_mbuf *second_of(struct env_fault *f, struct rte_mbuf *pkt)
+{
+    if (!f->env.multi_seg)
+        return rte_pktmbuf_copy(pkt, f->env.pool, 0, UINT32_MAX);
+    struct rte_mbuf *head = pkt_alloc(f->env.pool);
+    struct rte_mbuf *rest = head != NULL ? rte_pktmbuf_clone(pkt, f->env.pool) : NULL;
+    if (rest == NULL) {
+        pkt_free(head);
+        return NULL;
+    }
+    assert(pkt->data_len >= FRAME_BYTES);
+    rte_memcpy(pkt_data(head), pkt_data(pkt), FRAME_BYTES);
+    head->data_len = FRAME_BYTES;
+    rest->data_off = (uint16_t)(rest->data_off + FRAME_BYTES);
+    rest->data_len = (uint16_t)(rest->data_len - FRAME_BYTES);
+    head->next = rest;
+    head->nb_segs = (uint16_t)(1 + pkt->nb_segs);
+    head->pkt_len = pkt->pkt_len;
+    return head;
+}
+
+static void flip_bit(struct rte_mbuf *pkt, uint32_t bit)
+{
+    for (; bit / 8 >= pkt->data_len; pkt = pkt->next)
+        bit -= pkt->data_len * 8u;
+    pkt_data(pkt)[bit / 8] ^= (uint8_t)(1u << bit % 8);
+}
+
+/* Without a device that carries it: the edge verifies the sum that UDP would, as in simulation. */
+static void flip_at_the_edge(struct env_fault *f, uint16_t peer, struct rte_mbuf *pkt, uint32_t bit)
+{
+    uint16_t sum = 0, flipped = 0;
+    bool summed = rte_raw_cksum_mbuf(pkt, 0, pkt->pkt_len, &sum) == 0;
+    flip_bit(pkt, bit);
+    summed &= rte_raw_cksum_mbuf(pkt, 0, pkt->pkt_len, &flipped) == 0;
+    if (summed && sum == flipped) {
+        f->below->ops->tx(f->below, peer, &pkt, 1);
+        return;
+    }
+    count(f, COUNT_drop_udp_checksum);
+    pkt_free(pkt);
+}
+
+/* Others hold the bytes: the flipped one is a copy. */
+static void send_flipped(struct env_fault *f, uint16_t peer, struct rte_mbuf *pkt, uint32_t bit)
+{
+    struct rte_mbuf *copy = rte_pktmbuf_copy(pkt, f->env.pool, 0, UINT32_MAX);
+    pkt_free(pkt);
+    if (copy == NULL) {
+        count(f, COUNT_drop_pool_empty);
+        return;
+    }
+    count(f, COUNT_fault_corrupted);
+    bit %= copy->pkt_len * 8;
+    if (f->conf.flip != NULL)
+        f->conf.flip(f->below, peer, copy, bit);
+    else
+        flip_at_the_edge(f, peer, copy, bit);
+}
+
+/*
+ * Records of detectors get a port that nobody has: their sequence numbers arrive and are
+ * acknowledged, as a perfect link must have it, but no detector hears of them. Record headers stand
+ * in segments that the frame alone owns.
+ */
+static void mask_heartbeats(struct env_fault *f, struct rte_mbuf *pkt)
+{
+    const struct frame_wire *w = (const struct frame_wire *)pkt_data(pkt);
+    struct frame header = {.records = le16_get(w->records), .bytes = le32_get(w->bytes)};
+    struct frame_cursor c = frame_records(pkt, &header);
+    struct msg m;
+    uint8_t user;
+    for (;;) {
+        while (c.pos == c.seg->data_len && c.seg->next != NULL) {
+            c.seg = c.seg->next;
+            c.pos = 0;
+        }
+        struct rte_mbuf *seg = c.seg;
+        uint32_t pos = c.pos;
+        if (frame_next_record(&c, &m, &user) <= 0)
+            return;
+        if (user >= CO_PORTS_MAX || (f->conf.heartbeat_ports >> user & 1) == 0)
+            continue;
+        assert(RTE_MBUF_DIRECT(seg) && rte_mbuf_refcnt_read(seg) == 1);
+        struct record_wire *r = rte_pktmbuf_mtod_offset(seg, struct record_wire *, pos);
+        r->user = ENV_FAULT_PORT_NOBODY;
+        count(f, COUNT_fault_masked);
+    }
+}
+
+/* Whether there is a token in the bucket of each rate that the frame is under. */
+static bool within_rates(struct env_fault *f, uint16_t peer, uint32_t limited, uint64_t now_ns)
+{
+    bool within = true;
+    for (; limited != 0; limited &= limited - 1) {
+        uint32_t i = (uint32_t)__builtin_ctz(limited);
+        within &= fault_token(&f->engine.rule[i], &f->full_ns[i][peer], now_ns);
+    }
+    return within;
+}
+
+static void send_later(struct env_fault *f, struct burst *now, struct rte_mbuf *pkt,
+                       uint64_t now_ns, uint64_t delay_ns)
+{
+    if (delay_ns == 0)
+        burst_add(now, pkt);
+    else
+        hold_back(f, now->peer, pkt, now_ns + delay_ns);
+}
+
+static void suffer(struct env_fault *f, struct burst *b, struct rte_mbuf *pkt, uint64_t now_ns,
+                   const struct fault_fate *fate)
+{
+    if (fate->lost || (fate->limited != 0 && !within_rates(f, b->peer, fate->limited, now_ns))) {
+        count(f, COUNT_drop_fault);
+        pkt_free(pkt);
+        return;
+    }
+    if (fate->masked)
+        mask_heartbeats(f, pkt);
+    if (fate->corrupt != 0) {
+        send_flipped(f, b->peer, pkt, fate->corrupt - 1);
+        return;
+    }
+    struct rte_mbuf *second = fate->copies > 0 ? second_of(f, pkt) : NULL;
+    send_later(f, b, pkt, now_ns, fate->delay_ns);
+    if (second != NULL) {
+        count(f, COUNT_fault_copies);
+        send_later(f, b, second, now_ns, fate->delay_ns);
+    } else if (fate->copies > 0) {
+        count(f, COUNT_drop_pool_empty);
+    }
+}
+
+/* ---- the environment ------------------------------------------------------------------------- */
+
+static uint16_t fault_rx(struct env *env, struct rte_mbuf **pkts, uint16_t n)
+{
+    struct env_fault *f = fault_env(env);
+    env_fault_poll(f);
+    return f->below->ops->rx(f->below, pkts, n);
+}
+
+static void fault_tx(struct env *env, uint16_t peer, struct rte_mbuf **pkts, uint16_t n)
+{
+    struct env_fault *f = fault_env(env);
+    uint64_t ordinal = f->ordinal[peer];
+    f->ordinal[peer] += n;
+    if (f->touching[peer] == 0) {
+        f->below->ops->tx(f->below, peer, pkts, n);
+        return;
+    }
+    struct burst b = {.f = f, .peer = peer};
+    uint64_t now_ns = f->below->ops->now(f->below);
+    for (uint16_t i = 0; i < n; i++) {
+        struct fault_fate fate = fault_frame(&f->engine, f->conf.self, peer, ordinal + i, now_ns);
+        suffer(f, &b, pkts[i], now_ns, &fate);
+    }
+    burst_send(&b);
+}
+
+static uint64_t fault_now(struct env *env)
+{
+    struct env_fault *f = fault_env(env);
+    return f->below->ops->now(f->below);
+}
+
+static const struct env_ops fault_ops = {fault_rx, fault_tx, fault_now};
+
+/* ---- set-up ---------------------------------------------------------------------------------- */
+
+int env_fault_init(struct env_fault *f, struct env *below, const struct env_fault_conf *conf)
+{
+    assert(conf->n <= PSET_PROCS);
+    *f = (struct env_fault){.env = *below, .below = below, .conf = *conf};
+    f->env.ops = &fault_ops;
+    fault_init(&f->engine, conf->seed, NULL, 0);
+    f->held = malloc(conf->held_max * sizeof f->held[0]);
+    return f->held != NULL || conf->held_max == 0 ? 0 : -ENOMEM;
+}
+
+void env_fault_fini(struct env_fault *f)
+{
+    while (f->helds > 0)
+        pkt_free(f->held[--f->helds].pkt);
+    free(f->held);
+    f->held = NULL;
+}
+
+static void look_who_is_touched(struct env_fault *f)
+{
+    for (uint16_t q = 0; q < f->conf.n; q++)
+        f->touching[q] = fault_touching(&f->engine, f->conf.self, q);
+}
+
+void env_fault_arm(struct env_fault *f, uint32_t i, const struct fault_rule *rule)
+{
+    assert(i < FAULT_RULES_MAX);
+    f->engine.rule[i] = *rule;
+    memset(f->full_ns[i], 0, sizeof f->full_ns[i]);
+    fault_arm(&f->engine, i, true);
+    look_who_is_touched(f);
+}
+
+void env_fault_disarm(struct env_fault *f, uint32_t i)
+{
+    assert(i < FAULT_RULES_MAX);
+    fault_arm(&f->engine, i, false);
+    look_who_is_touched(f);
+}
+
+void env_fault_clear(struct env_fault *f)
+{
+    f->engine.armed = 0;
+    look_who_is_touched(f);
+}
