@@ -157,6 +157,17 @@ int faults_parse(const char *text, struct fault_line *l, char *why, size_t size)
     return parse_rule(line + (word - copy), at || spans, l, why, size);
 }
 
+/* The index of a file's name. */
+static uint8_t file_index(struct faults *f, const char *file)
+{
+    uint32_t i = 0;
+    while (i < f->files && strcmp(f->file[i], file) != 0)
+        i++;
+    if (i == f->files && i < FAULTS_FILES_MAX)
+        snprintf(f->file[f->files++], FAULTS_FILE_BYTES, "%s", file);
+    return (uint8_t)(i < FAULTS_FILES_MAX ? i : FAULTS_FILES_MAX - 1);
+}
+
 int faults_add(struct faults *f, const char *text, const char *file, uint32_t place, char *why,
                size_t size)
 {
@@ -171,7 +182,7 @@ int faults_add(struct faults *f, const char *text, const char *file, uint32_t pl
     if (err < 0)
         return at_place(file, place, sentence, why, size);
     l->place = place;
-    snprintf(f->file, sizeof f->file, "%s", file);
+    l->file = file_index(f, file);
     f->count++;
     return 0;
 }
@@ -313,6 +324,11 @@ static int check_line(const struct fault_line *l, uint16_t n, uint64_t end_ns, c
     return l->deed == DEED_RULE ? fault_check(&l->rule, n, why, size) : 0;
 }
 
+static int at_line(const struct faults *f, uint32_t i, const char *sentence, char *why, size_t size)
+{
+    return at_place(f->file[f->line[i].file], f->line[i].place, sentence, why, size);
+}
+
 int faults_check(struct faults *f, uint16_t n, uint64_t end_ns, char *why, size_t size)
 {
     char sentence[512];
@@ -320,11 +336,11 @@ int faults_check(struct faults *f, uint16_t n, uint64_t end_ns, char *why, size_
     f->rules = 0;
     for (uint32_t i = 0; i < f->count; i++)
         if (check_line(&f->line[i], n, end_ns, sentence, sizeof sentence) != 0)
-            return at_place(f->file, f->line[i].place, sentence, why, size);
+            return at_line(f, i, sentence, why, size);
     make_steps(f);
     for (uint32_t i = 0; i < f->steps; i++)
         if (do_step(f, &s, &f->step[i], sentence, sizeof sentence) != 0)
-            return at_place(f->file, f->line[f->step[i].line].place, sentence, why, size);
+            return at_line(f, f->step[i].line, sentence, why, size);
     return 0;
 }
 

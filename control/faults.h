@@ -23,6 +23,7 @@
 
 #define FAULTS_MAX        128 /* lines of a script */
 #define FAULTS_NEVER      UINT64_MAX
+#define FAULTS_FILES_MAX  2 /* a job and a script beside it */
 #define FAULTS_FILE_BYTES 256
 
 enum deed {
@@ -40,7 +41,8 @@ struct fault_line {
     uint64_t until_ns; /* a rule, a pause; FAULTS_NEVER: it does not end by itself */
     uint64_t procs;    /* bitmap of ranks that it befalls; a rule says that itself: 0 */
     struct fault_rule rule;
-    uint32_t place; /* line of its file */
+    uint32_t place; /* line of … */
+    uint8_t file;   /* … that file */
     uint8_t deed;   /* enum deed */
     uint8_t number; /* of a rule, among those armed at one time; set by faults_check() */
 };
@@ -56,7 +58,8 @@ struct faults {
     uint32_t count;
     uint32_t steps;
     uint32_t rules; /* armed at one time, at most: they have numbers from the top, … */
-    char file[FAULTS_FILE_BYTES];
+    uint32_t files;
+    char file[FAULTS_FILES_MAX][FAULTS_FILE_BYTES];
     struct fault_line line[FAULTS_MAX];
     struct fault_step step[2 * FAULTS_MAX]; /* by time; made by faults_check() */
 };

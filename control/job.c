@@ -13,6 +13,7 @@
 #include <ini.h>
 
 #include "dataplane/fabric.h"
+#include "events.h"
 
 #define RATE_MAX_WINDOW 1024 /* what rate = max keeps outstanding, unless load.window says more */
 #define LINE_BYTES_MAX  190  /* of a job file; libinih reads 200 */
@@ -109,6 +110,8 @@ static const struct key keys[] = {
     {"params", "heartbeat", KIND_DURATION, CONF(heartbeat_ns), NULL, NULL, "detectors: period"},
     {"params", "detect", KIND_DURATION, CONF(detect_ns), NULL, NULL,
      "detectors: timeout, its first value, or its increment"},
+    {"faults", "file", KIND_TEXT, JOB(faults_file), "", NULL,
+     "a script of faults, or the events of a run; its lines may also stand here"},
 };
 #define KEYS (sizeof keys / sizeof keys[0])
 static_assert(KEYS <= JOB_KEYS_MAX, "a place for each key");
@@ -405,7 +408,24 @@ struct reader {
     struct job_place at;
     struct why why;
     int err;
+    bool faults; /* in that section */
 };
+
+/* A line of [faults] is no key = value, unless it names the file: it is read here, and libinih sees
+ * an empty one. */
+static void read_fault(struct reader *r, char *line)
+{
+    const char *text = line + strspn(line, " \t");
+    size_t word = strcspn(text, " \t=:");
+    if (*text == '[')
+        r->faults = strncmp(text, "[faults]", 8) == 0;
+    if (!r->faults || strchr("[;#\r\n", *text) != NULL ||
+        (word == 4 && strncmp(text, "file", 4) == 0))
+        return;
+    r->err = faults_add(&r->job->faults, text, r->at.file, (uint32_t)r->at.line, r->why.text,
+                        r->why.size);
+    strcpy(line, "\n");
+}
 
 static char *read_line(char *line, int size, void *ctx)
 {
@@ -419,7 +439,8 @@ static char *read_line(char *line, int size, void *ctx)
                         LINE_BYTES_MAX);
         return NULL;
     }
-    return line;
+    read_fault(r, line);
+    return r->err == 0 ? line : NULL;
 }
 
 static int on_value(void *ctx, const char *section, const char *name, const char *value)
@@ -626,6 +647,18 @@ static int check_sizes(struct job *job, const struct why *why)
     return 0;
 }
 
+static int check_faults(struct job *job, const struct why *why)
+{
+    int err = 0;
+    if (job->faults_file[0] != '\0')
+        err = events_read(&job->faults, job->faults_file, why->text, why->size);
+    job->faults_file[0] = '\0';
+    if (err != 0)
+        return err;
+    return faults_check(&job->faults, (uint16_t)job->n, job->warmup_ns + job->duration_ns,
+                        why->text, why->size);
+}
+
 int job_check(struct job *job, char *why, size_t why_size)
 {
     const struct why w = {why, why_size};
@@ -638,6 +671,8 @@ int job_check(struct job *job, char *why, size_t why_size)
         err = check_load(job, &w);
     if (err == 0)
         err = check_sizes(job, &w);
+    if (err == 0)
+        err = check_faults(job, &w);
     if (err != 0)
         return err;
     job->conf.n = (uint16_t)job->n;
@@ -680,6 +715,15 @@ static bool applies(const struct job *job, const struct key *k)
     return true;
 }
 
+static void write_faults(const struct faults *f, FILE *out)
+{
+    for (uint32_t i = 0; i < f->count; i++) {
+        char text[LINE_BYTES_MAX + 64];
+        faults_text(&f->line[i], text, sizeof text);
+        fprintf(out, "%s\n", text);
+    }
+}
+
 void job_write(const struct job *job, FILE *out)
 {
     for (size_t i = 0; i < KEYS; i++) {
@@ -691,6 +735,8 @@ void job_write(const struct job *job, FILE *out)
         fprintf(out, "%s = ", k->name);
         value_write(job, k, out);
         putc('\n', out);
+        if (k->offset == JOB(faults_file))
+            write_faults(&job->faults, out);
     }
 }
 

@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 
+#include "faults.h"
 #include "load.h"
 
 #define JOB_TEXT_BYTES   256
@@ -59,6 +60,10 @@ struct job {
     /* [params] */
     struct stack_conf conf;
     uint64_t msg_copy_bytes;
+
+    /* [faults] */
+    char faults_file[JOB_TEXT_BYTES]; /* read, and emptied, by job_check() */
+    struct faults faults;
 
     /* Made of the above by job_check(). */
     const struct stack_def *def;

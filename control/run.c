@@ -20,6 +20,7 @@
 
 #include "dataplane/clock.h"
 #include "host.h"
+#include "inject.h"
 #include "metrics.h"
 #include "nodes.h"
 #include "operator.h"
@@ -43,6 +44,7 @@ struct arguments {
     uint32_t sets;
     char metrics[64]; /* --metrics and --telemetry are keys of the job */
     char telemetry[32];
+    char faults[JOB_TEXT_BYTES + 16];
     bool json;
     bool quiet;
 };
@@ -61,11 +63,14 @@ struct run {
     struct serve serve;
     struct operator operator;
     struct runs_mark mark;
+    struct events events;
+    struct inject inject;
     struct verdict verdict;
     struct result result;
     char placement_text[1024];
     char device_text[256];
     char machine_text[128];
+    char crash_text[320];
     char folder[4096];
     FILE *say; /* for people */
     FILE *series;
@@ -127,6 +132,13 @@ static uint64_t now_ns(void)
     return clock_now_ns();
 }
 
+static double unix_time(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 /* The instant at which everything begins is the same for all processes. */
 static void start_processes(struct run *r)
 {
@@ -134,6 +146,8 @@ static void start_processes(struct run *r)
     r->board->from_ns = start + r->job.warmup_ns;
     board_put(&r->board->end_ns, r->board->from_ns + r->job.duration_ns);
     atomic_store_explicit(&r->board->start_ns, start, memory_order_release);
+    events_begin(&r->events, unix_time() + START_NS / 1e9, start);
+    inject_open(&r->inject, &r->job.faults, r->board, &r->events, start);
     if (r->apart)
         return;
     host_attach(&r->host, start);
@@ -145,11 +159,15 @@ static void start_processes(struct run *r)
 /* Serve and sleep until `until_ns`, or until there is a reason to end: then true. */
 static bool sleep_until(struct run *r, uint64_t until_ns)
 {
-    int signal;
-    while ((signal = serve_wait(&r->serve, until_ns)) != 0)
-        if (signal != SIGCHLD || nodes_reap(&r->nodes))
+    for (;;) {
+        uint64_t now = now_ns();
+        if (now >= until_ns)
+            return false;
+        uint64_t wake = inject_poll(&r->inject, now);
+        int signal = serve_wait(&r->serve, wake < until_ns ? wake : until_ns);
+        if (signal != 0 && (signal != SIGCHLD || nodes_reap(&r->nodes)))
             return true;
-    return false;
+    }
 }
 
 static void totals(const struct run *r, uint64_t *sent, uint64_t *delivered)
@@ -243,7 +261,9 @@ static void drain(struct run *r)
 {
     uint64_t until = now_ns() + r->job.drain_ns;
     bool enough = r->apart && nodes_spoilt(&r->nodes); /* what it had does not come any more */
-    while (!enough && !verdict_drained(r->job.top, r->board) && now_ns() < until)
+    inject_heal(&r->inject, now_ns());
+    while (!enough && (!verdict_drained(r->job.top, r->board) || r->inject.waits > 0) &&
+           now_ns() < until)
         enough = sleep_until(r, now_ns() + DRAIN_TICK_NS);
     verdict_compare(&r->verdict, r->board);
 }
@@ -280,6 +300,15 @@ static struct host_account close_processes(struct run *r)
     return host_close(&r->host);
 }
 
+/* What is said of processes that crashed since they were told to. */
+static const char *crash_text(struct run *r)
+{
+    char who[256];
+    snprintf(r->crash_text, sizeof r->crash_text, "%s, as asked: see " EVENTS_FILE,
+             inject_crashed_text(r->board, who, sizeof who));
+    return r->crash_text;
+}
+
 static void judge(struct run *r)
 {
     struct result *res = &r->result;
@@ -294,6 +323,8 @@ static void judge(struct run *r)
         verdict_note(&r->verdict, "%s", r->nodes.why);
     else if (r->apart && r->nodes.lost > 0)
         res->crash = r->nodes.why;
+    else if (board_get(&r->board->crashed) != 0)
+        res->crash = crash_text(r);
     if (res->leaked_pkts > 0)
         verdict_note(&r->verdict, "%" PRIu64 " packets did not return to their pool: a leak",
                      res->leaked_pkts);
@@ -366,6 +397,9 @@ static int open_series(struct run *r)
                  strerror(errno));
         return err;
     }
+    err = events_open(&r->events, r->folder, r->why, sizeof r->why);
+    if (err != 0)
+        return err;
     fputs("time_s,offered_per_s,sent_per_s,delivered_per_s,p50_ns,p99_ns\n", r->series);
     return 0;
 }
@@ -466,6 +500,7 @@ static int run(struct run *r)
     run_processes(r);
     close_figures(r);
     fclose(r->series);
+    events_close(&r->events);
     judge(r);
     return report(r);
 }
@@ -473,6 +508,7 @@ static int run(struct run *r)
 /* ---- arguments -------------------------------------------------------------------------------------- */
 
 enum {
+    OPTION_FAULTS = 'F',
     OPTION_SET = 's',
     OPTION_OUT = 'o',
     OPTION_JSON = 'j',
@@ -484,6 +520,8 @@ enum {
 static const struct argp_option options[] =
     {{"set", OPTION_SET, "SECTION.KEY=VALUE", 0, "Override a key of the job; may be repeated", 0},
      {"out", OPTION_OUT, "DIR", 0, "Write the files there, not to runs/<time>-<stack>", 0},
+     {"faults", OPTION_FAULTS, "FILE", 0,
+      "Let these faults happen: a script, or the events.ndjson of a run", 0},
      {"json", OPTION_JSON, NULL, 0, "Print summary.json and nothing else on stdout", 0},
      {"quiet", OPTION_QUIET, NULL, 0, "Print the result alone", 0},
      {"metrics", OPTION_METRICS, "PORT", 0, "Give figures to Prometheus on this port of 127.0.0.1",
@@ -515,6 +553,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case OPTION_OUT:
         a->out = arg;
+        return 0;
+    case OPTION_FAULTS:
+        if (a->faults[0] == '\0')
+            add_set(a, a->faults, state);
+        if (snprintf(a->faults, sizeof a->faults, "faults.file=%s", arg) >= (int)sizeof a->faults)
+            argp_error(state, "--faults \"%.40s…\": the name is too long", arg);
         return 0;
     case OPTION_JSON:
         a->json = true;

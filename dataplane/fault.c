@@ -607,6 +607,19 @@ static void put_edge(struct writing *w, const struct fault_rule *r)
     put_rank(w, r->to);
 }
 
+/* Millionths as percent, with as many digits as it takes. */
+static void put_share(struct writing *w, uint32_t ppm)
+{
+    uint32_t rest = ppm % 10000;
+    int digits = 4;
+    for (; rest != 0 && rest % 10 == 0; digits--)
+        rest /= 10;
+    if (rest != 0)
+        put(w, " %u.%0*u%%", ppm / 10000, digits, rest);
+    else
+        put(w, " %u%%", ppm / 10000);
+}
+
 /* In the largest unit that divides it. */
 static void put_time(struct writing *w, uint64_t ns)
 {
@@ -638,7 +651,7 @@ int fault_text(const struct fault_rule *r, char *text, size_t size)
         put_set(&w, r->other);
     }
     if (r->ppm != FAULT_PPM)
-        put(&w, " %u.%04u%%", r->ppm / 10000, r->ppm % 10000);
+        put_share(&w, r->ppm);
     if (r->kind == FAULT_RATE)
         put(&w, " %u/s burst=%u", r->per_s, r->burst);
     if ((kinds[r->kind].takes & TAKES_LAW) != 0) {

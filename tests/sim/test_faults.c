@@ -62,7 +62,7 @@ static void lines_read_back_what_they_write(void **state)
     (void)state;
     static const char *const texts[] = {"2s..2500ms partition 0,1|2",
                                         "at 3s crash 1",
-                                        "1s.. loss 1.0000% 0-2",
+                                        "1s.. loss 1.05% 0-2",
                                         "10ms..20ms pause 0,2",
                                         "at 5s clear",
                                         "at 4s recover 1"};
