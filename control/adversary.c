@@ -11,10 +11,13 @@
 
 const char *const strategy_names[STRATEGIES] = {"random", "pctcp", "timed"};
 
+#define PLAN_CHOICES 4000000 /* of a first phase that follows a plan, at most */
+
 struct adversary {
     struct random random;
     struct sim_world *w;
     const struct mix *mix;
+    struct sim_plan plan;
     uint16_t crashed;
     /* PCTCP: the priority of each chain. The first n chains are the requests of the processes. */
     uint32_t *priority;
@@ -338,15 +341,21 @@ static bool timed_choice(struct adversary *a)
         return true;
     if (chance(a, a->mix->request) && request(a, some_process(a), false))
         return true;
-    if (!sim_world_timed(a->w, &c))
+    if (!sim_plan_timed(&a->plan, a->w, &c))
         return request(a, some_process(a), false);
     return sim_world_apply(a->w, &c);
+}
+
+/* Its choices; more, where a plan takes longer. */
+static bool timed_phase_lasts(const struct adversary *a, uint32_t choices)
+{
+    return choices < a->mix->steps || (choices < PLAN_CHOICES && !sim_plan_over(&a->plan));
 }
 
 static void timed_phase(struct adversary *a)
 {
     uint32_t idle = 0;
-    for (uint32_t i = 0; i < a->mix->steps && idle < 8u * a->w->n; i++) {
+    for (uint32_t i = 0; timed_phase_lasts(a, i) && idle < 8u * a->w->n; i++) {
         idle = timed_choice(a) ? 0 : idle + 1;
         uint16_t layer;
         if (sim_world_violation(a->w, &layer) != NULL)
@@ -441,6 +450,7 @@ struct outcome adversary_run(struct adversary *a, struct sim_world *w, const str
     a->random = random_seeded(seed, STREAM_STRATEGY);
     a->w = w;
     a->mix = mix;
+    a->plan = sim_plan_begin(mix->plan);
     a->crashed = 0;
     if (mix->strategy == STRATEGY_PCTCP)
         pctcp_phase(a);

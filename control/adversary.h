@@ -10,6 +10,7 @@
 #ifndef UPON_ADVERSARY_H
 #define UPON_ADVERSARY_H
 
+#include "sim_plan.h"
 #include "sim_world.h"
 
 enum strategy {
@@ -41,6 +42,7 @@ struct mix {
     bool unfair;        /* no second phase: what is open at the end is not yet decided */
     uint32_t patience;  /* 0, 1, …: how long the second phase waits for something to happen */
     uint32_t fair_most; /* choices of the second phase, at most; 0: 1,000,000 */
+    const struct faults *plan; /* timed: the first phase lasts until it is over; NULL: none */
 };
 
 struct adversary;

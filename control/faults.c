@@ -344,6 +344,22 @@ int faults_check(struct faults *f, uint16_t n, uint64_t end_ns, char *why, size_
     return 0;
 }
 
+uint16_t faults_named(const struct faults *f, uint16_t least)
+{
+    uint32_t n = least;
+    for (uint32_t i = 0; i < f->count; i++) {
+        const struct fault_line *l = &f->line[i];
+        uint64_t set = l->procs | l->rule.side | l->rule.other;
+        uint32_t most = set != 0 ? 64u - (uint32_t)__builtin_clzll(set) : 0;
+        if (l->deed == DEED_RULE && l->rule.from != FAULT_ANY && l->rule.from >= most)
+            most = l->rule.from + 1u;
+        if (l->deed == DEED_RULE && l->rule.to != FAULT_ANY && l->rule.to >= most)
+            most = l->rule.to + 1u;
+        n = most > n ? most : n;
+    }
+    return (uint16_t)n;
+}
+
 /* ---- writing ------------------------------------------------------------------------------------ */
 
 int faults_deed_text(const struct fault_line *l, char *text, size_t size)

@@ -84,6 +84,9 @@ int faults_read(struct faults *f, const char *path, char *why, size_t size);
  */
 int faults_check(struct faults *f, uint16_t n, uint64_t end_ns, char *why, size_t size);
 
+/* How many processes there must be, at least, for all that are named: `least` or more. */
+uint16_t faults_named(const struct faults *f, uint16_t least);
+
 /* Write a deed without its time, "crash 1", and with it; so that it can be read again. Return the
  * length. */
 int faults_deed_text(const struct fault_line *line, char *text, size_t size);

@@ -19,8 +19,17 @@ static uint64_t everybody(const struct board *b)
     return b->n >= 64 ? UINT64_MAX : (1ull << b->n) - 1;
 }
 
-/* Who has something to do for a rule: who sends what it can befall, or writes to the disk. */
-static uint64_t whom_it_befalls(const struct fault_line *l, const struct board *b)
+/* Who carries a rule out: the sender of what it can befall, the receiver of heartbeats, whoever
+ * writes to the disk. */
+static bool carries_out(const struct fault_engine *e, uint16_t p, uint16_t q)
+{
+    const struct fault_rule *r = &e->rule[0];
+    if (p == q)
+        return fault_of_disk(r) && (r->from == FAULT_ANY || r->from == p);
+    return fault_touching(e, p, q) != 0 || fault_heartbeats(e, q, p, 0, 0).held;
+}
+
+static uint64_t whom_it_concerns(const struct fault_line *l, const struct board *b)
 {
     struct fault_engine e;
     uint64_t procs = 0;
@@ -29,11 +38,10 @@ static uint64_t whom_it_befalls(const struct fault_line *l, const struct board *
     if (l->deed != DEED_RULE)
         return l->procs;
     fault_init(&e, 0, &l->rule, 1);
+    e.rule[0].ppm = FAULT_PPM; /* whatever is possible */
     for (uint16_t p = 0; p < b->n; p++)
         for (uint16_t q = 0; q < b->n; q++)
-            if (p == q ? fault_of_disk(&l->rule) && (l->rule.from == FAULT_ANY || l->rule.from == p)
-                       : fault_touching(&e, p, q) != 0)
-                procs |= 1ull << p;
+            procs |= (uint64_t)carries_out(&e, p, q) << p;
     return procs;
 }
 
@@ -80,7 +88,7 @@ static void do_step(struct inject *i, const struct fault_step *step, uint64_t no
     const struct fault_line *l = &i->faults->line[step->line];
     if (!step->ends)
         i->id[step->line] = events_id(i->events);
-    ask_all(i, l, whom_it_befalls(l, i->board),
+    ask_all(i, l, whom_it_concerns(l, i->board),
             (struct event){.id = i->id[step->line],
                            .by = EVENT_SCRIPT,
                            .ends = step->ends,

@@ -11,25 +11,12 @@
 
 /* ---- set-up ------------------------------------------------------------------------------------ */
 
-/* The ports of the components that watch other processes: what class=heartbeat means. */
-static uint32_t heartbeat_ports(const struct stack *st)
-{
-    uint32_t ports = 0;
-    for (uint32_t i = 0; i < st->components; i++) {
-        uint8_t a = st->co[i]->cls->implements;
-        if (a == ABS_P || a == ABS_EPFD || a == ABS_OMEGA || a == ABS_LE)
-            ports |= 1u << st->co[i]->port;
-    }
-    return ports;
-}
-
 int process_init(struct process *p, struct stack *st, struct orders *orders,
                  const struct process_conf *conf)
 {
-    const struct env_fault_conf fault = {.self = st->self,
-                                         .n = st->n,
+    const struct env_fault_conf fault = {.me = st->me,
                                          .seed = conf->seed,
-                                         .heartbeat_ports = heartbeat_ports(st),
+                                         .heartbeat_ports = stack_heartbeat_ports(st),
                                          .held_max = conf->held_max,
                                          .flip = env_dpdk_has_headers(st->env) ? env_dpdk_tx_flipped : NULL};
     *p = (struct process){.st = st, .orders = orders};
@@ -126,6 +113,7 @@ static int carry_out(struct process *p, const struct order *o, struct order_answ
     case ORDER_CRASH:
         if (p->state == PROCESS_PAUSED) /* it does not notice */
             become(p, PROCESS_UP);
+        p->fault.lates = 0;
         return change(p, PROCESS_UP, PROCESS_CRASHED, "crash", a);
     case ORDER_RECOVER:
         return refuse(a, ENOTSUP, "p%u cannot recover: stack %s keeps nothing in a log",
@@ -147,8 +135,20 @@ static void swap_env(struct process *p)
     bool idle = env_fault_idle(&p->fault);
     p->st->env = idle ? p->fault.below : &p->fault.env;
     /* The last frames that were held back leave while no rule is armed any more. */
-    p->watched = p->state != PROCESS_UP || (!idle && p->fault.engine.armed == 0);
+    p->watched = p->state != PROCESS_UP || p->fault.lates > 0 || p->fault.for_heartbeats != 0 ||
+                 (!idle && p->fault.engine.armed == 0);
     atomic_store_explicit(&p->orders->armed, p->fault.engine.armed, memory_order_relaxed);
+}
+
+/* Detectors hear now what was held back: they come before what the next breath receives. */
+static void hand_over_late(struct process *p)
+{
+    struct env_fault_late late;
+    while (env_fault_late(&p->fault, &late)) {
+        struct msg m = msg_new(p->st, late.len);
+        memcpy(msg_data(m), late.bytes, late.len);
+        trigger(p->st->port[late.port], ev_make(EV_PL_DELIVER, late.from, 0, 0, m));
+    }
 }
 
 /* Frames to a process that has crashed are lost. */
@@ -174,8 +174,10 @@ void process_attend(struct process *p)
         order_answer(p->orders, &a);
     }
     swap_env(p);
-    if (p->state == PROCESS_UP)
+    if (p->state == PROCESS_UP) {
+        hand_over_late(p);
         return;
+    }
     env_fault_poll(&p->fault); /* what it sent before is on its way */
     if (p->state == PROCESS_CRASHED)
         discard(p);

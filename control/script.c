@@ -213,6 +213,16 @@ static int obey_fault(struct script *s, const char *line, char *why, size_t size
     return 0;
 }
 
+/* A line of a script of faults. */
+static int obey_plan(struct script *s, const char *line, char *why, size_t size)
+{
+    if (!s->named || s->started)
+        return refuse(why, size,
+                      "faults that have their time stand between 'start' and the first "
+                      "choice");
+    return faults_add(&s->faults, line, "scenario", s->faults.count + 1, why, size);
+}
+
 /* ---- choices --------------------------------------------------------------------------------- */
 
 static int frame_choice(const struct sim_world *w, const struct words *ws, struct choice *c,
@@ -498,7 +508,7 @@ static int obey_run(struct script *s, const struct words *ws, char *why, size_t 
     struct choice c = {.kind = CHOICE_ADVANCE};
     sim_world_apply(w, &c);
     end = w->sim.now_ns + ns;
-    while (sim_world_timed(w, &c)) {
+    while (sim_plan_timed(&s->plan, w, &c)) {
         if (c.kind == CHOICE_ADVANCE && w->sim.now_ns + c.a > end)
             break;
         sim_world_apply(w, &c);
@@ -541,6 +551,10 @@ static int begin(struct script *s, char *why, size_t size)
     if (!s->named)
         return refuse(why, size, "the scenario does not begin with 'start STACK'");
     s->started = true;
+    s->plan = sim_plan_begin(&s->faults);
+    int err = sim_plan_rules(&s->faults, &s->job, why, size);
+    if (err != 0)
+        return err;
     s->mix = mix_default(STRATEGY_RANDOM, s->job.def, s->job.n);
     return sim_world_start(s->w, &s->job, why, size);
 }
@@ -560,6 +574,8 @@ int script_line(struct script *s, const char *line, char *why, size_t size)
         return obey_start(s, &ws, why, size);
     if (strcmp(ws.word[0], "fault") == 0 && s->named && !s->started)
         return obey_fault(s, line, why, size);
+    if (strcmp(ws.word[0], "at") == 0 || strstr(ws.word[0], "..") != NULL)
+        return obey_plan(s, line, why, size);
     int err = begin(s, why, size);
     if (err != 0)
         return err;

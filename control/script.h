@@ -4,6 +4,8 @@
  *
  *   start beb n=3 seed=7 ops=2 flight_msgs=4   begin a run: stack, then what differs from the default
  *   fault loss 10% 0->1                        a rule of the fault engine; before the first choice
+ *   2ms..5ms partition 0,1|2     at 3ms crash 1    a line of a script of faults (faults.h), its times
+ *                                              from the start; before the first choice
  *   request p0 broadcast 17                    p0's application; ⟨pl, Send⟩: request p0 send p1 17;
  *                                              consensus: request p0 propose 17 @3
  *   deliver 0->1 [#k]     arrive 0->1     duplicate 0->1     drop 0->1     corrupt 0->1 [#k] bit 9
@@ -36,11 +38,14 @@
 #include <stdio.h>
 
 #include "adversary.h"
+#include "faults.h"
 
 struct script {
     struct sim_world *w;
     struct sim_job job;
     struct mix mix;
+    struct faults faults; /* what `run` follows */
+    struct sim_plan plan;
     bool named;   /* `start` was read */
     bool started; /* the first choice was applied */
     bool judged;  /* liveness too */

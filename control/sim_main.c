@@ -14,6 +14,7 @@
 #include "dataplane/eal.h"
 #include "config_diff.h"
 #include "diagram.h"
+#include "events.h"
 #include "explore.h"
 #include "job.h"
 #include "replay.h"
@@ -78,8 +79,8 @@ struct options {
     uint32_t job_sets;
     uint64_t size;          /* of a message, from the job; 0: drawn, or 8 */
     struct stack_conf conf; /* what the job's [params] gave; the rest is 0 */
-    struct fault_rule fault[FAULT_RULES_MAX];
-    uint16_t faults;
+    struct faults faults;
+    bool plan; /* they are a script, with its own time */
 };
 
 enum {
@@ -117,7 +118,9 @@ static const struct argp_option options_table[] =
      {"depth", OPT_DEPTH, "D", 0, "pctcp: bugs of depth D (default 3)"},
      {"steps", OPT_STEPS, "N", 0, "choices of the adversary before the world is healed"},
      {"time", OPT_TIME, "TIME", 0, "stop after this (default 10s, unless seeds are given)"},
-     {"faults", OPT_FAULTS, "RULE", 0, "for example \"loss 10% 0->1\"; may be repeated"},
+     {"faults", OPT_FAULTS, "RULE", 0,
+      "a line of a script, as \"loss 10% 0->1\" or \"at 3ms crash 1\", or a file of them; may be "
+      "repeated"},
      {"lies", OPT_LIES, "PERCENT", 0, "detectors say what is not so, in this share of choices"},
      {"set", OPT_SET, "KEY=VALUE", 0,
       "ops, bytes, flight_msgs, detect_ns …, or a key of a job, as job.n; may be repeated"},
@@ -201,11 +204,14 @@ static error_t on_picture(int key, const char *arg, struct argp_state *state, st
 
 static void on_fault(struct argp_state *state, struct options *o, const char *arg)
 {
-    char why[256];
-    if (o->faults == FAULT_RULES_MAX)
-        argp_failure(state, EXIT_FAILED, 0, "more than %d faults", FAULT_RULES_MAX);
-    if (fault_parse(arg, &o->fault[o->faults++], why, sizeof why) != 0)
+    char why[1024];
+    bool file = access(arg, R_OK) == 0;
+    int err = file ? events_read(&o->faults, arg, why, sizeof why)
+                   : faults_add(&o->faults, arg, "--faults", o->faults.count + 1, why, sizeof why);
+    if (err != 0)
         argp_failure(state, EXIT_FAILED, 0, "%s", why);
+    o->plan |=
+        file || (o->faults.count > 0 && o->faults.line[o->faults.count - 1].deed != DEED_RULE);
 }
 
 static void on_set(struct argp_state *state, struct options *o, const char *arg)
@@ -369,8 +375,21 @@ static void set_conf(const struct stack_conf *from, struct stack_conf *to)
     }
 }
 
+/* The script of a live run, its times in virtual time. */
+static int take_faults(struct options *o, const struct job *job, char *why, size_t size)
+{
+    if (job->faults.count > 0 && o->faults.count > 0) {
+        snprintf(why, size, "the job has [faults] of its own; leave out --faults, or the job");
+        return -EINVAL;
+    }
+    if (job->faults.count > 0)
+        o->faults = job->faults;
+    o->plan |= job->faults.count > 0 || job->faults_file[0] != '\0';
+    return job->faults_file[0] == '\0' ? 0 : events_read(&o->faults, job->faults_file, why, size);
+}
+
 /*
- * Take from a job what a simulation can honour: stack, n, size, seed and [params]. Device, load and
+ * Take from a job what a simulation can honour: stack, n, size, seed, [faults] and [params]. Device, load and
  * duration belong to a live run: here the adversary decides when what is sent.
  */
 static int take_job(struct options *o, const struct job *job, char *why, size_t size)
@@ -388,6 +407,8 @@ static int take_job(struct options *o, const struct job *job, char *why, size_t 
         o->first = job->seed;
     if (job_given(job, offsetof(struct job, size)))
         o->size = job->size;
+    if (take_faults(o, job, why, size) != 0)
+        return -EINVAL;
     if (o->n > PROCS_MAX || o->size > MSG_BYTES_MAX) {
         snprintf(why, size, "job.%s: a simulation has at most %u", o->n > PROCS_MAX ? "n" : "size",
                  o->n > PROCS_MAX ? PROCS_MAX : MSG_BYTES_MAX);
@@ -739,6 +760,22 @@ static uint16_t procs_most(const struct stack_def *def)
     return most;
 }
 
+/*
+ * The script is all that goes wrong, beside the order of things: the clock that it needs is kept,
+ * and requests are spread over its time.
+ */
+static void follow_script(const struct session *s, struct sim_job *job, struct mix *mix)
+{
+    job->faults = 0;
+    job->ops = 20;
+    *mix = mix_default(STRATEGY_TIMED, job->def, job->n);
+    mix->plan = &s->o.faults;
+    mix->crash = mix->pause = mix->lie = mix->drop = mix->duplicate = mix->corrupt = 0;
+    mix->request = 10000;
+    mix->steps = s->o.steps != 0 ? (uint32_t)s->o.steps : mix->steps;
+    mix->unfair = s->o.unfair;
+}
+
 static void make_job(const struct session *s, uint64_t seed, struct sim_job *job, struct mix *mix)
 {
     const struct options *o = &s->o;
@@ -750,6 +787,8 @@ static void make_job(const struct session *s, uint64_t seed, struct sim_job *job
                             .ops = 2,
                             .delay_ns = 20000,
                             .unchecked = o->unchecked};
+    if (o->plan && o->n == 0) /* nobody whom it names is left out */
+        job->n = faults_named(&o->faults, 3);
     if (o->swarm) {
         adversary_draw(seed, job, mix);
     } else {
@@ -768,8 +807,8 @@ static void make_job(const struct session *s, uint64_t seed, struct sim_job *job
         mix->lie = o->lie_ppm;
     if (o->steps != 0)
         mix->steps = (uint32_t)o->steps;
-    for (uint16_t i = 0; i < o->faults && job->faults < FAULT_RULES_MAX; i++)
-        job->fault[job->faults++] = o->fault[i];
+    if (o->plan)
+        follow_script(s, job, mix);
 }
 
 static struct sim_world *world_for(struct session *s, const struct sim_job *job)
@@ -791,6 +830,11 @@ static int run_seed(struct session *s, uint64_t seed)
     static struct explain x;
     make_job(s, seed, &job, &mix);
     struct sim_world *w = world_for(s, &job);
+    if (w != NULL && s->o.faults.count > 0 &&
+        sim_plan_rules(&s->o.faults, &job, why, sizeof why) != 0) {
+        fprintf(stderr, "upon sim: %s\n", why);
+        return EXIT_FAILED;
+    }
     if (w == NULL || sim_world_start(w, &job, why, sizeof why) != 0) {
         fprintf(stderr, "upon sim: %s\n", w == NULL ? "out of memory" : why);
         return EXIT_FAILED;

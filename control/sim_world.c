@@ -105,6 +105,33 @@ static bool handled(struct trace *t, struct stack *st, struct co *to, const stru
     return true;
 }
 
+/* Whether a frame that is sent to somebody who is there is lost by the rules. */
+static bool faulty(struct sim_world *w, struct sim_frame *f)
+{
+    struct fault_fate fate = fault_frame(&w->faults, f->from, f->to, f->ordinal, f->sent_ns);
+    for (uint32_t left = fate.limited; left != 0; left &= left - 1) {
+        uint32_t i = (uint32_t)__builtin_ctz(left);
+        uint64_t *bucket = &w->bucket[((uint64_t)i * w->n + f->from) * w->n + f->to];
+        fate.lost |= !fault_token(&w->faults.rule[i], bucket, f->sent_ns);
+    }
+    f->due_ns += fate.delay_ns;
+    f->copies = fate.copies;
+    if (fate.lost || fate.corrupt != 0) /* a flipped bit is caught by the checksum: a loss */
+        w->sim.env[f->to].counters[fate.lost ? COUNT_drop_fault : COUNT_drop_udp_checksum]++;
+    return fate.lost || fate.corrupt != 0;
+}
+
+/* Buckets for the rates of the job, all full. */
+static int make_buckets(struct sim_world *w)
+{
+    bool rates = false;
+    for (uint16_t i = 0; i < w->job.faults; i++)
+        rates |= w->job.fault[i].kind == FAULT_RATE;
+    free(w->bucket);
+    w->bucket = rates ? calloc((size_t)FAULT_RULES_MAX * w->n * w->n, sizeof w->bucket[0]) : NULL;
+    return rates && w->bucket == NULL ? -ENOMEM : 0;
+}
+
 /* A frame leaves a process. False: it never arrives. */
 static bool sending(void *ctx, struct sim_frame *f)
 {
@@ -116,14 +143,8 @@ static bool sending(void *ctx, struct sim_frame *f)
     x->sends_left--;
     f->tag = w->tag;
     f->due_ns = f->sent_ns + w->job.delay_ns;
-    if (unlikely(w->faults.armed != 0) && !lost) {
-        struct fault_fate fate = fault_frame(&w->faults, f->from, f->to, f->ordinal, f->sent_ns);
-        f->due_ns += fate.delay_ns;
-        f->copies = fate.copies;
-        if (fate.lost || fate.corrupt != 0) /* a flipped bit is caught by the checksum: a loss */
-            w->sim.env[f->to].counters[fate.lost ? COUNT_drop_fault : COUNT_drop_udp_checksum]++;
-        lost = fate.lost || fate.corrupt != 0;
-    }
+    if (unlikely(w->faults.armed != 0) && !lost)
+        lost = faulty(w, f);
     if (w->sim.flights == 0) {
         w->due_ordered = true;
         w->due_ns = 0;
@@ -200,6 +221,7 @@ void sim_world_free(struct sim_world *w)
     close_checks(w);
     free_procs(w);
     free(w->record);
+    free(w->bucket);
     free(w);
 }
 
@@ -361,6 +383,10 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
     if (err != 0 || (err = make_procs(w, w->job.n, why, size)) != 0)
         return err;
     fault_init(&w->faults, w->job.seed, w->job.fault, w->job.faults);
+    if (make_buckets(w) != 0) {
+        snprintf(why, size, "no memory for rates between %u processes; lower n", w->n);
+        return -ENOMEM;
+    }
     w->alive = w->n;
     w->steps = w->breaths = w->events = w->trace_hash = w->top_ns = w->crossed = w->lies = 0;
     w->tag = 0;

@@ -94,6 +94,7 @@ struct sim_world {
     struct sim_app app;
     struct sim_needs needs;
     struct fault_engine faults;
+    uint64_t *bucket; /* of rates: by rule and edge; NULL: no rule is one */
     struct sim_proc *proc;
     uint64_t *wake;    /* of each process: when it next has something to do; 0: now */
     uint64_t front_ns; /* the clock furthest ahead */

@@ -6,8 +6,6 @@
 
 #include <rte_ip.h>
 
-#include "frame.h"
-
 /* Packets on their way to one peer, gathered for the environment below. */
 struct burst {
     struct env_fault *f;
@@ -166,36 +164,6 @@ static void send_flipped(struct env_fault *f, uint16_t peer, struct rte_mbuf *pk
         flip_at_the_edge(f, peer, copy, bit);
 }
 
-/*
- * Records of detectors get a port that nobody has: their sequence numbers arrive and are
- * acknowledged, as a perfect link must have it, but no detector hears of them. Record headers stand
- * in segments that the frame alone owns.
- */
-static void mask_heartbeats(struct env_fault *f, struct rte_mbuf *pkt)
-{
-    const struct frame_wire *w = (const struct frame_wire *)pkt_data(pkt);
-    struct frame header = {.records = le16_get(w->records), .bytes = le32_get(w->bytes)};
-    struct frame_cursor c = frame_records(pkt, &header);
-    struct msg m;
-    uint8_t user;
-    for (;;) {
-        while (c.pos == c.seg->data_len && c.seg->next != NULL) {
-            c.seg = c.seg->next;
-            c.pos = 0;
-        }
-        struct rte_mbuf *seg = c.seg;
-        uint32_t pos = c.pos;
-        if (frame_next_record(&c, &m, &user) <= 0)
-            return;
-        if (user >= CO_PORTS_MAX || (f->conf.heartbeat_ports >> user & 1) == 0)
-            continue;
-        assert(RTE_MBUF_DIRECT(seg) && rte_mbuf_refcnt_read(seg) == 1);
-        struct record_wire *r = rte_pktmbuf_mtod_offset(seg, struct record_wire *, pos);
-        r->user = ENV_FAULT_PORT_NOBODY;
-        count(f, COUNT_fault_masked);
-    }
-}
-
 /* Whether there is a token in the bucket of each rate that the frame is under. */
 static bool within_rates(struct env_fault *f, uint16_t peer, uint32_t limited, uint64_t now_ns)
 {
@@ -224,8 +192,6 @@ static void suffer(struct env_fault *f, struct burst *b, struct rte_mbuf *pkt, u
         pkt_free(pkt);
         return;
     }
-    if (fate->masked)
-        mask_heartbeats(f, pkt);
     if (fate->corrupt != 0) {
         send_flipped(f, b->peer, pkt, fate->corrupt - 1);
         return;
@@ -240,13 +206,88 @@ static void suffer(struct env_fault *f, struct burst *b, struct rte_mbuf *pkt, u
     }
 }
 
+/* ---- heartbeats ------------------------------------------------------------------------------ */
+
+static void keep_late(struct env_fault *f, uint16_t from, uint8_t port, struct msg m,
+                      uint64_t due_ns)
+{
+    if (f->lates == ENV_FAULT_LATES_MAX) {
+        count(f, COUNT_drop_delay_full);
+        return;
+    }
+    struct env_fault_late *l = &f->late[f->lates++];
+    *l = (struct env_fault_late){due_ns, from, port, (uint8_t)m.len, {0}};
+    memcpy(l->bytes, msg_data(m), m.len);
+    count(f, COUNT_fault_late);
+}
+
+/*
+ * Keep the detectors' records of a frame for later, and give them a port that nobody has: their
+ * sequence numbers arrive and are acknowledged, and the link goes on.
+ */
+static void keep_heartbeats(struct env_fault *f, struct rte_mbuf *pkt, const struct frame *header,
+                            uint64_t due_ns)
+{
+    struct frame_cursor c = frame_records(pkt, header);
+    struct msg m;
+    uint8_t user;
+    for (;;) {
+        while (c.pos == c.seg->data_len && c.seg->next != NULL) {
+            c.seg = c.seg->next;
+            c.pos = 0;
+        }
+        struct rte_mbuf *seg = c.seg;
+        uint32_t pos = c.pos;
+        if (frame_next_record(&c, &m, &user) <= 0)
+            return;
+        if (user >= CO_PORTS_MAX || (f->conf.heartbeat_ports >> user & 1) == 0 ||
+            m.len > ENV_FAULT_LATE_BYTES || !RTE_MBUF_DIRECT(seg) || rte_mbuf_refcnt_read(seg) != 1)
+            continue; /* the bytes are not ours alone to write: another rule doubled the frame */
+        rte_pktmbuf_mtod_offset(seg, struct record_wire *, pos)->user = ENV_FAULT_PORT_NOBODY;
+        keep_late(f, header->from, user, m, due_ns);
+    }
+}
+
+static void look_for_heartbeats(struct env_fault *f, struct rte_mbuf *pkt, uint64_t now_ns)
+{
+    struct frame header;
+    if (frame_decode(pkt_data(pkt), pkt->data_len, pkt->pkt_len, &f->conf.me, &header) >= 0)
+        return; /* it is not for detectors; the stack counts what is wrong with it */
+    struct fault_heartbeat_fate fate = fault_heartbeats(&f->engine, header.from, f->conf.me.self,
+                                                        f->arrived[header.from]++, now_ns);
+    if (fate.held)
+        keep_heartbeats(f, pkt, &header, fate.delay_ns != 0 ? now_ns + fate.delay_ns : UINT64_MAX);
+}
+
+bool env_fault_late(struct env_fault *f, struct env_fault_late *late)
+{
+    if (f->lates == 0)
+        return false;
+    uint64_t now_ns = f->below->ops->now(f->below);
+    for (uint32_t i = 0; i < f->lates; i++) {
+        if (f->late[i].due_ns > now_ns && f->for_heartbeats != 0)
+            continue;
+        *late = f->late[i];
+        f->lates--;
+        memmove(&f->late[i], &f->late[i + 1], (f->lates - i) * sizeof f->late[0]);
+        return true;
+    }
+    return false;
+}
+
 /* ---- the environment ------------------------------------------------------------------------- */
 
 static uint16_t fault_rx(struct env *env, struct rte_mbuf **pkts, uint16_t n)
 {
     struct env_fault *f = fault_env(env);
     env_fault_poll(f);
-    return f->below->ops->rx(f->below, pkts, n);
+    uint16_t got = f->below->ops->rx(f->below, pkts, n);
+    if (unlikely(f->for_heartbeats != 0) && got > 0) {
+        uint64_t now_ns = f->below->ops->now(f->below);
+        for (uint16_t i = 0; i < got; i++)
+            look_for_heartbeats(f, pkts[i], now_ns);
+    }
+    return got;
 }
 
 static void fault_tx(struct env *env, uint16_t peer, struct rte_mbuf **pkts, uint16_t n)
@@ -261,7 +302,8 @@ static void fault_tx(struct env *env, uint16_t peer, struct rte_mbuf **pkts, uin
     struct burst b = {.f = f, .peer = peer};
     uint64_t now_ns = f->below->ops->now(f->below);
     for (uint16_t i = 0; i < n; i++) {
-        struct fault_fate fate = fault_frame(&f->engine, f->conf.self, peer, ordinal + i, now_ns);
+        struct fault_fate fate =
+            fault_frame(&f->engine, f->conf.me.self, peer, ordinal + i, now_ns);
         suffer(f, &b, pkts[i], now_ns, &fate);
     }
     burst_send(&b);
@@ -279,7 +321,7 @@ static const struct env_ops fault_ops = {fault_rx, fault_tx, fault_now};
 
 int env_fault_init(struct env_fault *f, struct env *below, const struct env_fault_conf *conf)
 {
-    assert(conf->n <= PSET_PROCS);
+    assert(conf->me.n <= PSET_PROCS);
     *f = (struct env_fault){.env = *below, .below = below, .conf = *conf};
     f->env.ops = &fault_ops;
     fault_init(&f->engine, conf->seed, NULL, 0);
@@ -297,8 +339,12 @@ void env_fault_fini(struct env_fault *f)
 
 static void look_who_is_touched(struct env_fault *f)
 {
-    for (uint16_t q = 0; q < f->conf.n; q++)
-        f->touching[q] = fault_touching(&f->engine, f->conf.self, q);
+    for (uint16_t q = 0; q < f->conf.me.n; q++)
+        f->touching[q] = fault_touching(&f->engine, f->conf.me.self, q);
+    f->for_heartbeats = 0;
+    for (uint32_t i = 0; i < FAULT_RULES_MAX; i++)
+        if ((f->engine.armed >> i & 1) != 0 && f->engine.rule[i].befalls == FAULT_HEARTBEATS)
+            f->for_heartbeats |= 1u << i;
 }
 
 void env_fault_arm(struct env_fault *f, uint32_t i, const struct fault_rule *rule)

@@ -8,12 +8,16 @@
  * on its edge since the process began to count (when its first rule was armed). What is delayed
  * waits here, in a bounded store by due time; what does not fit is lost and counted. A frame is
  * never copied to be delayed, lost or let pass; a second one shares the bytes of the first.
+ *
+ * Heartbeats alone are another matter: they share frames, sequence numbers and acknowledgements with
+ * all else. They are taken out where they arrive, and handed to their users later.
  */
 #ifndef UPON_ENV_FAULT_H
 #define UPON_ENV_FAULT_H
 
 #include "env.h"
 #include "fault.h"
+#include "frame.h"
 
 /* No user of a link has this port: a record for it is counted as drop_user, and goes nowhere. */
 #define ENV_FAULT_PORT_NOBODY 255
@@ -22,12 +26,23 @@
 typedef void env_fault_flip_fn(struct env *env, uint16_t peer, struct rte_mbuf *pkt, uint32_t bit);
 
 struct env_fault_conf {
-    uint16_t self;
-    uint16_t n;
+    struct frame_self me;
     uint64_t seed;
     uint32_t heartbeat_ports; /* bit: port of a detector, whose records class=heartbeat means */
     uint32_t held_max;        /* frames that can be held back */
     env_fault_flip_fn *flip;  /* NULL: the edge itself verifies the sum that UDP carries */
+};
+
+#define ENV_FAULT_LATES_MAX  256 /* messages of detectors that are held back */
+#define ENV_FAULT_LATE_BYTES 32  /* longest of them; what is longer is not held back */
+
+/* A message of a detector that was held back where it arrived. */
+struct env_fault_late {
+    uint64_t due_ns; /* UINT64_MAX: when no rule for heartbeats is armed any more */
+    uint16_t from;
+    uint8_t port;
+    uint8_t len;
+    uint8_t bytes[ENV_FAULT_LATE_BYTES];
 };
 
 struct env_fault_held {
@@ -48,6 +63,10 @@ struct env_fault {
     uint32_t touching[PSET_PROCS]; /* armed rules that can befall a frame to this peer */
     uint64_t ordinal[PSET_PROCS];  /* of the next frame to it */
     uint64_t full_ns[FAULT_RULES_MAX][PSET_PROCS]; /* buckets of rates */
+    uint32_t for_heartbeats;                       /* armed rules of that class */
+    uint64_t arrived[PSET_PROCS];                  /* frames looked at, by sender */
+    uint32_t lates;
+    struct env_fault_late late[ENV_FAULT_LATES_MAX]; /* in the order of arrival */
 };
 
 /* Over `below`, no rule armed. Allocates the store; 0 or −ENOMEM. */
@@ -65,8 +84,12 @@ void env_fault_clear(struct env_fault *f);
 /* Whether the stack can as well use the environment below. */
 static inline bool env_fault_idle(const struct env_fault *f)
 {
-    return f->engine.armed == 0 && f->helds == 0;
+    return f->engine.armed == 0 && f->helds == 0 && f->lates == 0;
 }
+
+/* Take a detector's message that was held back for long enough: its user is to have it now. False:
+ * there is none. */
+bool env_fault_late(struct env_fault *f, struct env_fault_late *late);
 
 /* Send what is due: the network goes on while its process does not. */
 void env_fault_poll(struct env_fault *f);

@@ -108,14 +108,6 @@ bool fault_of_disk(const struct fault_rule *r)
     return r->kind == FAULT_DISK_SLOW || r->kind == FAULT_DISK_FAIL;
 }
 
-static void lose(const struct fault_rule *r, struct fault_fate *fate)
-{
-    if (r->befalls == FAULT_HEARTBEATS)
-        fate->masked = true;
-    else
-        fate->lost = true;
-}
-
 static bool happens(const struct fault_engine *e, uint32_t i, uint16_t from, uint16_t to,
                     uint64_t ordinal)
 {
@@ -128,7 +120,7 @@ static void apply(const struct fault_engine *e, uint32_t i, uint16_t from, uint1
                   uint64_t ordinal, struct fault_fate *fate)
 {
     const struct fault_rule *r = &e->rule[i];
-    if (!touches(r, from, to) || !happens(e, i, from, to, ordinal))
+    if (r->befalls != FAULT_ALL || !touches(r, from, to) || !happens(e, i, from, to, ordinal))
         return;
     switch (r->kind) {
     case FAULT_DUPLICATE:
@@ -146,7 +138,7 @@ static void apply(const struct fault_engine *e, uint32_t i, uint16_t from, uint1
         fate->limited |= 1u << i;
         break;
     default:
-        lose(r, fate);
+        fate->lost = true;
     }
 }
 
@@ -172,10 +164,33 @@ uint32_t fault_touching(const struct fault_engine *e, uint16_t from, uint16_t to
     uint32_t touching = 0;
     for (uint32_t armed = e->armed; armed != 0; armed &= armed - 1) {
         uint32_t i = (uint32_t)__builtin_ctz(armed);
-        if (touches(&e->rule[i], from, to))
+        if (e->rule[i].befalls == FAULT_ALL && touches(&e->rule[i], from, to))
             touching |= 1u << i;
     }
     return touching;
+}
+
+struct fault_heartbeat_fate fault_heartbeats(const struct fault_engine *e, uint16_t from,
+                                             uint16_t to, uint64_t ordinal, uint64_t now_ns)
+{
+    struct fault_heartbeat_fate fate = {0};
+    bool for_good = false;
+    for (uint32_t armed = e->armed; armed != 0; armed &= armed - 1) {
+        uint32_t i = (uint32_t)__builtin_ctz(armed);
+        const struct fault_rule *r = &e->rule[i];
+        if (r->befalls != FAULT_HEARTBEATS || !holds(r, now_ns) || !touches(r, from, to) ||
+            !happens(e, i, from, to, ordinal))
+            continue;
+        fate.held = true;
+        if (r->kind == FAULT_DELAY)
+            fate.delay_ns += fault_delay(r->law, r->a_ns, r->b_ns,
+                                         bits_of(e, from, to, ordinal, FAULT_RULES_MAX + i));
+        else
+            for_good = true;
+    }
+    if (for_good)
+        fate.delay_ns = 0;
+    return fate;
 }
 
 bool fault_token(const struct fault_rule *r, uint64_t *full_ns, uint64_t now_ns)
@@ -228,7 +243,7 @@ static const struct {
                         [FAULT_DUPLICATE] = {"duplicate", TAKES_SHARE},
                         [FAULT_CORRUPT] = {"corrupt", TAKES_SHARE},
                         [FAULT_REORDER] = {"reorder", TAKES_SHARE | TAKES_LAW},
-                        [FAULT_DELAY] = {"delay", TAKES_LAW},
+                        [FAULT_DELAY] = {"delay", TAKES_LAW | TAKES_CLASS},
                         [FAULT_PARTITION] = {"partition", TAKES_SIDES | TAKES_CLASS},
                         [FAULT_ONEWAY] = {"oneway", TAKES_SIDES | TAKES_CLASS},
                         [FAULT_SEND_OMIT] = {"send-omit", TAKES_SHARE | TAKES_CLASS},

@@ -49,7 +49,7 @@ enum fault_law {
 /* Which records of a frame a rule befalls. */
 enum fault_class {
     FAULT_ALL,       /* the frame as a whole */
-    FAULT_HEARTBEATS /* those of detectors alone; the rest of the frame arrives */
+    FAULT_HEARTBEATS /* those of detectors alone, where they arrive; the rest is delivered */
 };
 
 struct fault_rule {
@@ -77,8 +77,13 @@ struct fault_fate {
     uint32_t corrupt;  /* 1 + the bit to flip; 0: none */
     uint32_t limited;  /* bit i: rule i says that it needs a token */
     uint8_t copies;    /* additional ones */
-    bool masked;       /* records of detectors are to be made unreadable */
     bool lost;
+};
+
+/* How long the detectors' records of one frame are held back. */
+struct fault_heartbeat_fate {
+    bool held;
+    uint64_t delay_ns; /* 0: until the rule is armed no more */
 };
 
 /* What a write to a disk comes to. */
@@ -107,13 +112,21 @@ struct fault_fate fault_frame(const struct fault_engine *e, uint16_t from, uint1
                               uint64_t ordinal, uint64_t now_ns);
 
 /*
+ * The fate of the detectors' records in the ordinal-th frame from → to that arrives. Links are
+ * perfect, so a heartbeat that is "lost" comes late instead, when the rule has ended: a detector
+ * that asks once and waits for the answer would otherwise never hear of its peer again.
+ */
+struct fault_heartbeat_fate fault_heartbeats(const struct fault_engine *e, uint16_t from,
+                                             uint16_t to, uint64_t ordinal, uint64_t now_ns);
+
+/*
  * Take a token of a RATE rule for one edge. The bucket is the caller's, one word for each rule and
  * edge, 0 at the beginning: the time at which it is full again (virtual scheduling). It depends on
  * the frames before, unlike all other rules. False: there is none, the frame is lost.
  */
 bool fault_token(const struct fault_rule *rule, uint64_t *full_ns, uint64_t now_ns);
 
-/* The armed rules that can befall a frame from → to: bit i for rule i. */
+/* The armed rules that can befall a frame from → to as a whole: bit i for rule i. */
 uint32_t fault_touching(const struct fault_engine *e, uint16_t from, uint16_t to);
 
 /* Whether rule i is about disks. */
@@ -136,7 +149,7 @@ uint64_t fault_delay(enum fault_law law, uint64_t a_ns, uint64_t b_ns, uint64_t 
  *   delay exponential 1ms    delay uniform 10us 2ms  reorder 5% pareto 1ms 50ms
  *   partition 0,1 | 2        oneway 0,1 > 2          isolate 2 @10ms..50ms
  *   send-omit 20% 1          receive-omit 20% 1      loss 10% 0-2: both directions
- *   rate 10k/s burst=32 0->1 loss class=heartbeat 0-1
+ *   rate 10k/s burst=32 0->1 delay 50ms class=heartbeat 0-1
  *   disk-slow exponential 5ms 1                      disk-fail p=0.001 1
  * Who is not named in a partition stands on its right side. 0, or −EINVAL with one sentence that
  * names the word.

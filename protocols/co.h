@@ -390,6 +390,9 @@ struct stack *co_wire(void *mem, const struct stack_def *def, const struct co_cl
 /* The component of that instance name; NULL if there is none. */
 struct co *stack_co(struct stack *st, const char *name);
 
+/* Ports of the components that watch other processes, as a bitmap: whose messages are heartbeats. */
+uint32_t stack_heartbeat_ports(const struct stack *st);
+
 /*
  * Read stable storage back and tell the components, to quiescence: ⟨log, Found | …⟩ for each record,
  * then ⟨log, Recovered | incarnation⟩. Between co_wire() and the first breath; nothing is sent. A

@@ -311,3 +311,14 @@ const struct stack_def *stack_find(const char *name)
             return *d;
     return NULL;
 }
+
+uint32_t stack_heartbeat_ports(const struct stack *st)
+{
+    uint32_t ports = 0;
+    for (uint32_t i = 0; i < st->components; i++) {
+        uint8_t a = st->co[i]->cls->implements;
+        if (a == ABS_P || a == ABS_EPFD || a == ABS_OMEGA || a == ABS_LE)
+            ports |= 1u << st->co[i]->port;
+    }
+    return ports;
+}

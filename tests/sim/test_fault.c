@@ -167,8 +167,15 @@ static void test_a_rule_for_heartbeats_loses_no_frame(void **state)
     (void)state;
     struct fault_engine e = one_rule("loss class=heartbeat 0->1");
     assert_false(fault_frame(&e, 0, 1, 0, 0).lost);
-    assert_true(fault_frame(&e, 0, 1, 0, 0).masked);
-    assert_false(fault_frame(&e, 1, 0, 0, 0).masked);
+    assert_int_equal(fault_touching(&e, 0, 1), 0);
+    assert_true(fault_heartbeats(&e, 0, 1, 0, 0).held);
+    assert_int_equal(fault_heartbeats(&e, 0, 1, 0, 0).delay_ns, 0);
+    assert_false(fault_heartbeats(&e, 1, 0, 0, 0).held);
+    e = one_rule("delay 5ms class=heartbeat 0->1");
+    assert_int_equal(fault_frame(&e, 0, 1, 0, 0).delay_ns, 0);
+    assert_int_equal(fault_heartbeats(&e, 0, 1, 0, 0).delay_ns, 5000000);
+    e = one_rule("loss 0->1");
+    assert_false(fault_heartbeats(&e, 0, 1, 0, 0).held);
 }
 
 static void test_disks_have_rules_of_their_own(void **state)
@@ -218,7 +225,7 @@ static void test_rules_that_say_nothing_are_refused(void **state)
                                         "loss 1->1",
                                         "rate",
                                         "rate 0/s",
-                                        "delay class=heartbeat 1ms",
+                                        "duplicate class=heartbeat",
                                         "byzantine 1",
                                         "partition 0|1|2",
                                         "loss 0->1 1->2",

@@ -21,12 +21,20 @@ struct below {
     struct rte_mbuf *sent[SENT_MAX];
     uint16_t to[SENT_MAX];
     uint32_t sents;
+    bool echo;
 };
 
+/* What was sent comes back, as from p1. */
 static uint16_t below_rx(struct env *env, struct rte_mbuf **pkts, uint16_t n)
 {
-    (void)env, (void)pkts, (void)n;
-    return 0;
+    struct below *b = (struct below *)env;
+    if (!b->echo || b->sents == 0 || n == 0)
+        return 0;
+    pkts[0] = b->sent[--b->sents];
+    struct frame_wire *w = (struct frame_wire *)pkt_data(pkts[0]);
+    le16_put(w->from, 1);
+    le16_put(w->to, 0);
+    return 1;
 }
 
 static void below_tx(struct env *env, uint16_t peer, struct rte_mbuf **pkts, uint16_t n)
@@ -60,8 +68,7 @@ static void edge_start(struct edge *e, uint32_t held_max)
                                 .counters = e->below.counters,
                                 .frame_bytes_max = 1400,
                                 .multi_seg = true};
-    const struct env_fault_conf conf = {.self = 0,
-                                        .n = N,
+    const struct env_fault_conf conf = {.me = {.cluster = 1, .n = N, .self = 0},
                                         .seed = 7,
                                         .heartbeat_ports = 1u << 1,
                                         .held_max = held_max};
@@ -282,19 +289,66 @@ static void a_flipped_bit_never_reaches_others_who_hold_the_bytes(void **state)
     edge_end(&e);
 }
 
-static void heartbeats_alone_become_unreadable(void **state)
+/* Receive what was sent with this value; the users of its records. */
+static void receive_value(struct edge *e, uint64_t value, uint8_t user[2])
+{
+    struct rte_mbuf *pkt = NULL;
+    struct frame f = {0};
+    struct frame_self me = {.cluster = 1, .n = N, .self = 0};
+    struct msg m = MSG_NONE;
+    send_values(e, 1, value, 1);
+    e->below.echo = true;
+    assert_int_equal(e->f.env.ops->rx(&e->f.env, &pkt, 1), 1);
+    assert_int_equal(frame_decode(pkt_data(pkt), pkt->data_len, pkt->pkt_len, &me, &f), -1);
+    struct frame_cursor c = frame_records(pkt, &f);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(frame_next_record(&c, &m, &user[i]), 1);
+        assert_int_equal(le64_get(msg_data(m)), value);
+    }
+    pkt_free(pkt);
+}
+
+static void heartbeats_alone_come_late(void **state)
 {
     (void)state;
     struct edge e;
     uint8_t user[2];
+    struct env_fault_late late;
     edge_start(&e, 8);
-    arm(&e, 0, "loss class=heartbeat 0->1");
-    send_values(&e, 1, 42, 1);
-    assert_int_equal(e.below.sents, 1);
-    assert_int_equal(value_of(&e, 0, user), 42);
+    arm(&e, 0, "loss class=heartbeat 1->0");
+    receive_value(&e, 42, user);
     assert_int_equal(user[0], 0);
     assert_int_equal(user[1], ENV_FAULT_PORT_NOBODY);
-    assert_int_equal(e.below.counters[COUNT_fault_masked], 1);
+    assert_int_equal(e.below.counters[COUNT_fault_late], 1);
+    e.below.now_ns = 1000000000;
+    assert_false(env_fault_late(&e.f, &late));
+    env_fault_disarm(&e.f, 0);
+    assert_false(env_fault_idle(&e.f));
+    assert_true(env_fault_late(&e.f, &late));
+    assert_int_equal(late.port, 1);
+    assert_int_equal(late.from, 1);
+    assert_int_equal(late.len, 8);
+    assert_int_equal(le64_get(late.bytes), 42);
+    assert_true(env_fault_idle(&e.f));
+    edge_end(&e);
+}
+
+static void heartbeats_are_delayed_by_the_law(void **state)
+{
+    (void)state;
+    struct edge e;
+    uint8_t user[2];
+    struct env_fault_late late;
+    edge_start(&e, 8);
+    arm(&e, 0, "delay 5ms class=heartbeat");
+    receive_value(&e, 1, user);
+    e.below.now_ns = 3000000;
+    receive_value(&e, 2, user);
+    assert_false(env_fault_late(&e.f, &late));
+    e.below.now_ns = 5000000;
+    assert_true(env_fault_late(&e.f, &late));
+    assert_int_equal(le64_get(late.bytes), 1);
+    assert_false(env_fault_late(&e.f, &late));
     edge_end(&e);
 }
 
@@ -324,7 +378,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_full_store_loses_and_counts),
     cmocka_unit_test(a_second_frame_shares_the_bytes_of_the_first),
     cmocka_unit_test(a_flipped_bit_never_reaches_others_who_hold_the_bytes),
-    cmocka_unit_test(heartbeats_alone_become_unreadable),
+    cmocka_unit_test(heartbeats_alone_come_late),
+    cmocka_unit_test(heartbeats_are_delayed_by_the_law),
     cmocka_unit_test(a_rate_counts_each_edge_by_itself),
 };
 
