@@ -164,9 +164,27 @@ static void print_effects(const struct request_form *form, const json_t *o)
 {
     size_t i;
     json_t *p;
+    if (json_object_get(o, "fault") != NULL)
+        printf("fault %.0f\n", real_at(o, "fault"));
     json_array_foreach(json_object_get(o, "processes"), i, p)
-        printf("%s: p%.0f, %.6f s under load\n", form->name, real_at(p, "process"),
+    {
+        printf("%s: p%.0f, %.6f s under load", form->name, real_at(p, "process"),
                real_at(p, "effect_s"));
+        if (json_object_get(p, "file") != NULL)
+            printf(", %s", text_at(p, "file"));
+        putchar('\n');
+    }
+}
+
+static void print_faults(const json_t *o)
+{
+    size_t i;
+    json_t *f;
+    json_array_foreach(json_object_get(o, "faults"), i, f)
+        printf("%3.0f  %s, by %s since %.3f s under load\n", real_at(f, "fault"),
+               text_at(f, "rule"), text_at(f, "by"), real_at(f, "since_s"));
+    if (json_array_size(json_object_get(o, "faults")) == 0)
+        printf("no rule is armed\n");
 }
 
 static void print_answer(const struct request_form *form, const json_t *o)
@@ -177,6 +195,9 @@ static void print_answer(const struct request_form *form, const json_t *o)
         return;
     case REQUEST_STATS:
         print_object(o, 0);
+        return;
+    case REQUEST_FAULT_LIST:
+        print_faults(o);
         return;
     case REQUEST_STOP:
         printf("the load ends; the run is judged and reported by `upon run`\n");

@@ -29,7 +29,7 @@ static bool carries_out(const struct fault_engine *e, uint16_t p, uint16_t q)
     return fault_touching(e, p, q) != 0 || fault_heartbeats(e, q, p, 0, 0).held;
 }
 
-static uint64_t whom_it_concerns(const struct fault_line *l, const struct board *b)
+uint64_t inject_whom(const struct fault_line *l, const struct board *b)
 {
     struct fault_engine e;
     uint64_t procs = 0;
@@ -45,7 +45,7 @@ static uint64_t whom_it_concerns(const struct fault_line *l, const struct board 
     return procs;
 }
 
-static struct order order_of(const struct fault_line *l, bool ends)
+struct order inject_order(const struct fault_line *l, bool ends)
 {
     static const uint32_t kinds[DEEDS] =
         {[DEED_RULE] = ORDER_ARM,    [DEED_PAUSE] = ORDER_PAUSE,     [DEED_RESUME] = ORDER_RESUME,
@@ -75,7 +75,7 @@ static void ask(struct inject *i, const struct order *o, struct event event)
 static void ask_all(struct inject *i, const struct fault_line *l, uint64_t procs,
                     struct event event)
 {
-    const struct order o = order_of(l, event.ends);
+    const struct order o = inject_order(l, event.ends);
     event.what = l;
     for (; procs != 0; procs &= procs - 1) {
         event.process = (uint16_t)__builtin_ctzll(procs);
@@ -88,7 +88,7 @@ static void do_step(struct inject *i, const struct fault_step *step, uint64_t no
     const struct fault_line *l = &i->faults->line[step->line];
     if (!step->ends)
         i->id[step->line] = events_id(i->events);
-    ask_all(i, l, whom_it_concerns(l, i->board),
+    ask_all(i, l, inject_whom(l, i->board),
             (struct event){.id = i->id[step->line],
                            .by = EVENT_SCRIPT,
                            .ends = step->ends,

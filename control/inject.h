@@ -44,6 +44,11 @@ uint64_t inject_poll(struct inject *i, uint64_t now_ns);
 /* The load has ended: rules and pauses end with it, and no step of the script follows. */
 void inject_heal(struct inject *i, uint64_t now_ns);
 
+/* Who has something to do for a line: of a rule, who sends what it can befall, or writes to the
+ * disk. What is asked of them when it begins, or ends. */
+uint64_t inject_whom(const struct fault_line *l, const struct board *b);
+struct order inject_order(const struct fault_line *l, bool ends);
+
 /* "p1, p2": who has crashed, as told; "" if nobody. Returns `text`. */
 const char *inject_crashed_text(const struct board *b, char *text, size_t size);
 

@@ -96,6 +96,7 @@ uint64_t papers_look(struct papers *s, uint64_t now)
         if (s->trace[p] == NULL)
             continue;
         s->trace_bytes[p] += spool_trace_drain(&s->spools[p], s->trace[p]);
+        fflush(s->trace[p]); /* whole lines, for who follows it */
         if (s->trace_bytes[p] > PAPERS_TRACE_BYTES)
             end_trace(s, p);
     }

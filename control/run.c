@@ -23,7 +23,7 @@
 #include "inject.h"
 #include "metrics.h"
 #include "nodes.h"
-#include "operator.h"
+#include "console.h"
 #include "result.h"
 #include "telemetry.h"
 #include "runs.h"
@@ -61,7 +61,7 @@ struct run {
     struct figures *figures; /* for whoever looks on */
     struct metrics *metrics; /* NULL: the job does not ask for it */
     struct serve serve;
-    struct operator operator;
+    struct console console;
     struct runs_mark mark;
     struct events events;
     struct inject inject;
@@ -313,7 +313,7 @@ static void judge(struct run *r)
 {
     struct result *res = &r->result;
     const struct host_account account = close_processes(r);
-    operator_close(&r->operator);
+    console_close(&r->console);
     res->preemptions = account.preempted;
     res->memory_bytes = account.memory_bytes + board_bytes(r->board);
     res->leaked_pkts = account.leaked_pkts;
@@ -444,7 +444,7 @@ static int take_signals(struct run *r, sigset_t *signals)
 }
 
 /* Listen to `upon ctl`, and let it find us. */
-static int listen_to_operator(struct run *r)
+static int listen_to_console(struct run *r)
 {
     char path[4200];
     if (strcmp(r->job.control, "off") == 0)
@@ -453,15 +453,17 @@ static int listen_to_operator(struct run *r)
         snprintf(path, sizeof path, "%s/" RUNS_SOCKET, r->folder);
     else
         snprintf(path, sizeof path, "%s", r->job.control);
-    r->operator=(struct operator){.job = &r->job,
-                                  .place = &r->place,
-                                  .board = r->board,
-                                  .nodes = r->apart ? &r->nodes : NULL,
-                                  .folder = r->folder,
-                                  .figures = r->figures,
-                                  .serve = &r->serve};
-    operator_open(&r->operator);
-    const struct serve_user user = operator_user(&r->operator);
+    r->console =
+        (struct console){.job = &r->job,
+                         .place = &r->place,
+                         .board = r->board,
+                         .nodes = r->apart ? &r->nodes : NULL,
+                         .folder = r->folder,
+                         .figures = r->figures,
+                         .serve = &r->serve,
+                         .hand = {.board = r->board, .events = &r->events, .inject = &r->inject}};
+    console_open(&r->console);
+    const struct serve_user user = console_user(&r->console);
     int err = serve_listen(&r->serve, path, &user, r->why, sizeof r->why);
     if (err == 0)
         (void)runs_mark(&r->mark, r->folder, path);
@@ -491,7 +493,7 @@ static int run(struct run *r)
     r->board->spool_fd = spools_make(r->job.n); /* a run without them can do all but write down */
     clock_start(0);
     if (open_processes(r, &signals) != 0 || open_series(r) != 0 || open_figures(r) != 0 ||
-        listen_to_operator(r) != 0)
+        listen_to_console(r) != 0)
         return fail(r);
     describe(r);
     if (!args->quiet)

@@ -147,6 +147,45 @@ class Verbs(Live):
         self.await_true(lambda: self.delivered(1) > before)
         self.assertFalse(c.ask("resume", process=1)["ok"])
 
+    def test_rules_hold_from_when_they_are_added_until_they_are_cleared(self):
+        c = self.client()
+        first = c.ask("fault add", rule="duplicate 5% 0->1")
+        second = c.ask("fault add", rule="delay 1ms")
+        self.assertEqual([p["process"] for p in first["processes"]], [0])
+        self.assertEqual([p["process"] for p in second["processes"]], [0, 1, 2])
+        self.assertEqual([(f["fault"], f["rule"], f["by"]) for f in c.ask("fault list")["faults"]],
+                         [(first["fault"], "duplicate 5% 0->1", "hand"),
+                          (second["fault"], "delay constant 1ms", "hand")])
+        self.assertTrue(c.ask("fault clear", fault=first["fault"])["ok"])
+        self.assertIn("there is no fault", c.ask("fault clear", fault=first["fault"])["error"])
+        self.assertEqual([p["rules_armed"] for p in c.ask("status")["processes"]], [1] * 3)
+        before = self.delivered(1)
+        self.await_true(lambda: self.delivered(1) > before)
+        self.assertTrue(c.ask("fault clear")["ok"])
+        self.assertEqual(c.ask("fault list")["faults"], [])
+        self.assertEqual([p["rules_armed"] for p in c.ask("status")["processes"]], [0] * 3)
+
+    def test_a_rule_that_makes_no_sense_is_one_sentence(self):
+        c = self.client()
+        for rule, words in (("frob", "'frob' is not known"), ("loss 1% 0->7", "p7 is not one of"),
+                            ("partition 0|0", ""), ("2s..3s loss 1%", "by hand a rule holds from now"),
+                            ("crash 1", "by hand a rule holds from now"), ("# nothing", "")):
+            with self.subTest(rule=rule):
+                answer = c.ask("fault add", rule=rule)
+                self.assertFalse(answer["ok"])
+                self.assertIn(words, answer["error"])
+                self.assertTrue(answer["error"] and "\n" not in answer["error"])
+        self.assertEqual(c.ask("fault list")["faults"], [])
+
+    def test_more_rules_than_can_be_armed_are_refused_until_one_is_cleared(self):
+        c = self.client()
+        answers = [c.ask("fault add", rule="duplicate 1% 0->1") for _ in range(17)]
+        self.assertEqual([a["ok"] for a in answers], [True] * 16 + [False])
+        self.assertIn("clear one first", answers[-1]["error"])
+        self.assertTrue(c.ask("fault clear", fault=answers[3]["fault"])["ok"])
+        self.assertTrue(c.ask("fault add", rule="duplicate 2% 0->1")["ok"])
+        self.assertTrue(c.ask("fault clear")["ok"])
+
     def test_recovery_takes_a_log(self):
         answer = self.client().ask("recover", process=0)
         self.assertFalse(answer["ok"])
@@ -180,7 +219,7 @@ class Verbs(Live):
 
     @staticmethod
     def read(path):
-        with open(path, encoding="utf-8") as f:
+        with open(path, encoding="utf-8", errors="ignore") as f: # the last line may be under way
             return f.read()
 
     def test_the_command_finds_the_only_run_and_one_that_is_named(self):
@@ -359,6 +398,14 @@ class Hostile(Live):
         for c in clients:
             c.close()
 
+        def room():
+            c = Client(self.socket)
+            c.send(b'{"upon":1,"id":1,"do":"status"}\n')
+            ok = c.line()["ok"]
+            c.close()
+            return ok
+        self.await_true(room) # when the run has seen that they are gone
+
     def test_garbage_never_disturbs(self):
         rng = random.Random(os.environ.get("UPON_SEED", "1"))
         seeds = [b'{"upon":1,"id":1,"do":"status"}\n', b'{"upon":1,"id":"a","do":"fault list"}\n',
@@ -446,6 +493,52 @@ class Ends(Live):
     def delivered_at(c, p):
         return c.ask("status")["processes"][p]["delivered"]
 
+    def test_what_was_done_by_hand_is_done_again_from_its_events(self):
+        child = self.begin("--out", "a", sets=[s for s in ENDLESS if "give_up" not in s])
+        c = self.client(self.path("a", "ctl.sock"))
+        rule = c.ask("fault add", rule="duplicate 20% 0->1")["fault"]
+        for do, members in (("pause", {"process": 1}), ("resume", {"process": 1}), ("resume", {"process": 1}),
+                            ("fault clear", {"fault": rule}), ("crash", {"process": 2})):
+            c.ask(do, **members)
+        c.ask("stop")
+        child.communicate(timeout=120)
+        done = self.events("a")
+        self.assertEqual([(e["what"], e["edge"], e["process"]) for e in done],
+                         [("duplicate 20% 0->1", "begin", 0), ("pause 1", "begin", 1),
+                          ("resume 1", "begin", 1), ("duplicate 20% 0->1", "end", 0),
+                          ("crash 2", "begin", 2)])
+        seconds = done[-1]["asked_ns"] // 10**9 + 2
+        again = self.begin("--out", "b", "--faults", self.path("a", "events.ndjson"),
+                           sets=[s for s in PATIENT if "give_up" not in s] +
+                           ["load.rate=500", f"job.duration={seconds}s"])
+        out, err = again.communicate(timeout=120)
+        self.assertEqual(again.returncode, 0, err + out)
+        self.assertEqual([(e["what"], e["edge"], e["process"]) for e in self.events("b", "script")],
+                         [(e["what"], e["edge"], e["process"]) for e in done])
+        for first, second in zip(done, self.events("b", "script")):
+            self.assertGreaterEqual(second["asked_ns"], first["asked_ns"])
+
+    def events(self, run, by="hand"):
+        with open(self.path(run, "events.ndjson"), encoding="utf-8") as f:
+            done = [e for e in map(json.loads, f) if e.get("by") == by]
+        return sorted(done, key=lambda e: e["asked_ns"]) # they stand there as they were answered
+
+    def test_a_rule_of_the_script_is_listed_and_can_be_cleared(self):
+        with open(self.path("s"), "w", encoding="utf-8") as f:
+            f.write("duplicate 5% 0->1\nduplicate 7% 1->0\n")
+        child = self.begin("--out", "a", "--faults", self.path("s"))
+        c = self.client(self.path("a", "ctl.sock"))
+        self.await_true(lambda: len(c.ask("fault list")["faults"]) == 2)
+        rules = c.ask("fault list")["faults"]
+        self.assertEqual([(f["rule"], f["by"]) for f in rules],
+                         [("duplicate 5% 0->1", "script"), ("duplicate 7% 1->0", "script")])
+        self.assertTrue(c.ask("fault clear", fault=rules[0]["fault"])["ok"])
+        self.assertEqual(c.ask("fault list")["faults"], rules[1:])
+        self.assertEqual([p["rules_armed"] for p in c.ask("status")["processes"]], [0, 1, 0])
+        c.ask("stop")
+        out, err = child.communicate(timeout=120)
+        self.assertEqual(child.returncode, 0, err + out)
+
     def test_control_off_listens_nowhere(self):
         child = self.begin("--out", "a", sets=ENDLESS + ["job.control=off"])
         self.assertFalse(os.path.exists(self.path("a", "ctl.sock")))
@@ -460,8 +553,8 @@ class Ends(Live):
         self.assertIn("uc over ring", self.ctl("status"))
         self.assertIn("uc over ring", self.ctl("a", "status"))
         self.ctl("stop")
-        child.communicate(timeout=120)
-        self.assertEqual(child.returncode, 0)
+        out, err = child.communicate(timeout=120)
+        self.assertEqual(child.returncode, 0, err + out)
 
     def test_a_socket_elsewhere_is_found_by_the_folder_too(self):
         child = self.begin("--out", "a", sets=ENDLESS + ["job.control=" + self.path("s")])
@@ -530,8 +623,8 @@ class Ends(Live):
         self.assertEqual(os.listdir(self.marks), [])
         self.assertIn("no run of yours is alive", self.ctl("status", status=2))
         self.ctl("a", "stop") # by its folder it is found all the same
-        child.communicate(timeout=120)
-        self.assertEqual(child.returncode, 0)
+        out, err = child.communicate(timeout=120)
+        self.assertEqual(child.returncode, 0, err + out)
 
 
 del Live

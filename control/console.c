@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "operator.h"
+#include "console.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,19 +22,19 @@ static json_t *number(uint64_t value)
 }
 
 /* Seconds since the load began. */
-static double run_time(const struct operator* o, uint64_t ns)
+static double run_time(const struct console *o, uint64_t ns)
 {
     return ((double)ns - (double)board_get(&o->board->start_ns)) / 1e9;
 }
 
-static const char *phase(const struct operator* o, uint64_t now)
+static const char *phase(const struct console *o, uint64_t now)
 {
     if (now < o->board->from_ns)
         return "warm-up";
     return now < board_get(&o->board->end_ns) ? "measuring" : "draining";
 }
 
-static const char *state_of(const struct operator* o, uint32_t p)
+static const char *state_of(const struct console *o, uint32_t p)
 {
     static const char *const names[] =
         {[PROCESS_UP] = "up", [PROCESS_PAUSED] = "paused", [PROCESS_CRASHED] = "crashed"};
@@ -44,12 +44,12 @@ static const char *state_of(const struct operator* o, uint32_t p)
     return state <= PROCESS_CRASHED ? names[state] : "unknown";
 }
 
-static long pid_of(const struct operator* o, uint32_t p)
+static long pid_of(const struct console *o, uint32_t p)
 {
     return o->nodes != NULL ? (long)o->nodes->node[o->place->lcore[p]].pid : (long)getpid();
 }
 
-static json_t *status_process(const struct operator* o, uint32_t p)
+static json_t *status_process(const struct console *o, uint32_t p)
 {
     const struct board_row *row = board_row(o->board, p);
     json_t *e = json_object();
@@ -67,7 +67,7 @@ static json_t *status_process(const struct operator* o, uint32_t p)
 }
 
 /* "p0 ep, 3.2 s: instance 17: quorum 2 of 3, has p0, missing p1 p2" */
-static json_t *status_waits(const struct operator* o)
+static json_t *status_waits(const struct console *o)
 {
     char line[STATUS_WAITS_MAX][FIGURES_LINE_BYTES];
     const struct figures_page *page = figures_lock(o->figures, 0);
@@ -79,7 +79,7 @@ static json_t *status_waits(const struct operator* o)
     return a;
 }
 
-static json_t *status(const struct operator* o)
+static json_t *status(const struct console *o)
 {
     uint64_t now = clock_now_ns(), end = board_get(&o->board->end_ns);
     json_t *e = json_object(), *processes = json_array();
@@ -108,7 +108,7 @@ static void set_percentile(json_t *e, const char *key, const struct hist *h, dou
 }
 
 /* The whole run so far. */
-static json_t *stats_process(const struct operator* o, uint32_t p)
+static json_t *stats_process(const struct console *o, uint32_t p)
 {
     static struct hist decide; /* of the control thread, which is one */
     const struct board_row *row = board_row(o->board, p);
@@ -125,7 +125,7 @@ static json_t *stats_process(const struct operator* o, uint32_t p)
     return e;
 }
 
-static json_t *stats(const struct operator* o)
+static json_t *stats(const struct console *o)
 {
     json_t *processes = json_array();
     for (uint32_t p = 0; p < o->job->n; p++)
@@ -134,50 +134,44 @@ static json_t *stats(const struct operator* o)
                      processes, "figures", figures_json(o->figures));
 }
 
+static void list_fault(void *ctx, uint32_t id, const char *by, const struct fault_line *l)
+{
+    char text[256];
+    faults_deed_text(l, text, sizeof text);
+    json_array_append_new(ctx, json_pack("{s:i, s:s, s:s, s:f}", "fault", (int)id, "rule", text,
+                                         "by", by, "since_s", (double)l->at_ns / 1e9));
+}
+
+static json_t *fault_list(const struct console *o)
+{
+    json_t *faults = json_array();
+    hand_each(&o->hand, clock_now_ns(), list_fault, faults);
+    return json_pack("{s:o}", "faults", faults);
+}
+
 /* ---- answering ---------------------------------------------------------------------------------- */
 
-static void answer_text(struct operator* o, uint32_t client, char *text)
+static void answer_text(struct console *o, uint32_t client, char *text)
 {
     if (text != NULL)
         serve_answer(o->serve, client, text);
     free(text);
 }
 
-static void answer(struct operator* o, uint32_t client, const char *id, json_t *body)
+static void answer(struct console *o, uint32_t client, const char *id, json_t *body)
 {
     answer_text(o, client, request_answer(id, body));
 }
 
-static void answer_error(struct operator* o, uint32_t client, const char *id, const char *sentence)
+static void answer_error(struct console *o, uint32_t client, const char *id, const char *sentence)
 {
     answer_text(o, client, request_error(id, sentence));
 }
 
 /* ---- orders ------------------------------------------------------------------------------------- */
 
-static enum order_kind order_of(enum request_verb verb)
-{
-    switch (verb) {
-    case REQUEST_PAUSE:
-        return ORDER_PAUSE;
-    case REQUEST_RESUME:
-        return ORDER_RESUME;
-    case REQUEST_CRASH:
-        return ORDER_CRASH;
-    case REQUEST_RECOVER:
-        return ORDER_RECOVER;
-    case REQUEST_SNAPSHOT:
-        return ORDER_SNAPSHOT;
-    case REQUEST_TRACE_ON:
-    case REQUEST_TRACE_OFF:
-        return ORDER_TRACE;
-    default:
-        return ORDER_NONE;
-    }
-}
-
 /* Ask a process. False: a sentence in `why` says why that cannot be. */
-static bool ask(struct operator* o, struct operator_deed *d, uint32_t p, const struct order *order)
+static bool ask(struct console *o, struct console_deed *d, uint32_t p, const struct order *order)
 {
     if (strcmp(state_of(o, p), "gone") == 0) {
         snprintf(d->why, sizeof d->why, "the OS process of p%u is gone", p);
@@ -195,41 +189,70 @@ static bool ask(struct operator* o, struct operator_deed *d, uint32_t p, const s
     return true;
 }
 
-/* All that can answer. */
-static void ask_all(struct operator* o, struct operator_deed *d, const struct order *order)
+/* Who can answer. */
+static uint64_t those_alive(const struct console *o)
 {
+    uint64_t alive = 0;
     for (uint32_t p = 0; p < o->job->n; p++) {
         const char *state = state_of(o, p);
-        if (strcmp(state, "gone") != 0 && strcmp(state, "crashed") != 0)
-            (void)ask(o, d, p, order);
+        alive |= (uint64_t)(strcmp(state, "gone") != 0 && strcmp(state, "crashed") != 0) << p;
     }
+    return alive;
 }
 
-static void begin_deed(struct operator* o, uint32_t client, const struct request *r)
+/* What to order, and whom. False: a sentence in `why` says why that cannot be. */
+static bool prepare(struct console *o, struct console_deed *d, struct order *order, uint64_t *whom)
 {
-    const struct order order = {.kind = order_of(r->verb), .arg = r->verb == REQUEST_TRACE_ON};
-    struct operator_deed *d = o->deed;
-    while (d < o->deed + OPERATOR_DEEDS_MAX && d->open)
-        d++;
-    if (d == o->deed + OPERATOR_DEEDS_MAX) {
+    const struct request *r = &d->request;
+    uint64_t alive = those_alive(o);
+    papers_prepare(&o->papers);
+    if (r->verb == REQUEST_SNAPSHOT || r->verb == REQUEST_TRACE_ON ||
+        r->verb == REQUEST_TRACE_OFF) {
+        order->kind = r->verb == REQUEST_SNAPSHOT ? ORDER_SNAPSHOT : ORDER_TRACE;
+        order->arg = r->verb == REQUEST_TRACE_ON;
+        *whom = r->process != REQUEST_ALL ? 1ull << r->process : alive;
+        return true;
+    }
+    if (hand_prepare(&o->hand, r, clock_now_ns(), &d->hand, whom, d->why, sizeof d->why) != 0)
+        return false;
+    d->by_hand = true;
+    *order = inject_order(&d->hand.line, d->hand.ends);
+    if (r->process == REQUEST_ALL) /* a rule concerns those who are left */
+        *whom &= alive;
+    return true;
+}
+
+static struct console_deed *new_deed(struct console *o)
+{
+    for (uint32_t i = 0; i < CONSOLE_DEEDS_MAX; i++)
+        if (!o->deed[i].open)
+            return &o->deed[i];
+    return NULL;
+}
+
+static void begin_deed(struct console *o, uint32_t client, const struct request *r)
+{
+    struct order order = {0};
+    uint64_t whom = 0;
+    struct console_deed *d = new_deed(o);
+    if (d == NULL) {
         answer_error(o, client, r->id, "too many requests wait for processes; ask again later");
         return;
     }
-    *d = (struct operator_deed){.open = true,
-                                .client = client,
-                                .request = *r,
-                                .until_ns = clock_now_ns() + OPERATOR_PATIENCE_NS};
-    papers_prepare(&o->papers);
-    if (order.kind == ORDER_NONE)
-        snprintf(d->why, sizeof d->why, "\"%s\" is not there yet", request_forms[r->verb].name);
-    else if (r->process != REQUEST_ALL)
-        ask(o, d, r->process, &order);
-    else
-        ask_all(o, d, &order);
+    *d = (struct console_deed){.open = true,
+                               .client = client,
+                               .request = *r,
+                               .until_ns = clock_now_ns() + CONSOLE_PATIENCE_NS};
+    if (!prepare(o, d, &order, &whom))
+        return; /* which the next look tells */
+    if (whom == 0)
+        snprintf(d->why, sizeof d->why, "nobody is left whom that concerns");
+    for (; whom != 0; whom &= whom - 1)
+        (void)ask(o, d, (uint32_t)__builtin_ctzll(whom), &order);
 }
 
 /* What a process did, for the answer. */
-static json_t *effect_of(const struct operator* o, const struct operator_deed *d, uint32_t p)
+static json_t *effect_of(const struct console *o, const struct console_deed *d, uint32_t p)
 {
     char path[PAPERS_PATH_BYTES];
     json_t *e = json_pack("{s:i, s:f}", "process", (int)p, "effect_s", run_time(o, d->effect[p]));
@@ -244,26 +267,35 @@ static json_t *effect_of(const struct operator* o, const struct operator_deed *d
 }
 
 /* All have answered, or were given time enough. */
-static void end_deed(struct operator* o, struct operator_deed *d)
+static void end_deed(struct console *o, struct console_deed *d)
 {
     json_t *processes = json_array();
     for (uint32_t p = 0; p < o->job->n; p++)
         if (d->asked >> p & 1)
             json_array_append_new(processes, effect_of(o, d, p));
-    if (d->why[0] != '\0')
+    if (d->by_hand)
+        hand_end(&o->hand, &d->hand, d->done);
+    json_t *body = json_pack("{s:o}", "processes", processes);
+    if (d->request.verb == REQUEST_FAULT_ADD)
+        json_object_set_new(body, "fault", number(d->hand.id));
+    if (d->why[0] != '\0') {
         answer_error(o, d->client, d->request.id, d->why);
-    else
-        answer(o, d->client, d->request.id, json_pack("{s:O}", "processes", processes));
-    json_decref(processes);
+        json_decref(body);
+    } else {
+        answer(o, d->client, d->request.id, body);
+    }
     d->open = false;
 }
 
 /* The control thread's part of what a process did. 0 or −errno. */
-static int complete(struct operator* o, enum request_verb verb, uint32_t p)
+static int complete(struct console *o, enum request_verb verb, uint32_t p)
 {
     switch (verb) {
     case REQUEST_CRASH: /* nothing is owed to it any more */
         board_put(&o->board->crashed, board_get(&o->board->crashed) | 1ull << p);
+        return 0;
+    case REQUEST_RECOVER:
+        board_put(&o->board->crashed, board_get(&o->board->crashed) & ~(1ull << p));
         return 0;
     case REQUEST_SNAPSHOT:
         return papers_snapshot(&o->papers, p);
@@ -277,7 +309,7 @@ static int complete(struct operator* o, enum request_verb verb, uint32_t p)
     }
 }
 
-static void take_answer(struct operator* o, struct operator_deed *d, uint32_t p)
+static void take_answer(struct console *o, struct console_deed *d, uint32_t p)
 {
     struct order_answer a;
     if (!order_acked(&o->board->orders[p], d->order[p], &a))
@@ -285,11 +317,14 @@ static void take_answer(struct operator* o, struct operator_deed *d, uint32_t p)
     d->awaited &= ~(1ull << p);
     d->effect[p] = a.effect_ns;
     int err = a.result != 0 ? a.result : complete(o, d->request.verb, p);
+    d->done |= a.result == 0;
+    if (a.result == 0 && d->by_hand)
+        hand_done(&o->hand, &d->hand, p, a.effect_ns);
     if (err != 0 && d->why[0] == '\0')
         snprintf(d->why, sizeof d->why, "%s", a.why[0] != '\0' ? a.why : strerror(-err));
 }
 
-static void look_after(struct operator* o, struct operator_deed *d, uint64_t now)
+static void look_after(struct console *o, struct console_deed *d, uint64_t now)
 {
     for (uint64_t left = d->awaited; left != 0; left &= left - 1)
         take_answer(o, d, (uint32_t)__builtin_ctzll(left));
@@ -304,7 +339,7 @@ static void look_after(struct operator* o, struct operator_deed *d, uint64_t now
 
 static void on_request(void *ctx, struct serve *s, uint32_t client, const char *line, size_t len)
 {
-    struct operator* o = ctx;
+    struct console *o = ctx;
     struct request r;
     char why[REQUEST_WHY_BYTES];
     (void)s;
@@ -319,6 +354,9 @@ static void on_request(void *ctx, struct serve *s, uint32_t client, const char *
     case REQUEST_STATS:
         answer(o, client, r.id, stats(o));
         return;
+    case REQUEST_FAULT_LIST:
+        answer(o, client, r.id, fault_list(o));
+        return;
     case REQUEST_STOP:
         answer(o, client, r.id, NULL);
         serve_interrupt(o->serve);
@@ -331,24 +369,24 @@ static void on_request(void *ctx, struct serve *s, uint32_t client, const char *
 
 static void on_gone(void *ctx, uint32_t client)
 {
-    struct operator* o = ctx;
-    for (uint32_t i = 0; i < OPERATOR_DEEDS_MAX; i++)
+    struct console *o = ctx;
+    for (uint32_t i = 0; i < CONSOLE_DEEDS_MAX; i++)
         if (o->deed[i].open && o->deed[i].client == client)
             o->deed[i].client = REQUEST_ALL;
 }
 
 static uint64_t on_look(void *ctx, struct serve *s, uint64_t now)
 {
-    struct operator* o = ctx;
+    struct console *o = ctx;
     bool open = false;
     (void)s;
-    for (uint32_t i = 0; i < OPERATOR_DEEDS_MAX; i++) {
+    for (uint32_t i = 0; i < CONSOLE_DEEDS_MAX; i++) {
         if (o->deed[i].open)
             look_after(o, &o->deed[i], now);
         open |= o->deed[i].open;
     }
     uint64_t papers = papers_look(&o->papers, now);
-    uint64_t deeds = open ? now + OPERATOR_LOOK_NS : UINT64_MAX;
+    uint64_t deeds = open ? now + CONSOLE_LOOK_NS : UINT64_MAX;
     return papers < deeds ? papers : deeds;
 }
 
@@ -357,7 +395,7 @@ static char *on_error(const char *sentence)
     return request_error("null", sentence);
 }
 
-struct serve_user operator_user(struct operator* o)
+struct serve_user console_user(struct console *o)
 {
     return (struct serve_user){.ctx = o,
                                .request = on_request,
@@ -366,12 +404,12 @@ struct serve_user operator_user(struct operator* o)
                                .error = on_error};
 }
 
-void operator_open(struct operator* o)
+void console_open(struct console *o)
 {
     papers_open(&o->papers, o->folder, o->board);
 }
 
-void operator_close(struct operator* o)
+void console_close(struct console *o)
 {
     papers_close(&o->papers);
 }

@@ -4,36 +4,39 @@
  * board and by posting orders to processes. Answers to orders are awaited without waiting: the
  * control thread looks after them between its sleeps, for two seconds at most.
  */
-#ifndef UPON_OPERATOR_H
-#define UPON_OPERATOR_H
+#ifndef UPON_CONSOLE_H
+#define UPON_CONSOLE_H
 
 #include "dataplane/placement.h"
 #include "figures.h"
+#include "hand.h"
 #include "host.h"
 #include "nodes.h"
 #include "papers.h"
 #include "request.h"
 #include "serve.h"
 
-#define OPERATOR_PATIENCE_NS 2000000000ull /* for a process to answer an order */
-#define OPERATOR_LOOK_NS     1000000       /* between two looks for answers */
-#define OPERATOR_DEEDS_MAX   SERVE_CLIENTS_MAX
+#define CONSOLE_PATIENCE_NS 2000000000ull /* for a process to answer an order */
+#define CONSOLE_LOOK_NS     1000000       /* between two looks for answers */
+#define CONSOLE_DEEDS_MAX   SERVE_CLIENTS_MAX
 
 /* A request that processes are asked to carry out. */
-struct operator_deed {
+struct console_deed {
     bool open;
     uint32_t client; /* REQUEST_ALL: it is gone */
     struct request request;
+    bool by_hand; /* a fault: */
+    struct hand_deed hand;
     uint64_t until_ns;
     uint64_t asked;              /* bitmap of ranks */
     uint64_t awaited;            /* of those */
     uint64_t order[PSET_PROCS];  /* its number */
     uint64_t effect[PSET_PROCS]; /* time at which it took effect */
-    char why[ORDER_WHY_BYTES];   /* the first refusal */
+    bool done;                   /* by somebody */
+    char why[REQUEST_WHY_BYTES]; /* the first refusal */
 };
 
-struct operator
-{
+struct console {
     /* The run, as its owner sees it. */
     const struct job *job;
     const struct placement *place;
@@ -43,16 +46,17 @@ struct operator
     struct figures *figures;
     struct serve *serve;
     struct papers papers;
-    struct operator_deed deed[OPERATOR_DEEDS_MAX];
+    struct hand hand; /* its pointers are the owner's to set */
+    struct console_deed deed[CONSOLE_DEEDS_MAX];
 };
 
 /* After the fields above were filled in. */
-void operator_open(struct operator* o);
+void console_open(struct console *o);
 
 /* The processes have returned: complete the files. */
-void operator_close(struct operator* o);
+void console_close(struct console *o);
 
 /* The hooks to give to serve_listen(). */
-struct serve_user operator_user(struct operator* o);
+struct serve_user console_user(struct console *o);
 
 #endif
