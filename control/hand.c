@@ -79,6 +79,14 @@ static int prepare_clear(struct hand *h, uint32_t id, struct hand_deed *d, char 
     return refuse(why, size, "there is no fault %u; \"fault list\" tells which there are", id);
 }
 
+/* No two deeds have one time, and none one before the load: who reads them sees their order. */
+static uint64_t asked_at(struct hand *h, uint64_t now_ns)
+{
+    uint64_t least = h->asked_ns > h->inject->start_ns ? h->asked_ns + 1 : h->inject->start_ns;
+    h->asked_ns = now_ns > least ? now_ns : least;
+    return h->asked_ns;
+}
+
 int hand_prepare(struct hand *h, const struct request *r, uint64_t now_ns, struct hand_deed *d,
                  uint64_t *whom, char *why, size_t why_size)
 {
@@ -88,6 +96,7 @@ int hand_prepare(struct hand *h, const struct request *r, uint64_t now_ns, struc
                                                  [REQUEST_CRASH] = DEED_CRASH,
                                                  [REQUEST_RECOVER] = DEED_RECOVER};
     int err = 0;
+    now_ns = asked_at(h, now_ns);
     *d = (struct hand_deed){.line = {.at_ns = now_ns - h->inject->start_ns,
                                      .until_ns = FAULTS_NEVER,
                                      .deed = deeds[r->verb],

@@ -23,6 +23,7 @@ struct hand {
     const struct inject *inject;            /* the script's part */
     struct hand_deed rule[FAULT_RULES_MAX]; /* armed by hand, by number */
     bool used[FAULT_RULES_MAX];
+    uint64_t asked_ns;      /* of the last deed */
     bool ended[FAULTS_MAX]; /* lines of the script that were ended by hand */
 };
 
