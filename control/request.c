@@ -112,6 +112,15 @@ static int read_rule(const struct reading *g, const json_t *rule)
     return 0;
 }
 
+/* Whether a name of the client's can stand in a sentence. */
+static bool quotable(const char *name)
+{
+    size_t len = 0;
+    while (len <= NAME_BYTES && name[len] >= ' ' && name[len] <= '~')
+        len++;
+    return name[len] == '\0';
+}
+
 /* The members behind the verb: those that it takes, no others. */
 static int read_rest(const struct reading *g, json_t *o)
 {
@@ -123,14 +132,13 @@ static int read_rest(const struct reading *g, json_t *o)
     const struct request_form *form = &request_forms[g->r->verb];
     const char *takes = member[form->takes], *key;
     json_t *value;
-    json_object_foreach(o, key,
-                        value) if (strcmp(key, "upon") != 0 && strcmp(key, "id") != 0 &&
-                                   strcmp(key, "do") != 0 &&
-                                   (takes == NULL ||
-                                    strcmp(key, takes) !=
-                                        0)) return refuse(g, "\"%s\" does not take \"%s\"",
-                                                          form->name,
-                                                          strlen(key) <= NAME_BYTES ? key : "…");
+    json_object_foreach(o, key, value) if (strcmp(key, "upon") != 0 && strcmp(key, "id") != 0 &&
+                                           strcmp(key, "do") != 0 &&
+                                           (takes == NULL ||
+                                            strcmp(key, takes) !=
+                                                0)) return refuse(g, "\"%s\" does not take \"%s\"",
+                                                                  form->name,
+                                                                  quotable(key) ? key : "…");
     value = takes != NULL ? json_object_get(o, takes) : NULL;
     if (value == NULL)
         return form->takes == TAKES_PROCESS || form->takes == TAKES_RULE
