@@ -18,7 +18,8 @@ int process_init(struct process *p, struct stack *st, struct orders *orders,
                                          .seed = conf->seed,
                                          .heartbeat_ports = stack_heartbeat_ports(st),
                                          .held_max = conf->held_max,
-                                         .flip = env_dpdk_has_headers(st->env) ? env_dpdk_tx_flipped : NULL};
+                                         .flip = env_dpdk_has_headers(st->env) ? env_dpdk_tx_flipped
+                                                                               : NULL};
     *p = (struct process){.st = st, .orders = orders};
     /* What stands unanswered is still to be carried out, by whoever runs the process now. */
     p->taken = atomic_load_explicit(&orders->answered, memory_order_relaxed);
