@@ -8,6 +8,7 @@
 #define STREAM_STRATEGY 0x61647665u /* streams of a seed, apart from those of the processes */
 #define STREAM_SWARM    0x7377726du
 #define MS              1000000ull
+#define NEW_WRITE       UINT32_MAX /* PCTCP: a write that is in no chain yet */
 
 const char *const strategy_names[STRATEGIES] = {"random", "pctcp", "timed"};
 
@@ -58,6 +59,10 @@ struct mix mix_default(enum strategy strategy, const struct stack_def *def, uint
                       .timer = 30000,
                       .request = 150000,
                       .crash = 3000};
+    if (needs.disk) {
+        mix.restarts = 4;
+        mix.recover = 30000;
+    }
     if (needs.synchronous) { /* P: a clock is kept, and nothing is lost or late */
         mix.strategy = STRATEGY_TIMED;
         mix.drop = mix.arrive = mix.timer = 0;
@@ -93,13 +98,50 @@ static bool request(struct adversary *a, uint16_t p, bool waiting)
     return sim_world_apply(a->w, &c);
 }
 
+static bool may_crash(const struct adversary *a)
+{
+    return a->crashed < a->mix->crashes + a->mix->restarts;
+}
+
+/* What a crash leaves of what was on its way to the disk. */
+static uint64_t some_sectors(struct adversary *a)
+{
+    if (!a->w->needs.disk)
+        return KEEPS_NOTHING;
+    uint32_t keeps = random_below(&a->random, 2 * KEEPS);
+    return keeps < KEEPS ? keeps : KEEPS + random_below(&a->random, 1u << 16);
+}
+
+/* The process crashes in the breath that takes notice of a write, or the next time it compacts. */
+static bool crash_at_disk(struct adversary *a, uint16_t p)
+{
+    const struct disk_sim *d = a->w->proc[p].disk;
+    struct choice c = {.kind = CHOICE_CRASH_SUPER, .p = p, .k = random_below(&a->random, 2)};
+    if (random_below(&a->random, 4) == 0)
+        return apply(a, c);
+    if (d->writes > 0)
+        apply(a, (struct choice){.kind = CHOICE_WRITTEN,
+                                 .p = p,
+                                 .k = d->write[random_below(&a->random, d->writes)].ordinal,
+                                 .b = WRITTEN_WAITS});
+    c = (struct choice){.kind = CHOICE_CRASH_AT,
+                        .p = p,
+                        .k = random_below(&a->random, 12),
+                        .a = some_sectors(a)};
+    return apply(a, c);
+}
+
 /* Crash where it hurts: before a step, at an event of one that has work, or between its sends. */
 static bool crash(struct adversary *a)
 {
     struct sim_world *w = a->w;
     uint16_t p = some_process(a);
-    if (a->crashed >= a->mix->crashes || w->proc[p].state == SIM_CRASHED)
+    if (!may_crash(a) || w->proc[p].state == SIM_CRASHED)
         return false;
+    if (w->needs.disk && random_below(&a->random, 3) == 0) {
+        a->crashed++;
+        return crash_at_disk(a, p);
+    }
     uint32_t kind = random_below(&a->random, 5);
     if (kind == 0) {
         request(a, p, true);
@@ -116,8 +158,36 @@ static bool crash(struct adversary *a)
         c.kind = CHOICE_CRASH_AT;
         c.k = random_below(&a->random, 8);
     }
+    c.a = some_sectors(a);
     a->crashed++;
     return sim_world_apply(w, &c);
+}
+
+/* Somebody who is down begins another life; now and then it ends while the super block is written. */
+static bool recover(struct adversary *a)
+{
+    struct choice c = {.kind = CHOICE_RECOVER, .p = some_process(a)};
+    if (a->w->proc[c.p].state != SIM_CRASHED)
+        return false;
+    if (may_crash(a) && random_below(&a->random, 8) == 0) {
+        c.k = 1 + random_below(&a->random, 2);
+        a->crashed++;
+    }
+    return apply(a, c);
+}
+
+/* A bit flips where something was written, or in the super block. */
+static bool flip(struct adversary *a)
+{
+    struct sim_world *w = a->w;
+    struct choice c = {.kind = CHOICE_FLIP, .p = some_process(a)};
+    if (!(a->mix->bad_disks >> c.p % 64 & 1))
+        return false;
+    c.k = random_below(&a->random, SIM_DISK_SLOTS + 2);
+    uint32_t bytes = c.k < SIM_DISK_SLOTS ? w->proc[c.p].disk->used[c.k] : 512;
+    c.a = bytes > 0 ? random_below(&a->random, bytes) : 0;
+    c.b = random_below(&a->random, 8);
+    return apply(a, c);
 }
 
 static bool toggle_pause(struct adversary *a)
@@ -152,6 +222,10 @@ static bool mishap(struct adversary *a)
         return toggle_pause(a);
     if (chance(a, m->arm))
         return toggle_rule(a);
+    if (chance(a, m->recover))
+        return recover(a);
+    if (chance(a, m->flip))
+        return flip(a);
     if (chance(a, m->lie))
         return apply(a, (struct choice){.kind = CHOICE_LIE,
                                         .p = some_process(a),
@@ -179,6 +253,43 @@ static bool on_frame(struct adversary *a, uint32_t k)
     return sim_world_apply(a->w, &c);
 }
 
+/* Writes under way, of all disks. */
+static uint32_t writes_of(const struct sim_world *w)
+{
+    uint32_t n = 0;
+    for (uint16_t p = 0; w->needs.disk && p < w->n; p++)
+        n += w->proc[p].disk->writes;
+    return n;
+}
+
+/* What becomes of a write of p's disk. */
+static enum disk_sim_fate fate_of(struct adversary *a, uint16_t p)
+{
+    if (may_crash(a) && chance(a, a->mix->disk_fail)) {
+        a->crashed++;
+        return DISK_FAILS + random_below(&a->random, 3);
+    }
+    if ((a->mix->bad_disks >> p % 64 & 1) && chance(a, a->mix->disk_lie))
+        return random_below(&a->random, 2) == 0 ? DISK_LOSES : DISK_MISDIRECTS;
+    return DISK_KEEPS;
+}
+
+/* The k-th of all writes under way comes to its end. */
+static bool on_write(struct adversary *a, uint32_t k)
+{
+    struct sim_world *w = a->w;
+    uint16_t p = 0;
+    for (; k >= w->proc[p].disk->writes; p++)
+        k -= w->proc[p].disk->writes;
+    struct choice c = {.kind = CHOICE_WRITTEN, .p = p, .k = w->proc[p].disk->write[k].ordinal};
+    c.b = fate_of(a, p);
+    if (c.b == DISK_FAILS)
+        c.a = some_sectors(a);
+    if (chance(a, a->mix->arrive))
+        c.b += WRITTEN_WAITS;
+    return apply(a, c);
+}
+
 /* One choice; false: it came to nothing. */
 static bool random_choice(struct adversary *a)
 {
@@ -190,8 +301,11 @@ static bool random_choice(struct adversary *a)
         return true;
     if (!flood && chance(a, a->mix->request) && request(a, some_process(a), false))
         return true;
-    if (w->sim.flights > 0)
-        return on_frame(a, random_below(&a->random, w->sim.flights));
+    uint32_t writes = writes_of(w);
+    if (w->sim.flights + writes > 0) {
+        uint32_t k = random_below(&a->random, w->sim.flights + writes);
+        return k < w->sim.flights ? on_frame(a, k) : on_write(a, k - w->sim.flights);
+    }
     uint16_t p = some_process(a);
     if (sim_world_busy(w, p))
         return apply(a, (struct choice){.kind = CHOICE_STEP, .p = p});
@@ -234,6 +348,7 @@ static void pctcp_begin(struct adversary *a)
 {
     struct sim_world *w = a->w;
     a->chains = a->changed = 0;
+    w->tag = NEW_WRITE;
     for (uint16_t p = 0; p < w->n; p++)
         new_chain(a);
     uint32_t span = 2u * w->n * w->n * w->job.ops;
@@ -260,6 +375,12 @@ static uint32_t highest(struct adversary *a, struct choice *best)
     }
     for (uint16_t p = 0; p < w->n; p++) {
         struct choice c;
+        const struct disk_sim *d = w->needs.disk ? w->proc[p].disk : NULL;
+        for (uint32_t k = 0; d != NULL && k < d->writes; k++)
+            if (chain == UINT32_MAX || a->priority[d->write[k].tag] > a->priority[chain]) {
+                chain = d->write[k].tag;
+                *best = (struct choice){.kind = CHOICE_WRITTEN, .p = p, .k = d->write[k].ordinal};
+            }
         if ((chain == UINT32_MAX || a->priority[p] > a->priority[chain]) &&
             sim_world_request(w, p, &c)) {
             chain = p;
@@ -272,6 +393,12 @@ static uint32_t highest(struct adversary *a, struct choice *best)
 /* Put the frames sent by the choice just applied into chains: one continues its cause's chain. */
 static void extend_chains(struct adversary *a, uint64_t first_id, uint32_t chain)
 {
+    for (uint16_t p = 0; a->w->needs.disk && p < a->w->n; p++) {
+        struct disk_sim *d = a->w->proc[p].disk;
+        for (uint32_t k = 0; k < d->writes; k++)
+            if (d->write[k].tag == NEW_WRITE)
+                d->write[k].tag = new_chain(a);
+    }
     struct sim *s = &a->w->sim;
     uint32_t k = s->flights;
     while (k > 0 && s->flight[k - 1].id >= first_id)
@@ -309,6 +436,8 @@ static void change_point(struct adversary *a)
         some_timer(a);
     if (a->mix->crash != 0 && random_below(&a->random, 3) == 0)
         crash(a);
+    if (a->mix->recover != 0 && random_below(&a->random, 2) == 0)
+        recover(a);
     extend_chains(a, id, UINT32_MAX);
 }
 
@@ -323,6 +452,8 @@ static void pctcp_phase(struct adversary *a)
         struct choice c;
         uint32_t chain = highest(a, &c);
         bool done = chain != UINT32_MAX ? sim_world_apply(w, &c) : earliest_timer(a);
+        if (!done && a->mix->recover != 0 && w->alive < w->n)
+            done = recover(a);
         if (!done)
             return;
         extend_chains(a, id, chain);
@@ -410,7 +541,7 @@ static bool at_rest(const struct sim_world *w, uint64_t since, const struct mix 
     if (!w->needs.endless && w->top_ns > since)
         last = w->top_ns;
     uint64_t quiet = now > last ? now - last : 0;
-    return w->sim.flights == 0 && quiet > patience * quiet_base_ns(w) &&
+    return w->sim.flights == 0 && writes_of(w) == 0 && quiet > patience * quiet_base_ns(w) &&
            quiet > patience * (quiet_base_ns(w) + 2 * horizon_ns(w, now));
 }
 
@@ -441,6 +572,24 @@ bool adversary_settle(struct sim_world *w, const struct mix *mix)
     return rested;
 }
 
+/*
+ * Restarts are finite: from here on who is up stays up. As many as the stack withstands may stay
+ * down for good, and those must whose logs were refused.
+ */
+static void revive(struct adversary *a)
+{
+    struct sim_world *w = a->w;
+    uint32_t down = (uint32_t)(w->n - w->alive);
+    for (uint16_t p = 0; w->needs.disk && p < w->n; p++) {
+        if (w->proc[p].state != SIM_CRASHED || w->proc[p].refused)
+            continue;
+        if (down <= a->mix->crashes && random_below(&a->random, 4) == 0)
+            continue;
+        apply(a, (struct choice){.kind = CHOICE_RECOVER, .p = p});
+        down -= w->proc[p].state == SIM_RUNNING;
+    }
+}
+
 /* ---- a run ----------------------------------------------------------------------------------- */
 
 struct outcome adversary_run(struct adversary *a, struct sim_world *w, const struct mix *mix,
@@ -458,10 +607,12 @@ struct outcome adversary_run(struct adversary *a, struct sim_world *w, const str
         timed_phase(a);
     else
         random_phase(a);
+    w->tag = 0;
     out.first_steps = w->steps;
     out.state = sim_world_hash(w);
     const struct check_result *r = sim_world_violation(w, &out.layer);
     if (r == NULL && !mix->unfair) {
+        revive(a);
         out.fair = adversary_settle(w, mix);
         r = sim_world_violation(w, &out.layer);
     }
@@ -605,6 +756,19 @@ static void draw_loss(struct random *r, struct sim_job *job)
     add_rule(job, rule);
 }
 
+/* Restarts, and what disks do to processes; those of a few may break their word. */
+static void draw_disk(struct random *r, const struct sim_job *job, struct mix *mix)
+{
+    mix->restarts = (uint16_t)ONE_OF(r, 0, 1, 2, 4, 8);
+    mix->crash *= 2;
+    mix->recover = ONE_OF(r, 10000, 50000, 200000);
+    mix->disk_fail = draw_ppm(r, 50000);
+    mix->disk_lie = draw_ppm(r, 200000);
+    mix->flip = draw_ppm(r, 20000);
+    for (uint16_t i = 0; i < mix->crashes && random_below(r, 2) == 0; i++)
+        mix->bad_disks |= 1ull << random_below(r, job->n);
+}
+
 static void draw_mix(struct random *r, const struct sim_job *job, struct mix *mix)
 {
     *mix = mix_default(STRATEGY_RANDOM, job->def, job->n);
@@ -626,6 +790,8 @@ static void draw_mix(struct random *r, const struct sim_job *job, struct mix *mi
     mix->timer = draw_ppm(r, 200000);
     mix->pause = draw_ppm(r, 20000);
     mix->arm = draw_ppm(r, 30000);
+    if (sim_needs(job->def).disk)
+        draw_disk(r, job, mix);
     if (sim_needs(job->def).omega) /* Ω may err for as long as the adversary likes, not for ever */
         mix->lie = draw_ppm(r, 20000);
 }
@@ -664,6 +830,12 @@ int adversary_text(const struct sim_job *job, const struct mix *mix, char *text,
                  job->msg_bytes, job->conf.flight_msgs, job->conf.frame_records,
                  job->conf.batch_events, mix->crashes, mix->crash, mix->drop, mix->duplicate,
                  mix->corrupt, mix->timer, mix->pause, mix->lie);
+    if (sim_needs(job->def).disk && at < size)
+        at += (size_t)snprintf(text + at, size - at,
+                               "; disk=%" PRIu64 "ns lag=%u restarts≤%u recover=%u fail=%u lie=%u "
+                               "flip=%u bad=%" PRIx64,
+                               job->disk_ns, job->lag, mix->restarts, mix->recover, mix->disk_fail,
+                               mix->disk_lie, mix->flip, mix->bad_disks);
     for (uint16_t i = 0; i < job->faults && at < size; i++) {
         char rule[160];
         fault_text(&job->fault[i], rule, sizeof rule);

@@ -38,7 +38,14 @@ struct mix {
     uint32_t crash;
     uint32_t pause;
     uint32_t lie;
-    uint32_t arm;       /* arm or disarm a fault rule */
+    uint32_t arm; /* arm or disarm a fault rule */
+    /* Stacks with a log: */
+    uint16_t restarts;  /* crashes beyond `crashes`, of processes that recover, at most */
+    uint32_t recover;   /* who is down begins another life */
+    uint32_t disk_fail; /* a write fails, is cut short, or finds the disk full: a crash */
+    uint32_t disk_lie;  /* a write is lost or misdirected though said to be durable */
+    uint32_t flip;      /* a bit of the medium flips */
+    uint64_t bad_disks; /* bit p mod 64: p's disk may break its word; at most `crashes` of them */
     bool unfair;        /* no second phase: what is open at the end is not yet decided */
     uint32_t patience;  /* 0, 1, …: how long the second phase waits for something to happen */
     uint32_t fair_most; /* choices of the second phase, at most; 0: 1,000,000 */
