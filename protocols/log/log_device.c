@@ -39,9 +39,10 @@ struct log_device {
     uint64_t head;   /* oldest request not answered */
     uint64_t staged; /* requests before this one are in the log's hands */
     uint64_t tail;
-    uint64_t compact_seq; /* a compaction began here; UINT64_MAX: none is under way */
-    uint64_t compact_end; /* … and is complete once records below this are durable */
-    uint64_t found;       /* records found by this recovery */
+    uint64_t compact_seq;  /* a compaction began here; UINT64_MAX: none is under way */
+    uint64_t compact_step; /* components have stored again when this many breaths were taken */
+    uint64_t compact_end;  /* … and is complete once records below this are durable */
+    uint64_t found;        /* records found by this recovery */
     uint32_t mask;
     struct co *user[CO_PORTS_MAX];
     struct request request[];
@@ -164,6 +165,38 @@ static void crash(struct co *self, int err)
     self->st->halted = true;
 }
 
+/*
+ * A compaction begins between two breaths, when all inboxes are empty: so ⟨log, Compact⟩ is the next
+ * event of each component, and of its records that are kept the first are those that it stores then.
+ * Were anything older kept in front of them, a recovery would find a change before what it changes.
+ */
+static void compact_begin(struct log_device *d)
+{
+    struct co *self = &d->co;
+    if (d->compact_seq != UINT64_MAX || log_fill(d->log) < COMPACT_FILL || d->staged != d->tail)
+        return;
+    d->compact_seq = log_next(d->log);
+    d->compact_end = UINT64_MAX;
+    d->compact_step = self->st->steps + 2; /* this breath, and the one in which they are told */
+    co_count(self, COUNT_log_compactions, 1);
+    for (uint16_t i = 0; i < self->users; i++)
+        trigger(self->user[i], ev_make(EV_LOG_COMPACT, 0, 0, 0, MSG_NONE));
+}
+
+/* Live state is stored again, all of it: what is older than that is needed no more. */
+static void compact_end(struct log_device *d)
+{
+    if (d->compact_seq == UINT64_MAX)
+        return;
+    if (d->compact_end == UINT64_MAX && d->co.st->steps >= d->compact_step && d->staged == d->tail)
+        d->compact_end = log_next(d->log); /* users have triggered all, and it is staged */
+    if (log_durable(d->log) < d->compact_end)
+        return;
+    if (log_checkpoint(d->log, d->compact_seq) != 0)
+        crash(&d->co, -EIO);
+    d->compact_seq = UINT64_MAX;
+}
+
 /* The end of a breath: group commit begins if the disk is free. */
 static void log_device_flush(struct co *self)
 {
@@ -171,28 +204,8 @@ static void log_device_flush(struct co *self)
     int err = log_pump(d->log);
     if (err != 0)
         crash(self, err);
-}
-
-static void compact(struct log_device *d)
-{
-    struct co *self = &d->co;
-    if (d->compact_seq != UINT64_MAX) {
-        if (d->compact_end == UINT64_MAX && d->staged == d->tail)
-            d->compact_end = log_next(d->log); /* users have triggered all, and it is staged */
-        if (log_durable(d->log) >= d->compact_end) {
-            if (log_checkpoint(d->log, d->compact_seq) != 0)
-                crash(self, -EIO);
-            d->compact_seq = UINT64_MAX;
-        }
-        return;
-    }
-    if (log_fill(d->log) < COMPACT_FILL || d->staged != d->tail)
-        return;
-    d->compact_seq = log_next(d->log);
-    d->compact_end = UINT64_MAX;
-    co_count(self, COUNT_log_compactions, 1);
-    for (uint16_t i = 0; i < self->users; i++)
-        trigger(self->user[i], ev_make(EV_LOG_COMPACT, 0, 0, 0, MSG_NONE));
+    else
+        compact_begin(d);
 }
 
 /* The beginning of a breath: trigger ⟨log, Stored⟩ for what has become durable. */
@@ -214,7 +227,7 @@ static void log_device_poll(struct co *self)
         stage(d);
         co_dirty(self);
     }
-    compact(d);
+    compact_end(d);
 }
 
 /* ---- the rest -------------------------------------------------------------------------------- */
