@@ -130,7 +130,7 @@ static void upon_log_recovered(struct co *self, const struct ev *ev, uint32_t n)
 static void upon_log_compact(struct co *self, const struct ev *ev, uint32_t n)
 {
     (void)ev, (void)n;
-    store(cursor(self), cursor(self)->stored);
+    store(cursor(self), cursor(self)->asked); /* what is on its way to the disk included */
 }
 
 static void cursor_check(const struct co *self)
