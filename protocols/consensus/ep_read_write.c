@@ -416,7 +416,7 @@ static void find_stable(struct ep *s)
         else if (s->peer[q].done >= s->stable)
             low = least(low, s->peer[q].done);
     }
-    uint64_t keep = (s->mask + 1u) / 4;
+    uint64_t keep = s->window / 2; /* of the rows a quarter, but for lep with a small log's queue */
     if (slow < low)
         low = low > keep + slow ? low - keep : slow;
     s->stable = most(s->stable, low);
