@@ -684,15 +684,24 @@ static void draw_sizes(struct random *r, struct sim_job *job)
     c->forward = random_below(r, 2) == 0;
     job->msg_bytes = ONE_OF(r, 8, 8, 40, 200);
     job->ops = ONE_OF(r, 1, 2, 3, 5, 8, 40);
+    struct sim_needs needs = sim_needs(job->def);
+    if (needs.endless && job->ops > 8) /* all is sent again, to everybody, for ever */
+        job->ops = 8;
     if (job->ops > 8) /* nobody is given up: a ring keeps all that a crashed process was sent */
         c->ring_msgs = 1024;
     /* See ep_read_write: rows for what overtakes, and for whom a false suspicion left behind. */
     if (c->instances < 2 * c->flight_msgs || c->instances < 8 * job->ops)
         c->instances = job->ops > 8 ? 512 : 64;
-    if (sim_needs(job->def).disk) {
-        /* A compaction stores a record for each process, and all that is live, in one step. */
-        while (c->store_msgs < 8u * job->n)
+    if (needs.disk) {
+        /*
+         * A compaction stores a record for each process, and all that is live, in one step. And
+         * lurb gives nobody up: a window holds all that an origin broadcasts.
+         */
+        job->ops = job->ops > 8 ? 8 : job->ops;
+        while (c->store_msgs < 8u * job->n * (needs.endless ? job->ops : 1))
             c->store_msgs *= 2;
+        while (c->ring_msgs < c->store_msgs)
+            c->ring_msgs *= 2;
         job->disk_ns = ONE_OF(r, 1000, 100000, 1000000);
         job->lag = ONE_OF(r, 0, 0, 1, 2);
     }

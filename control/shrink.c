@@ -104,8 +104,11 @@ static bool shows(struct shrink *s, struct schedule *t, struct outcome *out)
     }
     t->count = count;
     out->first_steps = w->steps;
-    if (!out->violated && s->settle)
+    if (!out->violated && s->settle) {
+        if ((uint32_t)(w->n - w->alive) > adversary_crashes_max(t->job.def, t->job.n))
+            return false; /* nothing would be owed */
         settle(s, out);
+    }
     return same(s, out);
 }
 

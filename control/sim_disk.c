@@ -38,14 +38,19 @@ static bool survives(void *ctx)
 /* ---- a disk ---------------------------------------------------------------------------------- */
 
 /*
- * Small: a log is full, and compacted, within a few dozen batches. A buffer holds the largest
- * record: a message, or the row of a table behind it.
+ * Small, so that a log is compacted within a few dozen batches: a buffer holds the largest record,
+ * and half of the log all that can be live, which is what a component may store.
  */
-static struct log_shape shape_for(uint32_t msg_bytes, uint32_t *buffer_bytes)
+static struct log_shape shape_for(const struct stack_conf *conf, uint32_t msg_bytes,
+                                  uint32_t *buffer_bytes)
 {
     uint32_t blocks = 4 + (msg_bytes + 1024) / LOG_BLOCK_BYTES;
+    uint64_t live = (uint64_t)conf->store_msgs * (msg_bytes + 96) / 2;
+    uint64_t segment = 2 * blocks;
+    while (segment * LOG_BLOCK_BYTES * SIM_DISK_SLOTS < 2 * live)
+        segment++;
     *buffer_bytes = blocks * LOG_BLOCK_BYTES;
-    return (struct log_shape){SIM_DISK_SLOTS, 2 * *buffer_bytes};
+    return (struct log_shape){SIM_DISK_SLOTS, (uint32_t)(segment * LOG_BLOCK_BYTES)};
 }
 
 static struct log_id id_of(const struct stack_conf *conf)
@@ -57,8 +62,9 @@ int sim_disk_start(struct disk_sim **d, const struct stack_conf *conf, uint32_t 
                    void (*beginning)(void *ctx, struct disk_sim_write *write), void *ctx)
 {
     uint32_t buffer_bytes;
-    struct log_shape shape = shape_for(msg_bytes, &buffer_bytes);
-    if (*d != NULL && (*d)->disk.buffer_bytes != buffer_bytes) {
+    struct log_shape shape = shape_for(conf, msg_bytes, &buffer_bytes);
+    if (*d != NULL && ((*d)->disk.buffer_bytes != buffer_bytes ||
+                       (*d)->shape.segment_bytes != shape.segment_bytes)) {
         disk_sim_free(*d);
         *d = NULL;
     }

@@ -7,14 +7,15 @@
  *       delivered at least once after that. Nothing lets a healed network lose a message. Unknown
  *       when nobody said when that was.
  *       What is addressed to a former life of its receiver is lost: who has not heard of the new
- *       one is owed nothing, and who has FLL_LOST_MAX sendings later.
+ *       one is owed nothing, and who has FLL_LOST_MAX sendings later (the life that it heard of
+ *       may have been the former one, which had sent the same).
  * FLL2  finite duplication: delivered at most FLL_COPIES_MAX times for each sending.
  * FLL3  no creation.
  */
 #include "check_link.h"
 
 #define FLL_COPIES_MAX 256
-#define FLL_LOST_MAX   4
+#define FLL_LOST_MAX   64
 
 enum { FLL1, FLL2, FLL3 };
 
