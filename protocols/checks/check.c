@@ -115,6 +115,11 @@ void *check_table_get(struct check_table *t, uint64_t key)
 struct check_tag check_tag(const struct check_event *e)
 {
     struct check_tag t = {.hash = check_bytes_key(0, 0, e->msg, e->len), .len = e->len};
+    if (e->named) {
+        t.value = e->name;
+        t.len = sizeof t.value;
+        return t;
+    }
     if (e->len <= 8) {
         for (uint32_t i = 0; i < e->len; i++)
             t.value |= (uint64_t)e->msg[i] << 8 * i;

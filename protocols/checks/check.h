@@ -35,6 +35,8 @@ struct check_event {
     uint64_t attr;
     const uint8_t *msg;
     uint32_t len;
+    bool named;    /* msg is a digest: a witness calls the message by its name instead */
+    uint64_t name; /* what its sender calls it */
 };
 
 struct check;
