@@ -36,7 +36,7 @@ struct load {
     struct load_conf conf;
     struct board_row *row;
     bool source;
-    bool planting;
+    co_upon_fn *planted_before; /* the handler that a planted bug stands before */
     uint64_t sample_mask;
     /* Issuing. */
     struct random random;
@@ -57,7 +57,6 @@ struct load {
     struct timer timer[2];
     struct board_post_memory post;
     uint8_t pattern[MSG_BYTES_MAX];
-    uint8_t planted[MSG_BYTES_MAX];
     struct sequence seen[];
 };
 
@@ -410,31 +409,6 @@ static void post_sequence(struct load *l, uint32_t source)
     board_put(&to->top, s->top);
 }
 
-/*
- * The planted bugs. Returns the bytes to take instead, and how often. What is replaced carries a
- * tag that fits: only a comparison with others can find it.
- */
-static const uint8_t *plant(struct load *l, const uint8_t *data, uint32_t len, uint32_t *times)
-{
-    struct op op;
-    *times = 1;
-    if (!op_read(l, data, len, &op) || op.number != LOAD_PLANT_OP)
-        return data;
-    l->planting = false;
-    if (l->conf.plant == LOAD_PLANT_LOSE)
-        *times = 0;
-    if (l->conf.plant == LOAD_PLANT_REPEAT)
-        *times = 2;
-    if (l->conf.plant != LOAD_PLANT_ALTER && l->conf.plant != LOAD_PLANT_REPLACE)
-        return data;
-    struct op_wire *w = (struct op_wire *)l->planted;
-    memcpy(w, data, len); /* others may read the message itself */
-    w->intended_ns[0] ^= 1;
-    if (l->conf.plant == LOAD_PLANT_REPLACE)
-        le64_put(w->tag, op_tag(l, w));
-    return l->planted;
-}
-
 /* First time; or false, and the fault is noted. */
 static bool in_sequence(struct load *l, struct sequence *s, const struct op *op, const char *what)
 {
@@ -481,12 +455,7 @@ static void upon_deliver(struct co *self, const struct ev *ev, uint32_t n)
     struct load *l = load(self);
     uint64_t now = read_clock(self), before = l->delivered, from = 0;
     for (uint32_t i = 0; i < n; i++) {
-        const uint8_t *data = msg_data(ev_msg(&ev[i]));
-        uint32_t times = 1;
-        if (unlikely(l->planting))
-            data = plant(l, data, ev[i].len, &times);
-        for (; times > 0; times--)
-            take_delivery(l, data, ev[i].len, ev[i].proc, now);
+        take_delivery(l, msg_data(ev_msg(&ev[i])), ev[i].len, ev[i].proc, now);
         from |= 1ull << ev[i].proc;
     }
     for (; from != 0; from &= from - 1)
@@ -535,15 +504,63 @@ static void upon_uc_decide(struct co *self, const struct ev *ev, uint32_t n)
     struct load *l = load(self);
     uint64_t now = read_clock(self), before = l->delivered;
     for (uint32_t i = 0; i < n; i++) {
-        const uint8_t *data = msg_data(ev_msg(&ev[i]));
-        uint32_t times = 1;
-        if (unlikely(l->planting))
-            data = plant(l, data, ev[i].len, &times);
-        for (; times > 0; times--)
-            take_decision(l, data, ev[i].len, ev[i].inst, now);
+        take_decision(l, msg_data(ev_msg(&ev[i])), ev[i].len, ev[i].inst, now);
     }
     post_sequence(l, 0);
     post_taken(l, now, before);
+}
+
+/* ---- planted bugs ------------------------------------------------------------------------------ */
+
+/* The operation with another intended time. What is replaced carries a tag that fits: only who
+ * knows what was issued, or what others took, can find it. */
+static struct msg plant_value(struct load *l, struct msg m)
+{
+    struct msg other = msg_copy_behind(l->co.st, m, 0); /* others may read the message itself */
+    struct op_wire *w = (struct op_wire *)msg_data(other);
+    w->intended_ns[0] ^= 1;
+    if (l->conf.plant == LOAD_PLANT_REPLACE)
+        le64_put(w->tag, op_tag(l, w));
+    return other;
+}
+
+/*
+ * Stands before the handler of the one indication that carries operations, and before whatever
+ * records it: to both a planted bug is the stack's. Once it has done its work it steps aside.
+ */
+static void upon_planted(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct load *l = load(self);
+    co_upon_fn *own = l->planted_before;
+    uint32_t i = 0;
+    struct op op;
+    while (i < n &&
+           (!op_read(l, msg_data(ev_msg(&ev[i])), ev[i].len, &op) || op.number != LOAD_PLANT_OP))
+        i++;
+    uint32_t before = l->conf.plant == LOAD_PLANT_REPEAT && i < n ? i + 1 : i;
+    if (before > 0)
+        own(self, ev, before);
+    if (i == n)
+        return;
+    struct ev wrong = ev[i];
+    if (l->conf.plant == LOAD_PLANT_ALTER || l->conf.plant == LOAD_PLANT_REPLACE) {
+        struct msg m = plant_value(l, ev_msg(&ev[i]));
+        wrong = ev_make(ev[i].type, ev[i].proc, ev[i].inst, ev[i].attr, m);
+    }
+    if (l->conf.plant != LOAD_PLANT_LOSE)
+        own(self, &wrong, 1);
+    self->upon[ev->type] = own;
+    if (i + 1 < n)
+        own(self, ev + i + 1, n - i - 1);
+}
+
+static void plant(struct load *l)
+{
+    for (uint32_t type = 0; type < EV_TYPES; type++)
+        if (l->co.upon[type] != NULL && ev_infos[type].abstraction == l->conf.top->abstraction) {
+            l->planted_before = l->co.upon[type];
+            l->co.upon[type] = upon_planted;
+        }
 }
 
 /* ---- posting, beginning, ending ---------------------------------------------------------------
@@ -602,11 +619,12 @@ void load_attach(struct stack *st, const struct load_conf *conf)
     l->conf = *conf;
     l->row = board_row(conf->board, st->self);
     l->source = conf->sources >> st->self & 1;
-    l->planting = conf->plant != LOAD_PLANT_NONE && st->self == st->n - 1;
     l->sample_mask = conf->board->sample_every - 1;
     l->pool_reserve = pool_reserve(st->env->pool);
     fill(l);
     schedule(l);
+    if (conf->plant != LOAD_PLANT_NONE && st->self == st->n - 1)
+        plant(l);
     arm(l, ALARM_POST, st->now + POST_NS);
     arm(l, ALARM_FROM, conf->board->from_ns);
     st->app_wants = l->source;
