@@ -26,10 +26,17 @@ static void *map(size_t bytes, int fd)
 struct board *board_open(uint32_t n, uint32_t blocks, uint32_t samples_max, uint32_t sample_every,
                          int *fd)
 {
+    return board_open_extra(n, blocks, samples_max, sample_every, 0, fd);
+}
+
+struct board *board_open_extra(uint32_t n, uint32_t blocks, uint32_t samples_max,
+                               uint32_t sample_every, size_t extra, int *fd)
+{
     uint64_t row = sizeof(struct board_row) + n * sizeof(struct board_source) +
                    blocks * sizeof(struct board_block) + samples_max * sizeof(struct board_sample);
     row = (row + 63) & ~(uint64_t)63;
-    size_t bytes = sizeof(struct board) + 64 + n * row;
+    size_t rows_end = (sizeof(struct board) + 64 + n * row + 63) & ~(size_t)63;
+    size_t bytes = rows_end + extra;
     if (fd != NULL) {
         *fd = memfd_create("upon-board", 0); /* without CLOEXEC: nodes inherit it */
         if (*fd < 0 || ftruncate(*fd, (off_t)bytes) != 0)
@@ -45,6 +52,7 @@ struct board *board_open(uint32_t n, uint32_t blocks, uint32_t samples_max, uint
     b->samples_max = samples_max;
     b->sample_every = sample_every;
     b->row_bytes = row;
+    b->extra_at = extra > 0 ? rows_end : 0;
     return b;
 }
 

@@ -113,7 +113,8 @@ struct board {
     uint32_t samples_max;  /* of a process */
     uint32_t sample_every; /* a power of two: operations whose number it divides are sampled */
     uint64_t row_bytes;
-    int spool_fd; /* of the spools (spool.h); nodes inherit it; 0: there are none */
+    int spool_fd;      /* of the spools (spool.h); nodes inherit it; 0: there are none */
+    uint64_t extra_at; /* bytes from the beginning: what lies behind the rows; 0: nothing */
     /* The measured interval [from, end) in the environment's time, set before any process runs. */
     uint64_t from_ns;
     _Alignas(64) board_u64 end_ns; /* nothing is intended from here on; an interrupt moves it */
@@ -179,6 +180,10 @@ static inline struct board_sample *board_samples(const struct board *b, uint32_t
  */
 struct board *board_open(uint32_t n, uint32_t blocks, uint32_t samples_max, uint32_t sample_every,
                          int *fd);
+
+/* The same with `extra` bytes behind the rows, for records. */
+struct board *board_open_extra(uint32_t n, uint32_t blocks, uint32_t samples_max,
+                               uint32_t sample_every, size_t extra, int *fd);
 
 /* The board that another OS process of the same program opened. NULL: `why` says what is wrong. */
 struct board *board_map(const char *path, char *why, size_t why_size);

@@ -2,6 +2,7 @@
 #include "host.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -96,6 +97,20 @@ static int init_process(struct host *h, uint16_t p)
     return process_init(&h->process[p], h->st[p], &h->board->orders[p], &conf);
 }
 
+/* Record what crosses the borders of process p from its first breath on. */
+static int record(struct host *h, uint16_t p)
+{
+    struct record_area *area = record_area_of(h->board);
+    if (area == NULL)
+        return 0;
+    h->recorder[p] = malloc(sizeof *h->recorder[p]);
+    if (h->recorder[p] == NULL)
+        return -ENOMEM;
+    recorder_init(h->recorder[p], area, p);
+    recorder_listen(h->recorder[p], h->st[p]);
+    return 0;
+}
+
 static int wire_stacks(struct host *h, char *why, size_t why_size)
 {
     const struct job *job = h->job;
@@ -115,6 +130,10 @@ static int wire_stacks(struct host *h, char *why, size_t why_size)
         struct stack_conf conf = job->conf;
         conf.self = p;
         h->st[p] = co_wire(mem, job->def, &load_class, &conf, fabric_env(h->fabric, p));
+        if (record(h, p) != 0) {
+            snprintf(why, why_size, "no memory for a recorder; write job.record = off");
+            return -ENOMEM;
+        }
         if (init_process(h, p) != 0) {
             snprintf(why, why_size, "no memory for frames that are held back; lower job.n");
             return -ENOMEM;
@@ -217,9 +236,11 @@ void host_free(struct host *h)
 {
     if (h->eal)
         eal_stop();
-    for (uint32_t p = 0; p < PSET_PROCS; p++)
+    for (uint32_t p = 0; p < PSET_PROCS; p++) {
+        free(h->recorder[p]);
         if (h->st[p] != NULL)
             munmap(h->st[p], h->stack_bytes);
+    }
     if (h->spools != NULL)
         spools_unmap(h->spools, h->job->n);
 }

@@ -13,6 +13,7 @@
 #include "dataplane/placement.h"
 #include "job.h"
 #include "process.h"
+#include "record.h"
 
 /* The processes that one lcore runs by taking their breaths in turn. */
 struct host_worker {
@@ -35,7 +36,8 @@ struct host {
     struct stack *st[PSET_PROCS];
     size_t stack_bytes;
     struct process process[PSET_PROCS];
-    struct spool *spools; /* of all processes; NULL: no memory for them */
+    struct spool *spools;                  /* of all processes; NULL: no memory for them */
+    struct recorder *recorder[PSET_PROCS]; /* NULL: not recorded */
     struct host_worker worker[PLACEMENT_LCORES_MAX];
     board_u64 quit; /* our threads return, whatever others do */
 };

@@ -71,6 +71,8 @@ static const struct key keys[] = {
      "port of 127.0.0.1 that gives figures to Prometheus; 0: none"},
     {"job", "control", KIND_TEXT, JOB(control), "auto", NULL,
      "the socket that upon ctl talks to: auto (ctl.sock in the run's folder), off, or its path"},
+    {"job", "record", KIND_CHOICE, JOB(record), "auto", "auto|full|off",
+     "what crosses borders, for the checkers; auto: if all of it fits"},
     {"device", "args", KIND_TEXT, JOB(device_args), "", NULL,
      "of the device: interface, folder or file; %p is the rank"},
     {"device", "netns", KIND_TEXT, JOB(device_netns), "", NULL,

@@ -20,6 +20,7 @@
 
 enum job_proposer { JOB_PROPOSER_LEADER, JOB_PROPOSER_ALL, JOB_PROPOSER_RANK };
 enum job_mode { JOB_OPEN, JOB_CLOSED };
+enum job_record { JOB_RECORD_AUTO, JOB_RECORD_FULL, JOB_RECORD_OFF };
 enum job_checksum { JOB_CHECKSUM_AUTO, JOB_CHECKSUM_OFF, JOB_CHECKSUM_ON };
 
 /* Where a value comes from, for what is said of it. */
@@ -47,6 +48,7 @@ struct job {
     uint32_t telemetry;           /* 1: DPDK's telemetry answers */
     uint32_t metrics;             /* port for Prometheus; 0: none */
     char control[JOB_TEXT_BYTES]; /* where the run listens */
+    uint32_t record;              /* enum job_record */
     /* [device] */
     char device_args[JOB_TEXT_BYTES];
     char device_netns[JOB_TEXT_BYTES];

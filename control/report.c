@@ -174,18 +174,50 @@ static void put_preemptions(FILE *out, const struct result *r)
                 report_count(n, sizeof n, (double)r->preemptions));
 }
 
+static const char *const verdict_states[] = {"holds", "VIOLATED", "unknown"};
+
+/* The properties of the top on one line, those of the layers below on another. */
+static void put_properties(FILE *out, const struct verdict *v, bool below)
+{
+    for (uint32_t i = 0; i < v->properties; i++)
+        if (v->property[i].aside == below)
+            fprintf(out, "  %s %s", v->property[i].code, verdict_states[v->property[i].state]);
+    fprintf(out, "\n");
+}
+
+/* From what the properties were judged: records of every event, or digests, and why. */
+static void put_judged_by(FILE *out, const struct verdict *v)
+{
+    const struct verdict_property *top = &v->property[0];
+    char n[32];
+    if (v->unrecorded != NULL)
+        fprintf(out, "  judged by   digests: %s\n", v->unrecorded);
+    else if (top->judged_by == JUDGED_BY_DIGEST)
+        fprintf(out, "  judged by   digests; by checkers only until %.6f s: records did not fit\n",
+                (double)top->covered_ns / 1e9);
+    else
+        fprintf(out, "  judged by   checkers, %s recorded events; steps are ns of the run\n",
+                report_count(n, sizeof n, (double)top->events));
+}
+
 static void put_verdict(FILE *out, const struct verdict *v)
 {
-    static const char *const states[] = {"holds", "VIOLATED", "unknown"};
+    bool below = false;
     fprintf(out, "  verdict     %s  ", verdict_name(v->state));
-    for (uint32_t i = 0; i < v->properties; i++)
-        fprintf(out, "  %s %s", v->property[i].code, states[v->property[i].state]);
-    fprintf(out, "\n");
-    for (uint32_t i = 0; i < v->properties; i++)
+    put_properties(out, v, false);
+    for (uint32_t i = 0; i < v->properties; i++) {
+        below |= v->property[i].aside;
         if (v->property[i].state != VERDICT_VALID)
             fprintf(out, "              %s: %s\n", v->property[i].code, v->property[i].witness);
+    }
     for (uint32_t i = 0; i < v->notes; i++)
         fprintf(out, "              %s\n", v->note[i]);
+    if (below) {
+        fprintf(out, "  below     ");
+        put_properties(out, v, true);
+    }
+    if (v->properties > 0)
+        put_judged_by(out, v);
 }
 
 static void put_waits(FILE *out, const struct result *r)

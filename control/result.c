@@ -177,6 +177,33 @@ static json_t *json_properties(const struct verdict *v)
     return o;
 }
 
+/* Each property by itself: who judged it, from what. */
+static json_t *json_judgements(const struct result *r)
+{
+    static const char *const states[] = {"holds", "violated", "unknown"};
+    static const char *const by[] =
+        {[JUDGED_BY_DIGEST] = "digest", [JUDGED_BY_CHECKER] = "checker"};
+    const struct verdict *v = r->verdict;
+    json_t *a = json_array();
+    for (uint32_t i = 0; i < v->properties; i++) {
+        const struct verdict_property *p = &v->property[i];
+        const bool checker = p->judged_by == JUDGED_BY_CHECKER;
+        json_t *o = json_pack("{s:s, s:s, s:s, s:b}", "code", p->code, "verdict", states[p->state],
+                              "judged_by", by[p->judged_by], "counts", !p->aside);
+        json_object_set_new(o, "layer",
+                            json_string(p->layer != NULL ? p->layer : r->job->def->top));
+        json_object_set_new(o, "events",
+                            checker ? json_integer((json_int_t)p->events) : json_null());
+        json_object_set_new(o, "covered_until_s",
+                            p->covered_ns != 0 ? json_real((double)p->covered_ns / 1e9)
+                                               : json_null());
+        json_object_set_new(o, "witness",
+                            p->state != VERDICT_VALID ? json_string(p->witness) : json_null());
+        json_array_append_new(a, o);
+    }
+    return a;
+}
+
 static json_t *json_why(const struct verdict *v)
 {
     json_t *a = json_array();
@@ -250,6 +277,9 @@ char *result_json(const struct result *r)
     PUT("preemptions", json_integer((json_int_t)r->preemptions));
     PUT("leaked_packets", json_integer((json_int_t)r->leaked_pkts));
     PUT("properties", json_properties(r->verdict));
+    PUT("judgements", json_judgements(r));
+    PUT("unrecorded",
+        r->verdict->unrecorded != NULL ? json_string(r->verdict->unrecorded) : json_null());
     PUT("why", json_why(r->verdict));
     PUT("waits", json_waits(r));
 #undef PUT

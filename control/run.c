@@ -21,6 +21,7 @@
 #include "dataplane/clock.h"
 #include "host.h"
 #include "inject.h"
+#include "judge.h"
 #include "metrics.h"
 #include "nodes.h"
 #include "console.h"
@@ -33,6 +34,7 @@
 #define TICK_NS          100000000  /* with a processor to spare for this thread */
 #define TICK_CROWDED_NS  1000000000 /* with none: it takes its time from a process */
 #define DRAIN_TICK_NS    2000000
+#define SETTLE_TICK_NS   50000000
 #define START_NS         20000000   /* the processes are all polling by then */
 #define SAMPLES_ALL      (1u << 21) /* deliveries that are remembered, of all processes */
 #define CLOSED_OPS_PER_S 4e6        /* more than a closed loop will do */
@@ -66,6 +68,8 @@ struct run {
     struct events events;
     struct inject inject;
     struct verdict verdict;
+    struct record_plan records;
+    struct judge judge;
     struct result result;
     char placement_text[1024];
     char device_text[256];
@@ -75,6 +79,8 @@ struct run {
     FILE *say; /* for people */
     FILE *series;
     uint64_t tick_ns;
+    bool spare;   /* this thread has a processor of its own */
+    bool drained; /* all that was issued has arrived */
     /* The last second, or tick. */
     struct hist recent;
     struct hist before;
@@ -101,7 +107,7 @@ static int spare_processors(const struct placement *p)
 }
 
 /* How many deliveries will be there to sample, and which power of two keeps them within bounds. */
-static struct board *open_board(const struct job *job, int *fd)
+static struct board *open_board(const struct job *job, const struct record_plan *records, int *fd)
 {
     double per_s = job->mode == JOB_OPEN ? job->rate : CLOSED_OPS_PER_S;
     double expected = per_s * (double)job->duration_ns / 1e9;
@@ -111,8 +117,11 @@ static struct board *open_board(const struct job *job, int *fd)
     uint32_t samples = (uint32_t)(expected / every * 1.05) + 1024;
     if (job->top->shape == LOAD_TO_NEXT) /* no delivery waits for another: none is remembered */
         samples = every = 1;
-    return board_open(job->n, job->top->shape == LOAD_ONE_VALUE ? BOARD_BLOCKS : 1, samples, every,
-                      fd);
+    struct board *b = board_open_extra(job->n, job->top->shape == LOAD_ONE_VALUE ? BOARD_BLOCKS : 1,
+                                       samples, every, record_area_bytes(records, job->n), fd);
+    if (b != NULL && record_area_of(b) != NULL)
+        record_area_init(record_area_of(b), records, job->n);
+    return b;
 }
 
 /* The processes, wherever they live, up to where they wait for the start. */
@@ -145,6 +154,7 @@ static void start_processes(struct run *r)
     uint64_t start = now_ns() + START_NS;
     r->board->from_ns = start + r->job.warmup_ns;
     board_put(&r->board->end_ns, r->board->from_ns + r->job.duration_ns);
+    judge_start(&r->judge, start);
     atomic_store_explicit(&r->board->start_ns, start, memory_order_release);
     events_begin(&r->events, unix_time() + START_NS / 1e9, start);
     inject_open(&r->inject, &r->job.faults, r->board, &r->events, start);
@@ -250,6 +260,9 @@ static void watch(struct run *r)
         ticks++;
         tick(r, next, progress && ticks % per_second == 0);
         verdict_compare(&r->verdict, r->board);
+        judge_watch(&r->judge, r->board);
+        if (r->spare)
+            judge_drain(&r->judge, false);
     }
     if (board_get(&r->board->end_ns) > r->before_ns)
         tick(r, board_get(&r->board->end_ns), false); /* what is left of a second */
@@ -262,9 +275,13 @@ static void drain(struct run *r)
     uint64_t until = now_ns() + r->job.drain_ns;
     bool enough = r->apart && nodes_spoilt(&r->nodes); /* what it had does not come any more */
     inject_heal(&r->inject, now_ns());
-    while (!enough && (!verdict_drained(r->job.top, r->board) || r->inject.waits > 0) &&
+    while (!enough &&
+           (!(r->drained = verdict_drained(r->job.top, r->board)) || r->inject.waits > 0) &&
            now_ns() < until)
         enough = sleep_until(r, now_ns() + DRAIN_TICK_NS);
+    /* What somebody owes to others for the sake of who crashed, counts do not tell. */
+    while (!enough && judge_settling(&r->judge, r->board) && now_ns() < until)
+        enough = sleep_until(r, now_ns() + SETTLE_TICK_NS);
     verdict_compare(&r->verdict, r->board);
 }
 
@@ -317,7 +334,10 @@ static void judge(struct run *r)
     res->preemptions = account.preempted;
     res->memory_bytes = account.memory_bytes + board_bytes(r->board);
     res->leaked_pkts = account.leaked_pkts;
+    judge_watch(&r->judge, r->board);
     verdict_close(&r->verdict, r->board);
+    judge_drain(&r->judge, true);
+    judge_end(&r->judge, r->drained && judge_calm(&r->judge, r->board), &r->verdict);
     result_compute(res, &r->job, r->board);
     if (r->apart && nodes_spoilt(&r->nodes))
         verdict_note(&r->verdict, "%s", r->nodes.why);
@@ -379,7 +399,7 @@ static void describe(struct run *r)
     res->device = r->device_text;
     res->lcores = r->place.lcores;
     res->shared = placement_shared(&r->place);
-    r->tick_ns = spare_processors(&r->place) > 0 ? TICK_NS : TICK_CROWDED_NS;
+    r->tick_ns = r->spare ? TICK_NS : TICK_CROWDED_NS;
 }
 
 static int open_series(struct run *r)
@@ -485,8 +505,12 @@ static int run(struct run *r)
         return fail(r);
     verdict_open(&r->verdict, r->job.top);
     r->apart = fabric_device_apart(r->job.device);
-    r->board = open_board(&r->job, r->apart ? &r->board_fd : NULL);
-    if (r->board == NULL) {
+    r->spare = spare_processors(&r->place) > 0;
+    record_plan(&r->records, &r->job, r->spare);
+    if (r->records.why[0] != '\0')
+        r->verdict.unrecorded = r->records.why;
+    r->board = open_board(&r->job, &r->records, r->apart ? &r->board_fd : NULL);
+    if (r->board == NULL || judge_open(&r->judge, record_area_of(r->board), &r->job) != 0) {
         snprintf(r->why, sizeof r->why, "no memory for the board; lower job.n");
         return fail(r);
     }
@@ -610,6 +634,7 @@ int run_main(int argc, char **argv)
         nodes_end(&r->nodes);
     else
         host_free(&r->host);
+    judge_close(&r->judge);
     board_close(r->board);
     free(r);
     return status;

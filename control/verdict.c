@@ -56,6 +56,32 @@ static void find(struct verdict *v, const char *code, enum verdict_state state, 
     }
 }
 
+struct verdict_property *verdict_property(struct verdict *v, const char *code)
+{
+    for (uint32_t i = 0; i < v->properties; i++)
+        if (strcmp(v->property[i].code, code) == 0)
+            return &v->property[i];
+    if (v->properties == VERDICT_PROPERTIES_MAX)
+        return NULL;
+    add(v, code);
+    struct verdict_property *p = &v->property[v->properties - 1];
+    p->state = VERDICT_UNKNOWN;
+    p->judged_by = JUDGED_BY_CHECKER;
+    return p;
+}
+
+void verdict_settle(struct verdict *v)
+{
+    v->state = v->notes > 0 ? VERDICT_UNKNOWN : VERDICT_VALID;
+    for (uint32_t i = 0; i < v->properties; i++) {
+        const struct verdict_property *p = &v->property[i];
+        if (p->state == VERDICT_INVALID)
+            v->state = VERDICT_INVALID;
+        else if (p->state == VERDICT_UNKNOWN && !p->aside && v->state == VERDICT_VALID)
+            v->state = VERDICT_UNKNOWN;
+    }
+}
+
 void verdict_note(struct verdict *v, const char *format, ...)
 {
     if (v->state == VERDICT_VALID)
@@ -298,10 +324,5 @@ void verdict_close(struct verdict *v, const struct board *b)
         compare_rest(v, b);
     else if (!v->top->lossy)
         judge_content(v, b);
-    for (uint32_t i = 0; i < v->properties; i++) {
-        if (v->property[i].state == VERDICT_INVALID)
-            v->state = VERDICT_INVALID;
-        else if (v->property[i].state == VERDICT_UNKNOWN && v->state == VERDICT_VALID)
-            v->state = VERDICT_UNKNOWN;
-    }
+    verdict_settle(v);
 }

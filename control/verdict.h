@@ -16,13 +16,20 @@
 
 enum verdict_state { VERDICT_VALID, VERDICT_INVALID, VERDICT_UNKNOWN };
 
-#define VERDICT_PROPERTIES_MAX 6
+#define VERDICT_PROPERTIES_MAX 40
 #define VERDICT_NOTES_MAX      8
 #define VERDICT_TEXT_BYTES     320
+
+enum judged_by { JUDGED_BY_DIGEST, JUDGED_BY_CHECKER };
 
 struct verdict_property {
     const char *code; /* as in modules.def */
     enum verdict_state state;
+    enum judged_by judged_by;
+    const char *layer;   /* whose it is, in the stack; NULL: the top's */
+    bool aside;          /* of a layer below: unknown does not make the whole unknown */
+    uint64_t events;     /* shown to the checker */
+    uint64_t covered_ns; /* since the load began; 0: the whole run */
     char witness[VERDICT_TEXT_BYTES]; /* when it is not valid */
 };
 
@@ -38,6 +45,7 @@ struct verdict {
     uint64_t lapped_blocks;
     uint64_t compared_blocks;
     const struct load_top *top;
+    const char *unrecorded; /* why no checker saw the border of the top; NULL: one did */
 };
 
 void verdict_open(struct verdict *v, const struct load_top *top);
@@ -50,6 +58,12 @@ bool verdict_drained(const struct load_top *top, const struct board *b);
 
 /* The processes have returned: judge. */
 void verdict_close(struct verdict *v, const struct board *b);
+
+/* The property of that code, added if it was not judged until now; NULL: there are too many. */
+struct verdict_property *verdict_property(struct verdict *v, const char *code);
+
+/* Properties have changed: what they make of the whole. */
+void verdict_settle(struct verdict *v);
 
 /* Something that no property covers makes the verdict unknown. */
 void verdict_note(struct verdict *v, const char *format, ...) __attribute__((format(printf, 2, 3)));

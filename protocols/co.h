@@ -202,6 +202,7 @@ struct stack_conf {
 };
 
 struct trace;
+struct recorder;
 
 struct stack {
     uint32_t ready; /* bit i: component i has events */
@@ -210,8 +211,9 @@ struct stack {
     uint64_t now;   /* ns, of this breath: see breath_time() */
     struct env *env;
     uint64_t *counters;
-    struct trace *trace;   /* NULL: off */
-    struct rte_mbuf *slab; /* what msg_new() carves from */
+    struct trace *trace;       /* NULL: off */
+    struct recorder *recorder; /* of whoever stands before handlers of ours; not ours to read */
+    struct rte_mbuf *slab;     /* what msg_new() carves from */
     uint32_t slab_pos;
     uint16_t n;
     uint16_t self;

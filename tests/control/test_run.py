@@ -125,18 +125,65 @@ class Run(unittest.TestCase):
                 self.assertEqual(summary["offered_per_s"], summary["sent_per_s"])
 
     def test_a_planted_bug_is_invalid(self):
-        for plant, violated in ("alter", "UC2"), ("replace", "UC4"), ("repeat", "UC3"):
+        for plant, violated in ("alter", ["UC2"]), ("replace", ["UC4"]), ("repeat", ["UC3"]):
             with self.subTest(plant=plant):
-                summary = self.run_json("job.stack=uc", "load.plant=" + plant, status=1)
+                summary = self.run_json("job.stack=uc", "load.plant=" + plant, "job.record=off",
+                                        status=1)
                 self.assertEqual(summary["verdict"], "invalid")
-                bad = [k for k, v in summary["properties"].items() if v == "violated"]
-                self.assertEqual(bad, [violated])
-                self.assertTrue(any(w.startswith(violated + ": ") for w in summary["why"]))
+                self.assertEqual(self.violated(summary), violated)
+                self.assertTrue(any(w.startswith(violated[0] + ": ") for w in summary["why"]))
+                self.assertEqual({j["judged_by"] for j in summary["judgements"]}, {"digest"})
+                self.assertEqual(summary["unrecorded"], "job.record is off")
+
+    def violated(self, summary):
+        return [k for k, v in summary["properties"].items() if v == "violated"]
+
+    def test_a_good_run_is_judged_by_checkers_from_every_event(self):
+        for stack, top in ("urb", "URB1 URB2 URB3 URB4"), ("uc", "UC1 UC2 UC3 UC4"), \
+                ("rb_eager", "RB1 RB2 RB3 RB4"), ("beb", "BEB1 BEB2 BEB3"), ("pl", "PL1 PL2 PL3"), \
+                ("fpl", "FPL1 FPL2 FPL3 FPL4"):
+            with self.subTest(stack=stack):
+                summary = self.run_json("job.stack=" + stack, "job.proposer=all")
+                self.assertEqual(summary["verdict"], "valid")
+                counts = [j for j in summary["judgements"] if j["counts"]]
+                self.assertEqual([j["code"] for j in counts], top.split())
+                for j in counts:
+                    self.assertEqual((j["verdict"], j["judged_by"], j["covered_until_s"],
+                                      j["witness"]), ("holds", "checker", None, None))
+                    if stack != "uc": # a proposal of one process decides for all
+                        self.assertGreater(j["events"], 2 * summary["operations"])
+                self.assertIsNone(summary["unrecorded"])
+
+    def test_layers_below_are_judged_too(self):
+        summary = self.run_json("job.stack=uc")
+        below = {j["code"]: j for j in summary["judgements"] if not j["counts"]}
+        self.assertEqual(set(below), {"EPFD1", "EPFD2", "ELD1", "ELD2", "EC1", "EC2", "EC3"})
+        self.assertEqual(below["ELD1"]["layer"], "omega")
+        self.assertEqual(below["ELD1"]["verdict"], "holds")
+        self.assertGreaterEqual(below["ELD1"]["events"], 3)
+
+    def test_checkers_find_what_is_planted_by_the_name_of_the_property(self):
+        for stack, plant, violated in (
+                ("uc", "alter", ["UC2", "UC4"]), ("uc", "replace", ["UC2", "UC4"]),
+                ("uc", "repeat", ["UC3"]), ("urb", "alter", ["URB3"]), ("urb", "repeat", ["URB2"]),
+                ("rb_eager", "alter", ["RB3"]), ("rb_eager", "repeat", ["RB2"]),
+                ("beb", "alter", ["BEB3"]), ("beb", "repeat", ["BEB2"]),
+                ("pl", "alter", ["PL3"]), ("pl", "repeat", ["PL2"]),
+                ("fpl", "alter", ["FPL3"]), ("fpl", "repeat", ["FPL2"])):
+            with self.subTest(stack=stack, plant=plant):
+                summary = self.run_json("job.stack=" + stack, "job.proposer=all",
+                                        "load.plant=" + plant, "job.drain=1s", status=1)
+                self.assertEqual(summary["verdict"], "invalid")
+                self.assertEqual([c for c in self.violated(summary) if c in violated], violated)
+                for j in summary["judgements"]:
+                    if j["code"] in violated:
+                        self.assertEqual((j["verdict"], j["judged_by"]), ("violated", "checker"))
+                        self.assertRegex(j["witness"], r"^p2 (delivered|decided) .*\b100\b")
 
     def test_what_does_not_arrive_is_unknown(self):
         summary = self.run_json("job.stack=uc", "load.plant=lose", "job.drain=100ms", status=2)
         self.assertEqual(summary["verdict"], "unknown")
-        self.assertIn("p2 ", summary["why"][0])
+        self.assertRegex(summary["why"][0], r"^UC1: p2\b.* 100\b")
 
     def test_an_interrupt_ends_the_run_with_its_files(self):
         command = [UPON, "run", "--json", "--out", "cut"]
