@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "load.h"
 
+#include "record.h"
+
 #include "protocols/view.h"
 
 #include <inttypes.h>
@@ -54,6 +56,8 @@ struct load {
     uint64_t delivered_measured;
     uint64_t completed;
     uint64_t samples;
+    struct cells cells;
+    struct cell *cell; /* of this batch */
     struct timer timer[2];
     struct board_post_memory post;
     uint8_t pattern[MSG_BYTES_MAX];
@@ -374,6 +378,8 @@ static void taken(struct load *l, const struct op *op, uint64_t now)
     uint64_t latency = now > op->intended_ns ? now - op->intended_ns : 0;
     bool counts = measured(l, op->intended_ns);
     l->delivered++;
+    if (l->cell != NULL && (op->source == l->co.st->self || l->conf.top->shape == LOAD_TO_NEXT))
+        cell_complete(l->cell, latency);
     if (l->conf.top->shape == LOAD_TO_NEXT) { /* one receiver: it is the last, too */
         if (counts)
             hist_record(&l->row->decide, latency);
@@ -391,6 +397,8 @@ static void taken(struct load *l, const struct op *op, uint64_t now)
 static void post_taken(struct load *l, uint64_t now, uint64_t before)
 {
     struct board_row *row = l->row;
+    if (l->cell != NULL)
+        cell_deliver(l->cell, now, l->delivered - before);
     if (measured(l, now))
         l->delivered_measured += l->delivered - before;
     board_put(&row->delivered, l->delivered);
@@ -454,6 +462,7 @@ static void upon_deliver(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct load *l = load(self);
     uint64_t now = read_clock(self), before = l->delivered, from = 0;
+    l->cell = cells_at(&l->cells, now);
     for (uint32_t i = 0; i < n; i++) {
         take_delivery(l, msg_data(ev_msg(&ev[i])), ev[i].len, ev[i].proc, now);
         from |= 1ull << ev[i].proc;
@@ -503,6 +512,7 @@ static void upon_uc_decide(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct load *l = load(self);
     uint64_t now = read_clock(self), before = l->delivered;
+    l->cell = cells_at(&l->cells, now);
     for (uint32_t i = 0; i < n; i++) {
         take_decision(l, msg_data(ev_msg(&ev[i])), ev[i].len, ev[i].inst, now);
     }
@@ -621,6 +631,10 @@ void load_attach(struct stack *st, const struct load_conf *conf)
     l->source = conf->sources >> st->self & 1;
     l->sample_mask = conf->board->sample_every - 1;
     l->pool_reserve = pool_reserve(st->env->pool);
+    const struct record_area *area = record_area_of(conf->board);
+    if (area != NULL)
+        l->cells = (struct cells){record_cells(area, st->self), conf->start_ns, area->cell_ns,
+                                  area->cells};
     fill(l);
     schedule(l);
     if (conf->plant != LOAD_PLANT_NONE && st->self == st->n - 1)

@@ -54,6 +54,14 @@ static bool worth(struct record_plan *plan, const struct job *job)
     return false;
 }
 
+/* Cells until the load has ended, of a multiple of the least width. */
+static void plan_cells(struct record_plan *plan, const struct job *job)
+{
+    uint64_t ns = job->warmup_ns + job->duration_ns + LOAD_GRACE_NS;
+    plan->cell_ns = (ns / CELLS_MAX / CELL_NS + 1) * CELL_NS;
+    plan->cells = (uint32_t)(ns / plan->cell_ns) + 1;
+}
+
 void record_plan(struct record_plan *plan, const struct job *job, bool spare)
 {
     *plan = (struct record_plan){.rare = job->record != JOB_RECORD_OFF};
@@ -61,6 +69,7 @@ void record_plan(struct record_plan *plan, const struct job *job, bool spare)
         (void)nothing(plan, "job.record is off");
         return;
     }
+    plan_cells(plan, job);
     if (job->record == JOB_RECORD_AUTO && !worth(plan, job))
         return;
     const double share = (double)RECORDS_MAX / job->n;
@@ -93,19 +102,22 @@ size_t record_area_bytes(const struct record_plan *plan, uint32_t n)
     for (uint32_t p = 0; p < n; p++)
         for (uint32_t k = 0; k < RECORD_RINGS; k++)
             bytes += (capacity(plan, p, k) + 1) / 2 * 2 * sizeof(struct record);
-    return bytes;
+    return bytes + (size_t)n * plan->cells * sizeof(struct cell);
 }
 
 void record_area_init(struct record_area *a, const struct record_plan *plan, uint32_t n)
 {
     uint64_t at = head_bytes(n);
     a->n = n;
+    a->cells = plan->cells;
+    a->cell_ns = plan->cell_ns;
     for (uint32_t p = 0; p < n; p++)
         for (uint32_t k = 0; k < RECORD_RINGS; k++) {
             a->row[p].capacity[k] = capacity(plan, p, k);
             a->row[p].at[k] = at;
             at += (capacity(plan, p, k) + 1) / 2 * 2 * sizeof(struct record);
         }
+    a->cells_at = at;
 }
 
 struct record_area *record_area_of(const struct board *b)

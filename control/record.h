@@ -22,6 +22,7 @@
 #define UPON_RECORD_H
 
 #include "board.h"
+#include "cells.h"
 #include "job.h"
 
 struct record {
@@ -53,6 +54,9 @@ struct record_row {
 
 struct record_area {
     uint32_t n;
+    uint32_t cells; /* of a process */
+    uint64_t cell_ns;
+    uint64_t cells_at; /* bytes from the beginning of the area */
     struct record_row row[];
 };
 
@@ -62,12 +66,19 @@ static inline struct record *record_ring(const struct record_area *a, uint32_t p
     return (struct record *)((uintptr_t)a + a->row[p].at[ring]);
 }
 
+static inline struct cell *record_cells(const struct record_area *a, uint32_t p)
+{
+    return (struct cell *)((uintptr_t)a + a->cells_at) + (size_t)p * a->cells;
+}
+
 /* ---- what is to be recorded ------------------------------------------------------------------ */
 
 struct record_plan {
     bool rare;                   /* detectors, leaders and epochs */
     uint64_t border[PSET_PROCS]; /* records of each process; 0: none */
     char why[160];               /* the border is not recorded because */
+    uint32_t cells;              /* of time, for the timeline */
+    uint64_t cell_ns;
 };
 
 /* `spare`: the control thread has a processor of its own, and reads while the processes run. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a person reads of a run: before it, and after. */
 #include "result.h"
+#include "timeline.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -239,6 +240,8 @@ void report_tail(FILE *out, const struct result *r, const char *folder)
     put_wire(out, r);
     put_drops(out, r);
     fprintf(out, "  memory      %s\n", bytes_text(memory, sizeof memory, r->memory_bytes));
+    if (r->timeline != NULL)
+        timeline_report(out, r->timeline);
     put_verdict(out, r->verdict);
     put_waits(out, r);
     if (folder != NULL)

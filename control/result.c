@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "result.h"
+#include "timeline.h"
 
 #include <errno.h>
 #include <math.h>
@@ -277,6 +278,8 @@ char *result_json(const struct result *r)
     PUT("preemptions", json_integer((json_int_t)r->preemptions));
     PUT("leaked_packets", json_integer((json_int_t)r->leaked_pkts));
     PUT("properties", json_properties(r->verdict));
+    if (r->timeline != NULL)
+        PUT("timeline", timeline_json(r->timeline));
     PUT("judgements", json_judgements(r));
     PUT("unrecorded",
         r->verdict->unrecorded != NULL ? json_string(r->verdict->unrecorded) : json_null());

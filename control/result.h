@@ -10,6 +10,8 @@
 #include "job.h"
 #include "verdict.h"
 
+struct timeline;
+
 #define RESULT_SCHEMA      "upon.run/1"
 #define RESULT_PERCENTILES 5
 #define RESULT_WAITS_MAX   16
@@ -60,6 +62,7 @@ struct result {
     /* Who waited for whom when the drain had ended in vain, the oldest first. */
     uint32_t waits;
     char wait[RESULT_WAITS_MAX][FIGURES_LINE_BYTES];
+    const struct timeline *timeline;
     struct hist decide_hist;
     struct hist deliver_all_hist;
 };

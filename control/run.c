@@ -28,6 +28,7 @@
 #include "result.h"
 #include "telemetry.h"
 #include "runs.h"
+#include "timeline.h"
 #include "verbs.h"
 
 #define SETS_MAX         64
@@ -70,6 +71,7 @@ struct run {
     struct verdict verdict;
     struct record_plan records;
     struct judge judge;
+    struct timeline timeline;
     struct result result;
     char placement_text[1024];
     char device_text[256];
@@ -339,6 +341,8 @@ static void judge(struct run *r)
     judge_drain(&r->judge, true);
     judge_end(&r->judge, r->drained && judge_calm(&r->judge, r->board), &r->verdict);
     result_compute(res, &r->job, r->board);
+    timeline_make(&r->timeline, &r->job, r->board, &r->judge, r->folder);
+    res->timeline = &r->timeline;
     if (r->apart && nodes_spoilt(&r->nodes))
         verdict_note(&r->verdict, "%s", r->nodes.why);
     else if (r->apart && r->nodes.lost > 0)
@@ -359,6 +363,8 @@ static int report(struct run *r)
 {
     const struct arguments *args = r->args;
     int err = result_write(&r->result, r->folder, r->why, sizeof r->why);
+    if (err == 0)
+        err = timeline_write(&r->timeline, r->folder, r->why, sizeof r->why);
     if (args->quiet && !args->json)
         report_line(r->say, &r->result);
     else if (!args->quiet)

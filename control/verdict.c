@@ -249,6 +249,15 @@ bool verdict_drained(const struct load_top *top, const struct board *b)
     return true;
 }
 
+uint64_t verdict_lacking(const struct load_top *top, const struct board *b)
+{
+    uint64_t all = 0;
+    for (uint32_t p = 0; p < b->n && !top->lossy; p++)
+        for (uint32_t source = 0; source < b->n; source++)
+            all += lacking(top, b, p, source);
+    return all;
+}
+
 static void judge_arrival(struct verdict *v, const struct board *b)
 {
     const struct load_properties *has = &v->top->property;

@@ -56,6 +56,9 @@ void verdict_compare(struct verdict *v, const struct board *b);
 /* Whether everything that was issued has arrived wherever it should. The load must have stopped. */
 bool verdict_drained(const struct load_top *top, const struct board *b);
 
+/* How many operations are owed to correct processes and have not arrived. */
+uint64_t verdict_lacking(const struct load_top *top, const struct board *b);
+
 /* The processes have returned: judge. */
 void verdict_close(struct verdict *v, const struct board *b);
 
