@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "judge.h"
 
+#include "dataplane/clock.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -38,6 +40,7 @@ int judge_open(struct judge *j, struct record_area *area, const struct job *job)
                         .top = job->top,
                         .n = (uint16_t)job->n,
                         .covered_ns = {UINT64_MAX, UINT64_MAX},
+                        .events_max = JUDGE_EVENTS_MAX,
                         .digests_do = job->record == JOB_RECORD_AUTO};
     if (area == NULL)
         return 0;
@@ -263,6 +266,8 @@ static void show_run(struct judge *j, struct judge_source *s, uint64_t until_ns)
     while (s->next_ns <= until_ns && s->next_ns != UINT64_MAX) {
         if (j->crashes_shown < j->crashes)
             show_crashes(j, s->next_ns);
+        if (s->kind == RECORD_BORDER && j->shown++ == j->events_max)
+            j->covered_ns[RECORD_BORDER] = s->next_ns; /* memory has a bound */
         if (s->next_ns < j->covered_ns[s->kind])
             show(j, s, record_at(s));
         s->next++;
@@ -272,6 +277,7 @@ static void show_run(struct judge *j, struct judge_source *s, uint64_t until_ns)
 
 void judge_drain(struct judge *j, bool all)
 {
+    const uint64_t begin = clock_now_ns();
     if (j->area == NULL)
         return;
     /* What was stamped before the watermark is in the rings that are looked at after it. */
@@ -286,6 +292,7 @@ void judge_drain(struct judge *j, bool all)
     }
     if (all)
         show_crashes(j, UINT64_MAX);
+    j->busy_ns += clock_now_ns() - begin;
 }
 
 /* ---- the end ----------------------------------------------------------------------------------- */
@@ -352,6 +359,7 @@ static void tell(struct judge *j, uint32_t a, const struct check_result *r, stru
 
 void judge_end(struct judge *j, bool fair, struct verdict *v)
 {
+    const uint64_t begin = clock_now_ns();
     for (uint32_t a = 0; a < ABSTRACTIONS; a++) {
         struct check *c = j->check[a];
         if (c == NULL)
@@ -362,5 +370,7 @@ void judge_end(struct judge *j, bool fair, struct verdict *v)
         for (uint32_t i = 0; i < c->results; i++)
             tell(j, a, &c->result[i], v);
     }
+    j->busy_ns += clock_now_ns() - begin;
+    v->judge_ns = j->busy_ns;
     verdict_settle(v);
 }

@@ -25,7 +25,10 @@
 #include "verdict.h"
 
 #define JUDGE_CRASHES_MAX 256
-#define JUDGE_RARE_MAX    65536 /* events of detectors, leaders and epochs that are kept */
+/* Events of the top's border that are shown, in a run that is read while it goes on: checkers
+ * remember, about 75 bytes for each event of uc or urb among three. */
+#define JUDGE_EVENTS_MAX 8000000
+#define JUDGE_RARE_MAX   65536 /* events of detectors, leaders and epochs that are kept */
 
 /* An event of a detector, a leader elector or an epoch change, as the timeline wants it. */
 struct judge_rare {
@@ -54,10 +57,11 @@ struct judge {
     struct check *check[ABSTRACTIONS];
     const char *layer[ABSTRACTIONS]; /* name in the stack */
     uint64_t events[ABSTRACTIONS];
+    uint64_t shown; /* of the top's border */
+    uint64_t events_max;
     uint64_t start_ns; /* steps are counted from here */
     uint64_t step;
     uint64_t covered_ns[RECORD_RINGS]; /* events before are shown; UINT64_MAX: all */
-    uint64_t late; /* came after their time had been judged: a stamp was wrong */
     struct {
         uint64_t time_ns;
         uint16_t p;
@@ -68,6 +72,7 @@ struct judge {
     bool digests_do;              /* where records end, what digests say stands */
     struct judge_rare *rare;
     size_t rares, rare_capacity;
+    uint64_t busy_ns; /* spent reading, merging, judging */
 };
 
 /* 0, or −ENOMEM. `area` may be NULL: then nothing is judged. */

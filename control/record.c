@@ -270,3 +270,14 @@ void recorder_listen(struct recorder *r, struct stack *st)
             write_run(r, k, &life, 1, st->now);
     }
 }
+
+void recorder_leave(struct recorder *r, struct stack *st)
+{
+    for (uint32_t i = 0; i < st->components; i++)
+        for (uint32_t type = 0; type < EV_TYPES; type++)
+            if (r->own[i][type] != NULL) {
+                st->co[i]->upon[type] = r->own[i][type];
+                r->own[i][type] = NULL;
+            }
+    st->recorder = NULL;
+}

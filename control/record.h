@@ -114,4 +114,7 @@ void recorder_init(struct recorder *r, struct record_area *a, uint16_t p);
 /* Listen to a stack that is wired and has not run: at the start, and when it has recovered. */
 void recorder_listen(struct recorder *r, struct stack *st);
 
+/* Listen no more: every handler stands where it stood. */
+void recorder_leave(struct recorder *r, struct stack *st);
+
 #endif

@@ -190,15 +190,16 @@ static void put_properties(FILE *out, const struct verdict *v, bool below)
 static void put_judged_by(FILE *out, const struct verdict *v)
 {
     const struct verdict_property *top = &v->property[0];
-    char n[32];
+    char n[32], took[32];
     if (v->unrecorded != NULL)
         fprintf(out, "  judged by   digests: %s\n", v->unrecorded);
     else if (top->judged_by == JUDGED_BY_DIGEST)
         fprintf(out, "  judged by   digests; by checkers only until %.6f s: records did not fit\n",
                 (double)top->covered_ns / 1e9);
     else
-        fprintf(out, "  judged by   checkers, %s recorded events; steps are ns of the run\n",
-                report_count(n, sizeof n, (double)top->events));
+        fprintf(out, "  judged by   checkers, %s recorded events in %s; steps are ns of the run\n",
+                report_count(n, sizeof n, (double)top->events),
+                report_ns(took, sizeof took, v->judge_ns));
 }
 
 static void put_verdict(FILE *out, const struct verdict *v)

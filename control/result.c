@@ -281,6 +281,7 @@ char *result_json(const struct result *r)
     if (r->timeline != NULL)
         PUT("timeline", timeline_json(r->timeline));
     PUT("judgements", json_judgements(r));
+    PUT("judge_s", json_real(rounded((double)r->verdict->judge_ns / 1e9)));
     PUT("unrecorded",
         r->verdict->unrecorded != NULL ? json_string(r->verdict->unrecorded) : json_null());
     PUT("why", json_why(r->verdict));

@@ -45,6 +45,7 @@ struct verdict {
     uint64_t lapped_blocks;
     uint64_t compared_blocks;
     const struct load_top *top;
+    uint64_t judge_ns;      /* that checkers took, all records together */
     const char *unrecorded; /* why no checker saw the border of the top; NULL: one did */
 };
 

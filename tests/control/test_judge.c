@@ -276,6 +276,21 @@ static void what_is_violated_before_records_end_is_violated(void **state)
     close_desk(&desk);
 }
 
+static void checkers_remember_within_a_bound(void **state)
+{
+    (void)state;
+    open_desk(&desk, "uc", "full", 64);
+    desk.judge.events_max = 2;
+    put(&desk, 0, EV_UC_PROPOSE, 0, 0, 7, 100);
+    put(&desk, 0, EV_UC_DECIDE, 0, 0, 7, 200);
+    put(&desk, 0, EV_UC_DECIDE, 0, 0, 7, 300);
+    finish(&desk, true);
+    assert_int_equal(judged(&desk, "UC3")->state, VERDICT_UNKNOWN);
+    assert_int_equal(judged(&desk, "UC3")->events, 2);
+    assert_int_equal(judged(&desk, "UC3")->covered_ns, 300);
+    close_desk(&desk);
+}
+
 static void digests_stand_where_records_end_unless_they_were_demanded(void **state)
 {
     (void)state;
@@ -424,6 +439,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(PFD2_a_false_detection_is_a_violation),
     cmocka_unit_test(what_was_not_recorded_is_unknown_and_said),
     cmocka_unit_test(what_is_violated_before_records_end_is_violated),
+    cmocka_unit_test(checkers_remember_within_a_bound),
     cmocka_unit_test(digests_stand_where_records_end_unless_they_were_demanded),
     cmocka_unit_test(a_run_is_judged_from_every_event_at_its_border),
     cmocka_unit_test(detectors_and_leaders_are_recorded_from_their_first_indication_on),
