@@ -200,6 +200,11 @@ static void drop(struct serve *s, uint32_t c)
     *k = (struct serve_client){.fd = -1};
 }
 
+static bool has_line(const struct serve_client *k)
+{
+    return k->in_len > 0 && memchr(k->in, '\n', k->in_len) != NULL;
+}
+
 /* Write what the socket takes. What is left keeps the client's next request waiting. */
 static void write_out(struct serve *s, uint32_t c, uint64_t now)
 {
@@ -221,7 +226,7 @@ static void write_out(struct serve *s, uint32_t c, uint64_t now)
     k->out = NULL;
     k->out_len = k->out_at = 0;
     k->until_ns = k->in_len > 0 ? now + SERVE_PATIENCE_NS : 0;
-    if (k->leaving)
+    if (k->leaving || (k->ended && !has_line(k)))
         drop(s, c);
 }
 
@@ -306,6 +311,10 @@ static void read_in(struct serve *s, uint32_t c, uint64_t now)
                            : 0;
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
+    if (got == 0 && has_line(k)) {
+        k->ended = true;
+        return;
+    }
     if (got <= 0) {
         drop(s, c);
         return;
@@ -388,7 +397,7 @@ static uint64_t prepare(struct serve *s, struct polled *p, uint64_t now, uint64_
         const struct serve_client *k = &s->client[c];
         if (k->fd < 0)
             continue;
-        short events = k->out_len > 0 ? POLLOUT : k->asked ? 0 : POLLIN;
+        short events = k->out_len > 0 ? POLLOUT : k->asked || k->ended ? 0 : POLLIN;
         poll_add(p, k->fd, events, c);
         if (k->until_ns != 0 && k->until_ns < wake)
             wake = k->until_ns;

@@ -55,6 +55,7 @@ struct serve_client {
     uint64_t until_ns; /* patience ends; 0: nothing is awaited of it */
     bool asked;        /* its request is not answered yet */
     bool leaving;      /* closed when its answer is written */
+    bool ended;        /* it writes no more; what it has written is answered */
 };
 
 struct serve {

@@ -342,6 +342,14 @@ class Hostile(Live):
         c.send(b"".join(b'{"upon":1,"id":%d,"do":"status"}\n' % i for i in range(40)))
         self.assertEqual([c.line()["id"] for _ in range(40)], list(range(40)))
 
+    def test_who_writes_no_more_is_answered_to_the_last_line(self):
+        c = self.client()
+        c.send(b"".join(b'{"upon":1,"id":%d,"do":"%s"}\n' % (i, do) for i, do in
+                        enumerate([b"status", b"snapshot", b"frob", b"stats"])) + b'{"upon":1,"id":9')
+        c.socket.shutdown(socket.SHUT_WR)
+        self.assertEqual([c.line()["id"] for _ in range(4)], [0, 1, 2, 3])
+        self.assertIsNone(c.line())
+
     def test_a_request_may_come_byte_by_byte(self):
         c = self.client()
         for byte in b'{"upon":1,"id":5,"do":"status"}\n':
