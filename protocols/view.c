@@ -109,9 +109,14 @@ static void dump_bytes(struct view *v, const char *name, const void *data, uint3
 {
     struct dump_view *d = (struct dump_view *)v;
     char line[256];
-    int at = snprintf(line, sizeof line, "%s%s%s = %u:", d->co, d->group, name, len);
-    for (uint32_t i = 0; i < len && i < 48; i++)
-        at += snprintf(line + at, sizeof line - (size_t)at, "%02x", ((const uint8_t *)data)[i]);
+    int at = snprintf(line, sizeof line, "%s%s%.32s = %u:", d->co, d->group, name, len);
+    /* By hand: a process that runs stands still while it is dumped. */
+    for (uint32_t i = 0; i < len && i < 48 && (size_t)at + 3 < sizeof line; i++) {
+        uint8_t byte = ((const uint8_t *)data)[i];
+        line[at++] = "0123456789abcdef"[byte >> 4];
+        line[at++] = "0123456789abcdef"[byte & 15];
+        line[at] = '\0';
+    }
     if (len > 48)
         snprintf(line + at, sizeof line - (size_t)at, "…");
     d->put(d->ctx, line);
