@@ -86,17 +86,28 @@ const char *figures_run(const struct figures *f)
 
 /* ---- a process ----------------------------------------------------------------------------------- */
 
+/* Whether the order that its thread is about to carry out is to recover. */
+static bool recovers(const struct orders *o)
+{
+    uint64_t answered = atomic_load_explicit(&o->answered, memory_order_acquire);
+    return atomic_load_explicit(&o->posted, memory_order_acquire) != answered &&
+           o->slot[answered % ORDERS_MAX].order.kind == ORDER_RECOVER;
+}
+
+/* Who crashed once is put down as crashed for the verdict; if it posts, it has recovered. */
 static enum figures_state state_of(const struct figures *f, uint32_t p, uint64_t now_ns)
 {
     const struct figures_process *fp = &f->page.process[p];
-    uint64_t told = atomic_load_explicit(&f->board->orders[p].state, memory_order_relaxed);
-    if (!board_correct(f->board, p) || told == PROCESS_CRASHED)
-        return FIGURES_CRASHED;
+    const struct orders *o = &f->board->orders[p];
+    uint64_t told = atomic_load_explicit(&o->state, memory_order_relaxed);
+    bool fresh = fp->posted && now_ns <= fp->post_ns + FIGURES_SILENT_NS;
+    if (told == PROCESS_CRASHED || (!fresh && !board_correct(f->board, p)))
+        return recovers(o) ? FIGURES_RECOVERING : FIGURES_CRASHED;
     if (told == PROCESS_PAUSED)
         return FIGURES_PAUSED;
     if (!fp->posted)
         return FIGURES_STARTING;
-    return now_ns > fp->post_ns + FIGURES_SILENT_NS ? FIGURES_SILENT : FIGURES_RUNNING;
+    return fresh ? FIGURES_RUNNING : FIGURES_SILENT;
 }
 
 /* Its own opinion: whether it leads the epoch that it is in, or is the one that it trusts. */

@@ -193,6 +193,28 @@ static void test_states_tell_paused_crashed_silent_and_starting_apart(void **sta
     tear_down();
 }
 
+static void test_who_recovers_is_told_from_who_crashed_and_who_is_back(void **state)
+{
+    (void)state;
+    set_up();
+    const struct co_post post = {.have = POST_TRUSTED};
+    const struct order recover = {.kind = ORDER_RECOVER};
+    put_post(0, &post, START + S);
+    board->orders[0].state = PROCESS_CRASHED;
+    board_put(&board->crashed, 1); /* for the verdict, for good */
+    assert_int_equal(figures_lock(figures, START + S)->process[0].state, FIGURES_CRASHED);
+    figures_unlock(figures);
+    assert_int_equal(order_post(&board->orders[0], &recover), 1);
+    assert_int_equal(figures_lock(figures, START + 2 * S)->process[0].state, FIGURES_RECOVERING);
+    figures_unlock(figures);
+    order_answer(&board->orders[0], &(struct order_answer){.result = 0});
+    board->orders[0].state = PROCESS_UP;
+    put_post(0, &post, START + 3 * S);
+    assert_int_equal(figures_lock(figures, START + 3 * S)->process[0].state, FIGURES_RUNNING);
+    figures_unlock(figures);
+    tear_down();
+}
+
 static uint64_t layer_index(const char *name)
 {
     uint64_t i = 0;
@@ -407,6 +429,7 @@ int main(void)
         cmocka_unit_test(test_who_issues_nothing_shows_the_latency_of_sampled_deliveries),
         cmocka_unit_test(test_roles_and_suspicions_are_what_the_processes_say),
         cmocka_unit_test(test_states_tell_paused_crashed_silent_and_starting_apart),
+        cmocka_unit_test(test_who_recovers_is_told_from_who_crashed_and_who_is_back),
         cmocka_unit_test(test_a_wait_names_layer_quorum_missing_processes_and_age),
         cmocka_unit_test(test_lines_of_waits_begin_with_the_oldest_and_leave_out_the_busy),
         cmocka_unit_test(test_a_wait_grows_older_while_its_process_is_paused),
