@@ -163,7 +163,7 @@ class Top(unittest.TestCase):
         run = self.start()
         self.await_load()
         for p in "1", "2":
-            self.upon("ctl", self.run, "pause", p)
+            self.upon("ctl", self.run, "crash", p)
         said = r"p0 ep, \d+\.\d s: instance \d+: quorum 2 of 3, has p0, missing p1 p2"
         status = until(lambda: (s := self.upon("ctl", self.run, "status").stdout) and
                        "quorum" in s and s, "status with a quorum")
