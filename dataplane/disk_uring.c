@@ -22,8 +22,9 @@ struct disk_uring {
     bool ring_up;
     int super;
     uint32_t slots;
+    uint32_t under_way;  /* requests whose completion was not seen */
     int32_t written[64]; /* result of each buffer's write, until its flush has ended */
-    int fd[];            /* of each segment file; registered under the same index */
+    int fd[];            /* of each segment file, and `super`; registered under the same index */
 };
 
 static int refuse(char *why, size_t size, int err, const char *format, ...)
@@ -144,6 +145,7 @@ static void uring_write(struct disk *d, uint32_t slot, uint64_t offset, uint32_t
     io_uring_prep_fsync(sqe, (int)slot, IORING_FSYNC_DATASYNC);
     sqe->flags |= IOSQE_FIXED_FILE;
     io_uring_sqe_set_data64(sqe, OF_FLUSH | buffer);
+    u->under_way += 2;
 }
 
 static void uring_submit(struct disk *d)
@@ -171,6 +173,7 @@ static uint32_t uring_reap(struct disk *d, struct disk_done *done, uint32_t n)
         done[dones++] = (struct disk_done){buffer, result};
     }
     io_uring_cq_advance(&u->ring, got);
+    u->under_way -= got;
     return dones;
 }
 
@@ -215,16 +218,32 @@ static int uring_read_super(struct disk *d, int copy, void *block)
     return n == LOG_BLOCK_BYTES ? 0 : n < 0 ? (int)n : -EIO;
 }
 
+/* Whoever opens these files next must not find writes of ours still on their way: the kernel ends a
+ * ring behind our back. */
+static void await_all(struct disk_uring *u)
+{
+    struct io_uring_cqe *cqe;
+    while (u->under_way > 0 && io_uring_submit_and_wait(&u->ring, 1) >= 0 &&
+           io_uring_wait_cqe(&u->ring, &cqe) == 0) {
+        io_uring_cqe_seen(&u->ring, cqe);
+        u->under_way--;
+    }
+}
+
 static void uring_close(struct disk *d)
 {
     struct disk_uring *u = (struct disk_uring *)d;
-    if (u->ring_up)
-        io_uring_queue_exit(&u->ring); /* waits for what is under way */
+    if (u->ring_up) {
+        await_all(u);
+        io_uring_queue_exit(&u->ring);
+    }
     for (uint32_t i = 0; i < u->slots; i++)
         if (u->fd[i] >= 0)
             close(u->fd[i]);
-    if (u->super >= 0)
+    if (u->super >= 0) {
+        flock(u->super, LOCK_UN); /* the ring may hold the file for a while yet */
         close(u->super);
+    }
     free(d->buffers);
     free(u);
 }
@@ -318,8 +337,11 @@ static int start_ring(struct disk_uring *u, const struct disk_uring_conf *conf, 
     /* One registration: buffer 0 of the ring is the whole area. */
     struct iovec iov = {u->disk.buffers, bytes};
     err = io_uring_register_buffers(&u->ring, &iov, 1);
+    /* `super` too, on which the lock lies: if this process is killed, the lock is released when the
+     * kernel has ended its last write, not before. */
+    u->fd[u->slots] = u->super;
     if (err == 0)
-        err = io_uring_register_files(&u->ring, u->fd, u->slots);
+        err = io_uring_register_files(&u->ring, u->fd, u->slots + 1);
     if (err != 0)
         return refuse(why, why_size, err,
                       "io_uring: cannot register %zu bytes: %s; raise memlock "
@@ -335,7 +357,7 @@ int disk_uring_open(struct disk **d, const struct disk_uring_conf *conf, bool re
     if (conf->buffers < 2 || conf->buffers > 64 || conf->buffer_bytes % LOG_BLOCK_BYTES != 0 ||
         conf->buffer_bytes < 2 * LOG_BLOCK_BYTES)
         return refuse(why, why_size, -EINVAL, "a log has 2 to 64 buffers of two blocks or more");
-    struct disk_uring *u = calloc(1, sizeof *u + conf->shape.slots * sizeof u->fd[0]);
+    struct disk_uring *u = calloc(1, sizeof *u + (conf->shape.slots + 1) * sizeof u->fd[0]);
     if (u == NULL)
         return -ENOMEM;
     u->disk = (struct disk){&uring_ops, NULL, conf->buffers, conf->buffer_bytes};
