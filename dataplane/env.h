@@ -36,6 +36,9 @@ struct env {
     bool clock_dear;          /* reading the clock costs about as much as handling a frame */
     struct disk *disk;        /* of this process's log, formatted; NULL: it has none */
     uint32_t lower_bytes;     /* in front of each frame: the environment's own headers */
+    /* Told how long each record waited until it was durable; NULL: nobody asks. */
+    void (*stored)(void *ctx, uint64_t waited_ns);
+    void *stored_ctx;
 };
 
 #endif

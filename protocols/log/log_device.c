@@ -29,6 +29,7 @@
 struct request {
     uint64_t i;
     uint64_t seq;
+    uint64_t at;  /* ns: when it was asked for */
     struct msg m; /* held while it waits for room; without a segment once it is staged */
     uint16_t port;
 };
@@ -44,6 +45,7 @@ struct log_device {
     uint64_t compact_end;  /* … and is complete once records below this are durable */
     uint64_t found;        /* records found by this recovery */
     uint32_t mask;
+    struct log_stats counted;
     struct co *user[CO_PORTS_MAX];
     struct request request[];
 };
@@ -142,7 +144,7 @@ static void upon_log_store(struct co *self, const struct ev *ev, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         assert(d->tail - d->head <= d->mask); /* its users keep to room() */
         struct request *r = &d->request[d->tail++ & d->mask];
-        *r = (struct request){ev[i].inst, 0, ev_msg(&ev[i]), (uint16_t)ev[i].attr};
+        *r = (struct request){ev[i].inst, 0, self->st->now, ev_msg(&ev[i]), (uint16_t)ev[i].attr};
         if (r->m.seg != NULL)
             msg_hold(r->m);
     }
@@ -208,6 +210,15 @@ static void log_device_flush(struct co *self)
         compact_begin(d);
 }
 
+/* Writes of this life, added to those of earlier ones. */
+static void count_writes(struct log_device *d)
+{
+    struct log_stats now = log_stats(d->log);
+    co_count(&d->co, COUNT_log_writes, now.batches - d->counted.batches);
+    co_count(&d->co, COUNT_log_blocks, now.blocks - d->counted.blocks);
+    d->counted = now;
+}
+
 /* The beginning of a breath: trigger ⟨log, Stored⟩ for what has become durable. */
 static void log_device_poll(struct co *self)
 {
@@ -217,12 +228,15 @@ static void log_device_poll(struct co *self)
         crash(self, err);
         return;
     }
+    struct env *env = self->st->env;
     uint64_t durable = log_durable(d->log);
     while (d->head < d->staged && d->request[d->head & d->mask].seq < durable) {
         const struct request *r = &d->request[d->head++ & d->mask];
         trigger(d->user[r->port], ev_make(EV_LOG_STORED, 0, r->i, 0, MSG_NONE));
+        if (unlikely(env->stored != NULL))
+            env->stored(env->stored_ctx, self->st->now - r->at);
     }
-    self->st->counters[COUNT_log_writes] = log_stats(d->log).batches;
+    count_writes(d);
     if (d->staged < d->tail) {
         stage(d);
         co_dirty(self);
