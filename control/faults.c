@@ -135,7 +135,7 @@ int faults_parse(const char *text, struct fault_line *l, char *why, size_t size)
     if (strlen(text) >= sizeof line)
         return refuse(why, size, "the line is longer than %d characters", LINE_BYTES - 1);
     strcpy(line, text);
-    line[strcspn(line, "#\r\n")] = '\0';
+    line[strcspn(line, "#;\r\n")] = '\0';
     strcpy(copy, line);
     *l = (struct fault_line){.until_ns = FAULTS_NEVER};
     char *word = next_word(&rest);

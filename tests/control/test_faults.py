@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Faults in live runs: that a script befalls them, is written down, can be played again, and that
+what may be judged then is. No case depends on the speed of the machine: rates are low, the drain is
+long, and nothing is asserted of how soon something happens."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+UPON = os.path.abspath(sys.argv[1])
+ROOT = os.path.abspath(sys.argv[2])
+PATIENT = ["job.drain=60s", "params.give_up=never", "load.rate=1k", "job.warmup=100ms"]
+SHORT = PATIENT + ["job.duration=900ms"]
+TWO = len(os.sched_getaffinity(0)) > 1
+
+
+class Faults(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+
+    def write(self, name, text):
+        path = os.path.join(self.folder.name, name)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        return path
+
+    def upon(self, *args, sets=()):
+        command = [UPON, *args]
+        for s in sets:
+            command += ["--set", s]
+        return subprocess.run(command, capture_output=True, text=True, timeout=200,
+                              cwd=self.folder.name, check=False)
+
+    def run_with(self, script, *sets, status=0, out="run"):
+        got = self.upon("run", "--json", "--out", out, "--faults", self.write("script", script),
+                        sets=SHORT + list(sets))
+        self.assertEqual(got.returncode, status, got.stderr)
+        with open(os.path.join(self.folder.name, out, "events.ndjson"), encoding="utf-8") as f:
+            events = [json.loads(line) for line in f]
+        self.assertEqual(events[0]["schema"], "upon.events/1")
+        return json.loads(got.stdout), events[1:]
+
+    def drops(self, summary, counter):
+        return summary["drops"].get(counter, 0)
+
+    def test_loss_is_made_good_by_the_links(self):
+        summary, events = self.run_with("100ms..600ms loss 10%\n", "job.stack=urb")
+        self.assertEqual(summary["verdict"], "valid")
+        self.assertGreater(self.drops(summary, "drop_fault"), 0)
+        begun = [e for e in events if e["edge"] == "begin"]
+        ended = [e for e in events if e["edge"] == "end"]
+        self.assertEqual({e["process"] for e in begun}, {0, 1, 2})
+        self.assertEqual({e["process"] for e in ended}, {0, 1, 2})
+        for e in events:
+            self.assertEqual((e["id"], e["by"], e["result"]), (1, "script", "ok"))
+            self.assertEqual(e["script"], "100ms..600ms loss 10%")
+            self.assertGreaterEqual(e["effect_ns"], e["asked_ns"])
+        self.assertGreaterEqual(min(e["effect_ns"] for e in ended), 600e6)
+
+    def test_a_partition_that_heals_costs_nothing_but_time(self):
+        summary, _ = self.run_with("200ms..400ms partition 0,1 | 2\n", "job.stack=uc")
+        self.assertEqual(summary["verdict"], "valid")
+        self.assertGreater(self.drops(summary, "drop_fault"), 0)
+
+    def test_consensus_goes_on_when_its_leader_crashes(self):
+        summary, events = self.run_with("at 300ms crash 0\n", "job.stack=uc", "job.proposer=1",
+                                        "params.detect=100ms", "params.heartbeat=10ms")
+        self.assertEqual(summary["verdict"], "valid")
+        self.assertIn("p0", summary["crash"])
+        self.assertEqual([(e["what"], e["process"]) for e in events], [("crash 0", 0)])
+
+    def test_a_paused_process_catches_up(self):
+        summary, events = self.run_with("200ms..500ms pause 1\n", "job.stack=urb")
+        self.assertEqual(summary["verdict"], "valid")
+        self.assertIsNone(summary["crash"])
+        self.assertEqual([e["edge"] for e in events], ["begin", "end"])
+
+    def test_what_has_no_end_ends_with_the_load(self):
+        summary, events = self.run_with("at 500ms pause 2\n600ms.. isolate 1\n", "job.stack=urb")
+        self.assertEqual(summary["verdict"], "valid")
+        ends = {(e["what"], e["process"]) for e in events if e["by"] == "end"}
+        self.assertIn(("resume", 2), ends)
+        self.assertIn(("clear", 1), ends)
+
+    def test_a_flipped_bit_is_caught_and_sent_again(self):
+        for checksum in "off", "on":
+            summary, _ = self.run_with("100ms..700ms corrupt 20%\n", "job.stack=urb",
+                                       "job.checksum=" + checksum, out="run-" + checksum)
+            self.assertEqual(summary["verdict"], "valid")
+            self.assertGreater(self.drops(summary, "drop_udp_checksum"), 0)
+
+    def test_duplicates_delays_and_rates_are_borne(self):
+        script = ("100ms..300ms duplicate 30%\n300ms..500ms delay uniform 100us 3ms\n"
+                  "500ms..700ms reorder 20% pareto 200us 5ms\n700ms..800ms rate 500/s burst=8\n")
+        summary, events = self.run_with(script, "job.stack=urb")
+        self.assertEqual(summary["verdict"], "valid")
+        self.assertEqual({e["result"] for e in events}, {"ok"})
+        self.assertEqual(summary["leaked_packets"], 0)
+
+    def test_heartbeats_alone_come_late(self):
+        summary, _ = self.run_with("100ms..600ms loss 0->* class=heartbeat\n", "job.stack=uc",
+                                   "job.proposer=1", "params.detect=100ms", "params.heartbeat=10ms")
+        self.assertEqual(summary["verdict"], "valid")
+        self.assertEqual(self.drops(summary, "drop_fault"), 0)
+
+    def test_who_keeps_no_log_does_not_recover(self):
+        summary, events = self.run_with("at 200ms crash 2\nat 400ms recover 2\n", "job.stack=urb")
+        self.assertEqual(summary["verdict"], "valid")
+        refused = [e for e in events if e["what"] == "recover 2"]
+        self.assertEqual(len(refused), 1)
+        self.assertIsNone(refused[0]["effect_ns"])
+        self.assertNotEqual(refused[0]["result"], "ok")
+
+    def test_events_are_a_script_of_their_own(self):
+        _, events = self.run_with("100ms..300ms loss 20% 0->1\nat 400ms crash 2\n",
+                                  "job.stack=urb")
+        again = os.path.join(self.folder.name, "run", "events.ndjson")
+        got = self.upon("run", "--json", "--out", "again", "--faults", again,
+                        sets=SHORT + ["job.stack=urb"])
+        self.assertEqual(got.returncode, 0, got.stderr)
+        with open(os.path.join(self.folder.name, "again", "events.ndjson"), encoding="utf-8") as f:
+            replayed = [json.loads(line) for line in f][1:]
+        self.assertEqual({(e["what"], e["edge"], e["process"]) for e in replayed},
+                         {(e["what"], e["edge"], e["process"]) for e in events})
+
+    def test_the_resolved_job_holds_the_script(self):
+        self.run_with("100ms..300ms loss 20% 0->1\n", "job.stack=urb")
+        got = self.upon("run", "--json", "--out", "again", "run/job.ini")
+        self.assertEqual(got.returncode, 0, got.stderr)
+        with open(os.path.join(self.folder.name, "again", "events.ndjson"), encoding="utf-8") as f:
+            self.assertIn('"what":"loss 20% 0->1"', f.read())
+
+    def test_the_same_script_befalls_a_simulation(self):
+        job = self.write("job.ini", "[job]\nstack = uc\nn = 3\n[faults]\n"
+                                    "20ms..60ms partition 0,1 | 2\nat 80ms crash 0\n")
+        got = self.upon("sim", "--seeds", "1..5", job)
+        self.assertEqual(got.returncode, 0, got.stderr)
+        self.assertIn("UC4 holds", got.stdout)
+
+    def test_scripts_that_make_no_sense_are_refused_before_anything_starts(self):
+        for script, words in (("at 200ms crash 7\n", "script:1: p7 is not one of the 3"),
+                              ("loss 1%\n3ms..1ms loss 1%\n", "script:2: 3ms..1ms ends before"),
+                              ("explode 1\n", "script:1: fault 'explode' is not known"),
+                              ("delay gamma 1ms\n", "script:1: fault 'delay gamma 1ms': 'gamma'"),
+                              ("partition 0,1 | 1\n", "names p1 on both sides"),
+                              ("at 9h crash 1\n", "script:1: '9h' is no time"),
+                              ("at 90s crash 1\n", "script:1: the load ends at 1s"),
+                              ("byzantine 1\n", "reserved"),
+                              ("loss 1%\n" * 17, "script:17: more than 16 rules")):
+            got = self.upon("run", "--faults", self.write("script", script),
+                            sets=SHORT + ["job.stack=urb"])
+            self.assertEqual(got.returncode, 2)
+            self.assertIn(words, got.stderr)
+            self.assertEqual(got.stderr.count("\n"), 1)
+
+    def test_the_examples_are_accepted(self):
+        for name in "faults.ini", "crash.ini":
+            got = self.upon("run", "--json", "--out", name + ".run",
+                            os.path.join(ROOT, "jobs", name),
+                            sets=["load.rate=1k", "job.drain=60s"])
+            self.assertEqual(got.returncode, 0, got.stderr)
+
+    @unittest.skipUnless(TWO, "two processors are needed for two nodes")
+    def test_faults_reach_other_os_processes(self):
+        summary, events = self.run_with("150ms..350ms loss 20%\nat 500ms crash 2\n",
+                                        "job.stack=urb", "job.device=memif")
+        self.assertEqual(summary["verdict"], "valid")
+        self.assertEqual({e["process"] for e in events if e["edge"] == "begin"}, {0, 1, 2})
+        self.assertEqual({e["result"] for e in events}, {"ok"})
+        self.assertGreater(self.drops(summary, "drop_fault"), 0)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1], verbosity=2)
