@@ -20,6 +20,7 @@
 #include "replay.h"
 #include "shiviz.h"
 #include "shrink.h"
+#include "sweep.h"
 
 #define STACKS_MAX 64
 #define SHAPES_MAX 9 /* worlds are kept for n = 1 … 8 of each stack */
@@ -65,6 +66,7 @@ struct options {
     enum strategy strategy;
     bool swarm;
     bool exhaustive;
+    bool sweep;
     struct picture picture;
     struct explore_conf search; /* what an exhaustive search may do, and its bounds */
     bool crashes_given;
@@ -114,7 +116,7 @@ static const struct argp_option options_table[] =
      {"seed", 's', "N", 0, "one schedule"},
      {"seeds", OPT_SEEDS, "A..B", 0, "all of these (default: from 1 until the time is over)"},
      {"strategy", OPT_STRATEGY, "NAME", 0,
-      "swarm (default), random, pctcp, timed, exhaustive, script"},
+      "swarm (default), random, pctcp, timed, exhaustive, sweep (crash points), script"},
      {"depth", OPT_DEPTH, "D", 0, "pctcp: bugs of depth D (default 3)"},
      {"steps", OPT_STEPS, "N", 0, "choices of the adversary before the world is healed"},
      {"time", OPT_TIME, "TIME", 0, "stop after this (default 10s, unless seeds are given)"},
@@ -170,12 +172,13 @@ static bool parse_strategy(const char *text, struct options *o)
 {
     o->swarm = strcmp(text, "swarm") == 0;
     o->exhaustive = strcmp(text, "exhaustive") == 0;
+    o->sweep = strcmp(text, "sweep") == 0;
     for (int i = 0; i < STRATEGIES; i++)
         if (strcmp(text, strategy_names[i]) == 0) {
             o->strategy = (enum strategy)i;
             return true;
         }
-    return o->swarm || o->exhaustive || strcmp(text, "script") == 0;
+    return o->swarm || o->exhaustive || o->sweep || strcmp(text, "script") == 0;
 }
 
 /* A number within bounds, or the end of the program with a sentence. */
@@ -305,7 +308,8 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
     case OPT_STRATEGY:
         if (!parse_strategy(arg, o))
             argp_failure(state, EXIT_FAILED, 0,
-                         "--strategy %s: swarm, random, pctcp, timed, exhaustive or script", arg);
+                         "--strategy %s: swarm, random, pctcp, timed, exhaustive, sweep or script",
+                         arg);
         return 0;
     case OPT_DEPTH:
         o->depth = number(state, "depth", arg, 1, 8);
@@ -929,6 +933,48 @@ static int search_stacks(struct session *s)
     return status;
 }
 
+/* ---- crash-point sweep ----------------------------------------------------------------------- */
+
+static int sweep_stack(struct session *s, const struct stack_def *def)
+{
+    struct sweep_result r;
+    struct sim_job job;
+    struct mix mix;
+    char why[256];
+    s->o.stack = def;
+    make_job(s, s->o.first, &job, &mix);
+    struct sim_world *w = world_for(s, &job);
+    in_hand.w = w;
+    replay_path(&s->o, &job, in_hand.path, sizeof in_hand.path);
+    int err = w != NULL ? sweep_run(w, &job, s->o.time_ns, &r, why, sizeof why) : -ENOMEM;
+    in_hand.w = NULL;
+    if (err != 0) {
+        fprintf(stderr, "upon sim: %s\n", w == NULL ? "out of memory" : why);
+        return EXIT_FAILED;
+    }
+    printf("%s n=%u seed=%" PRIu64 ": %" PRIu64 " crash points at %" PRIu64 " stores, %" PRIu64
+           " writes begun, %" PRIu64 " finished, %" PRIu64 " deliveries%s; ",
+           def->name, job.n, job.seed, r.points, r.stores, r.begun, r.finished, r.deliveries,
+           r.complete ? "" : " (not all: the time was over)");
+    if (r.unfinished > 0)
+        printf("%" PRIu64 " did not come to rest; ", r.unfinished);
+    printf("%s\n", r.out.violated ? "a property is violated" : "no property is violated");
+    if (r.out.violated)
+        report(s, w, &r.out);
+    return r.out.violated ? EXIT_VIOLATED : EXIT_HOLDS;
+}
+
+/* One stack, or each that has a log. */
+static int sweep_stacks(struct session *s)
+{
+    const struct stack_def *only = s->o.stack;
+    int status = EXIT_HOLDS;
+    for (uint32_t i = 0; i < s->stacks && status == EXIT_HOLDS && !interrupted; i++)
+        if (only == stack_defs[i] || (only == NULL && sim_needs(stack_defs[i]).disk))
+            status = sweep_stack(s, stack_defs[i]);
+    return status;
+}
+
 /* ---- scenarios and replays ------------------------------------------------------------------- */
 
 static int judge_script(struct sim_world *w, const struct script *sc)
@@ -1079,6 +1125,8 @@ int sim_main(int argc, char **argv)
         status =
             run_script(s.large, s.o.script, text != NULL ? text : "", s.o.trace, s.o.transcript);
         status = draw_script(s.large, &s.o.picture, status);
+    } else if (s.o.sweep) {
+        status = sweep_stacks(&s);
     } else if (s.o.exhaustive) {
         status = search_stacks(&s);
     } else {

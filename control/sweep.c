@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sweep.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define CALM_CHOICES 400  /* the measure ends when nothing was stored or delivered for so many */
+#define MOST_CHOICES 8000 /* … or after so many */
+#define MOST_EVENTS  24   /* of one step at which a crash is tried */
+
+/* What a choice of the measure did. */
+struct mark {
+    uint16_t p;      /* who stepped */
+    uint16_t events; /* of that step */
+    bool stores, begins, finishes, delivers;
+};
+
+struct sweep {
+    struct sim_world *w;
+    const struct sim_job *job;
+    struct sweep_result *r;
+    struct choice *choice; /* the measure */
+    struct mark *mark;
+    uint64_t choices;
+    uint64_t limit_ns;
+    struct timespec begin;
+    struct mark now;  /* of the choice that is being applied */
+    uint64_t written; /* writes begun by all disks before it */
+};
+
+static bool time_is_over(const struct sweep *s)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    int64_t ns =
+        (int64_t)(t.tv_sec - s->begin.tv_sec) * 1000000000 + (t.tv_nsec - s->begin.tv_nsec);
+    return s->limit_ns != 0 && ns >= (int64_t)s->limit_ns;
+}
+
+/* ---- the measure ----------------------------------------------------------------------------- */
+
+static void on_event(void *ctx, struct sim_world *w, struct stack *st, struct co *to,
+                     const struct ev *ev)
+{
+    struct sweep *s = ctx;
+    (void)w;
+    s->now.p = st->self;
+    s->now.events++;
+    s->now.stores |= ev->type == EV_LOG_STORE;
+    s->now.delivers |= to == st->app && ev_infos[ev->type].way == EV_WAY_INDICATION;
+}
+
+static uint64_t writes_begun(const struct sim_world *w)
+{
+    uint64_t n = 0;
+    for (uint16_t p = 0; p < w->n; p++)
+        n += w->proc[p].disk->ordinal;
+    return n;
+}
+
+/* Apply a choice, and note what it did. True: it is one at which a crash is tried. */
+static bool measure(struct sweep *s, const struct choice *c)
+{
+    struct sim_world *w = s->w;
+    uint64_t at = w->records;
+    s->now = (struct mark){.p = c->p};
+    s->written = writes_begun(w);
+    if (!sim_world_apply(w, c))
+        return false;
+    s->now.begins = writes_begun(w) > s->written;
+    s->now.finishes = c->kind == CHOICE_WRITTEN;
+    s->choice[at] = *c;
+    s->mark[at] = s->now;
+    s->choices = at + 1;
+    return s->now.stores || s->now.begins || s->now.finishes || s->now.delivers;
+}
+
+/* An undisturbed execution that keeps time, until it has calmed down. */
+static void take_measure(struct sweep *s)
+{
+    struct sim_world *w = s->w;
+    struct choice c;
+    uint32_t calm = 0;
+    w->observer = (struct sim_observer){.event = on_event, .ctx = s};
+    while (calm < CALM_CHOICES && w->records + w->n < MOST_CHOICES) {
+        calm++;
+        for (uint16_t p = 0; p < w->n; p++)
+            if (sim_world_request(w, p, &c) && measure(s, &c))
+                calm = 0;
+        if (!sim_world_timed(w, &c))
+            break;
+        if (measure(s, &c))
+            calm = 0;
+    }
+    w->observer = (struct sim_observer){0};
+}
+
+static void count(struct sweep *s)
+{
+    for (uint64_t i = 0; i < s->choices; i++) {
+        s->r->stores += s->mark[i].stores;
+        s->r->begun += s->mark[i].begins;
+        s->r->finished += s->mark[i].finishes;
+        s->r->deliveries += s->mark[i].delivers;
+    }
+}
+
+/* ---- a crash --------------------------------------------------------------------------------- */
+
+/* What a choice has its process do, without the step in which it does it. */
+static struct choice without_step(struct choice c)
+{
+    if (c.kind == CHOICE_DELIVER)
+        c.kind = CHOICE_ARRIVE;
+    else if (c.kind == CHOICE_REQUEST)
+        c.k = 1;
+    else if (c.kind == CHOICE_WRITTEN)
+        c.b += WRITTEN_WAITS;
+    return c;
+}
+
+/* Run up to choice i, crash as `crash` says (after the choice's cause, if `within`), and recover. */
+static bool run_into(struct sweep *s, uint64_t i, struct choice crash, bool within, uint32_t super)
+{
+    struct sim_world *w = s->w;
+    char why[256];
+    if (sim_world_start(w, s->job, why, sizeof why) != 0)
+        return false;
+    for (uint64_t k = 0; k < i; k++)
+        sim_world_apply(w, &s->choice[k]);
+    struct choice cause = without_step(s->choice[i]);
+    if (within && cause.kind != CHOICE_STEP)
+        sim_world_apply(w, &cause);
+    struct choice recover = {.kind = CHOICE_RECOVER, .p = crash.p, .k = super};
+    bool done = sim_world_apply(w, &crash);
+    if (done && super > 0) {
+        sim_world_apply(w, &recover);
+        recover.k = 0;
+    }
+    return done && sim_world_apply(w, &recover);
+}
+
+static bool judge(struct sweep *s, uint32_t patience)
+{
+    struct sim_world *w = s->w;
+    struct mix mix = mix_default(STRATEGY_RANDOM, w->job.def, w->n);
+    struct outcome *out = &s->r->out;
+    mix.patience = patience;
+    out->first_steps = w->steps;
+    out->fair = adversary_settle(w, &mix);
+    if (sim_world_violation(w, &out->layer) == NULL)
+        sim_world_end(w, out->fair);
+    const struct check_result *v = sim_world_violation(w, &out->layer);
+    out->violated = v != NULL;
+    if (v != NULL)
+        out->result = *v;
+    return out->violated;
+}
+
+/* One crash point. True: a property is violated, also with much more patience. */
+static bool try_crash(struct sweep *s, uint64_t i, struct choice crash, bool within, uint32_t super)
+{
+    if (!run_into(s, i, crash, within, super))
+        return false;
+    s->r->points++;
+    bool violated = judge(s, 0) && run_into(s, i, crash, within, super) && judge(s, 9);
+    s->r->unfinished += !s->r->out.fair && !violated;
+    return violated;
+}
+
+/* All crashes at one choice. True: one of them violates a property. */
+static bool sweep_choice(struct sweep *s, uint64_t i)
+{
+    const struct mark *m = &s->mark[i];
+    struct choice c = {.kind = CHOICE_CRASH, .p = m->p};
+    for (c.a = KEEPS_NOTHING; c.a < KEEPS; c.a++)
+        if (try_crash(s, i, c, false, 0))
+            return true;
+    for (uint32_t super = 1; super <= 2; super++)
+        if (try_crash(s, i, c, false, super))
+            return true;
+    c = (struct choice){.kind = CHOICE_CRASH_AT, .p = m->p, .a = KEEPS_ALL};
+    if (s->choice[i].kind == CHOICE_ADVANCE || s->choice[i].kind == CHOICE_TIMER)
+        return false;
+    for (c.k = 0; c.k < m->events && c.k < MOST_EVENTS; c.k++)
+        if (try_crash(s, i, c, true, 0))
+            return true;
+    c.kind = CHOICE_CRASH_SENT;
+    for (c.k = 0; c.k < s->w->n; c.k++)
+        if (try_crash(s, i, c, true, 0))
+            return true;
+    return false;
+}
+
+int sweep_run(struct sim_world *w, const struct sim_job *job, uint64_t limit_ns,
+              struct sweep_result *r, char *why, size_t size)
+{
+    struct sweep s = {.w = w, .job = job, .r = r, .limit_ns = limit_ns};
+    *r = (struct sweep_result){.complete = true};
+    if (!sim_needs(job->def).disk) {
+        snprintf(why, size,
+                 "stack %s has no log: who crashes stays down, and there is nothing to "
+                 "sweep",
+                 job->def->name);
+        return -EINVAL;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &s.begin);
+    s.choice = calloc(MOST_CHOICES, sizeof s.choice[0]);
+    s.mark = calloc(MOST_CHOICES, sizeof s.mark[0]);
+    int err = s.choice != NULL && s.mark != NULL ? 0 : -ENOMEM;
+    snprintf(why, size, "out of memory for the measure");
+    if (err == 0)
+        err = sim_world_start(w, job, why, size);
+    if (err == 0) {
+        take_measure(&s);
+        count(&s);
+    }
+    for (uint64_t i = 0; err == 0 && i < s.choices && r->complete; i++) {
+        const struct mark *m = &s.mark[i];
+        if (!m->stores && !m->begins && !m->finishes && !m->delivers)
+            continue;
+        r->complete = !time_is_over(&s);
+        if (r->complete && sweep_choice(&s, i))
+            break;
+    }
+    free(s.choice);
+    free(s.mark);
+    return err;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Crash-point sweep, for stacks with a log: one undisturbed execution is taken as a measure; then,
+ * for each of its choices at which a process stores, its disk begins or ends a write, or something
+ * is delivered at the top, that process crashes there, and recovers:
+ *
+ *   before the choice, with nothing, all, the first or the last half of what was on its way to the
+ *   disk kept; within the step, at each of its events; between its sends; and with a recovery that
+ *   first ends before, or between, the two copies of the super block.
+ *
+ * Each such run then goes on undisturbed until it comes to rest, and every property is judged.
+ */
+#ifndef UPON_SWEEP_H
+#define UPON_SWEEP_H
+
+#include "adversary.h"
+
+struct sweep_result {
+    struct outcome out;  /* violated: the world stands there, its record leads there */
+    uint64_t stores;     /* choices of the measure in which the process stored … */
+    uint64_t begun;      /* … its disk began a write … */
+    uint64_t finished;   /* … or finished one … */
+    uint64_t deliveries; /* … or its top delivered; one choice may be several of these */
+    uint64_t points;     /* crashes tried */
+    uint64_t unfinished; /* runs that did not come to rest within their bound */
+    bool complete;       /* false: the time was over */
+};
+
+/* Sweep the job from its seed. `limit_ns` 0: no limit. 0, or −errno with a sentence in `why`. */
+int sweep_run(struct sim_world *w, const struct sim_job *job, uint64_t limit_ns,
+              struct sweep_result *r, char *why, size_t size);
+
+#endif

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Disks in the simulator: what they keep, what keeps a process down, and the sweep of crashes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "control/sweep.h"
+#include "dataplane/eal.h"
+#include "protocols/log/log.h"
+
+static struct rte_mempool *pool;
+static unsigned pool_full;
+static char why[256], refusal[256];
+
+static void on_refused(void *ctx, struct sim_world *w, uint16_t p, const char *sentence)
+{
+    (void)ctx, (void)w, (void)p;
+    snprintf(refusal, sizeof refusal, "%s", sentence);
+}
+
+static struct sim_world *start(const char *stack, uint16_t n)
+{
+    struct sim_job job = {.def = stack_find(stack), .n = n, .seed = 1, .ops = 40};
+    struct sim_world *w = sim_world_new(pool);
+    if (sim_world_start(w, &job, why, sizeof why) != 0)
+        fail_msg("%s", why);
+    w->observer.refused = on_refused;
+    refusal[0] = '\0';
+    return w;
+}
+
+static void finish(struct sim_world *w)
+{
+    uint16_t layer;
+    const struct check_result *v = sim_world_violation(w, &layer);
+    if (v != NULL)
+        fail_msg("%s: %s", v->code, v->witness);
+    sim_world_free(w);
+    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+}
+
+static void apply(struct sim_world *w, struct choice c)
+{
+    assert_true(sim_world_apply(w, &c));
+}
+
+static void store(struct sim_world *w)
+{
+    struct choice c;
+    assert_true(sim_world_request(w, 0, &c));
+    apply(w, c);
+}
+
+/* The oldest write of p0's disk comes to its end. */
+static void written(struct sim_world *w, enum disk_sim_fate fate)
+{
+    const struct disk_sim *d = w->proc[0].disk;
+    assert_true(d->writes > 0);
+    apply(w, (struct choice){.kind = CHOICE_WRITTEN, .k = d->write[0].ordinal, .b = fate});
+}
+
+static void crash_and_recover(struct sim_world *w, uint64_t keeps)
+{
+    apply(w, (struct choice){.kind = CHOICE_CRASH, .a = keeps});
+    apply(w, (struct choice){.kind = CHOICE_RECOVER});
+}
+
+static void test_every_life_has_another_incarnation(void **state)
+{
+    (void)state;
+    struct sim_world *w = start("log", 1);
+    crash_and_recover(w, KEEPS_NOTHING);
+    assert_int_equal(w->proc[0].incarnation, 2);
+    apply(w, (struct choice){.kind = CHOICE_CRASH});
+    for (uint32_t copies = 0; copies < 2; copies++) /* it ends before, and between, the copies */
+        apply(w, (struct choice){.kind = CHOICE_RECOVER, .k = 1 + copies});
+    assert_int_equal(w->proc[0].state, SIM_CRASHED);
+    apply(w, (struct choice){.kind = CHOICE_RECOVER});
+    assert_int_equal(w->proc[0].incarnation, 4); /* the life of which one copy tells is none */
+    finish(w);
+}
+
+static void test_a_crash_keeps_any_sectors_of_what_was_under_way(void **state)
+{
+    (void)state;
+    for (uint64_t keeps = 0; keeps < 64; keeps++) {
+        struct sim_world *w = start("log", 1);
+        store(w);
+        written(w, DISK_KEEPS);
+        store(w);
+        store(w);
+        assert_true(w->proc[0].disk->writes > 0);
+        crash_and_recover(w, keeps);
+        assert_int_equal(w->proc[0].state, SIM_RUNNING);
+        finish(w); /* LOG2: what was stored was found */
+    }
+}
+
+static void test_a_write_that_fails_is_a_crash(void **state)
+{
+    (void)state;
+    const enum disk_sim_fate fates[] = {DISK_FAILS, DISK_SHORT, DISK_FULL};
+    for (int i = 0; i < 3; i++) {
+        struct sim_world *w = start("log", 1);
+        store(w);
+        written(w, fates[i]);
+        assert_int_equal(w->proc[0].state, SIM_CRASHED);
+        apply(w, (struct choice){.kind = CHOICE_RECOVER});
+        assert_int_equal(w->proc[0].state, SIM_RUNNING);
+        finish(w);
+    }
+}
+
+static void test_a_loss_that_a_later_write_shows_is_refused(void **state)
+{
+    (void)state;
+    struct sim_world *w = start("log", 1);
+    store(w);
+    written(w, DISK_KEEPS);
+    store(w);
+    written(w, DISK_LOSES);
+    assert_true(w->proc[0].disk->lied);
+    store(w);
+    written(w, DISK_KEEPS);
+    assert_false(w->proc[0].disk->lied);
+    crash_and_recover(w, KEEPS_NOTHING);
+    assert_int_equal(w->proc[0].state, SIM_CRASHED);
+    assert_non_null(strstr(refusal, "was acknowledged, and is missing"));
+    assert_false(sim_world_apply(w, &(struct choice){.kind = CHOICE_RECOVER})); /* for good */
+    finish(w);
+}
+
+static void test_a_loss_that_nothing_shows_keeps_the_process_down(void **state)
+{
+    (void)state;
+    struct sim_world *w = start("log", 1);
+    store(w);
+    written(w, DISK_KEEPS);
+    store(w);
+    written(w, DISK_LOSES);
+    crash_and_recover(w, KEEPS_NOTHING);
+    assert_int_equal(w->proc[0].state, SIM_CRASHED);
+    assert_non_null(strstr(refusal, "nothing on it shows that"));
+    finish(w);
+}
+
+static void test_a_flipped_bit_is_refused_but_in_one_copy_of_the_super_block(void **state)
+{
+    (void)state;
+    struct sim_world *w = start("log", 1);
+    store(w);
+    written(w, DISK_KEEPS);
+    apply(w, (struct choice){.kind = CHOICE_FLIP, .k = SIM_DISK_SLOTS, .a = 30, .b = 2});
+    crash_and_recover(w, KEEPS_NOTHING);
+    assert_int_equal(w->proc[0].state, SIM_RUNNING);
+    apply(w, (struct choice){.kind = CHOICE_FLIP, .k = 0, .a = 4096 + 77, .b = 2});
+    crash_and_recover(w, KEEPS_NOTHING);
+    assert_int_equal(w->proc[0].state, SIM_CRASHED);
+    assert_non_null(strstr(refusal, "damaged"));
+    finish(w);
+}
+
+static void test_a_frame_in_flight_may_reach_the_next_life(void **state)
+{
+    (void)state;
+    struct sim_world *w = start("lpl", 2);
+    struct choice c;
+    assert_true(sim_world_request(w, 1, &c));
+    c.q = 0;
+    apply(w, c);
+    assert_int_equal(w->sim.flights, 1);
+    apply(w, (struct choice){.kind = CHOICE_CRASH});
+    c = choice_frame(CHOICE_DELIVER, &w->sim, 0);
+    assert_false(sim_world_apply(w, &c)); /* nobody is there */
+    apply(w, (struct choice){.kind = CHOICE_RECOVER});
+    assert_int_equal(w->sim.flights, 1);
+    apply(w, c);
+    finish(w);
+}
+
+/* ---- the sweep ------------------------------------------------------------------------------- */
+
+static void test_the_sweep_finds_no_violation(void **state)
+{
+    (void)state;
+    static const char *const stacks[] = {"log", "lpl", "lbeb", "lurb", "handover_cursor", "luc"};
+    struct sim_world *w = sim_world_new(pool);
+    for (int i = 0; i < 6; i++) {
+        struct sim_job job = {.def = stack_find(stacks[i]), .n = 2, .seed = 3, .ops = 1};
+        struct sweep_result r;
+        assert_int_equal(sweep_run(w, &job, 0, &r, why, sizeof why), 0);
+        if (r.out.violated)
+            fail_msg("%s: %s: %s", stacks[i], r.out.result.code, r.out.result.witness);
+        assert_true(r.points > 20 && r.complete);
+    }
+    sim_world_free(w);
+    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+}
+
+/* A log that says Stored as soon as it is asked to store. */
+static void hasty_store(struct co *self, const struct ev *ev, uint32_t n)
+{
+    log_device_class.upon[0].fn(self, ev, n);
+    for (uint32_t i = 0; i < n; i++)
+        trigger(self->st->port[ev[i].attr], ev_make(EV_LOG_STORED, 0, ev[i].inst, 0, MSG_NONE));
+}
+
+static void test_the_sweep_finds_an_acknowledgement_before_the_flush(void **state)
+{
+    (void)state;
+    const struct co_upon upon[] = {{EV_LOG_STORE, hasty_store}, {EV_NONE, NULL}};
+    struct co_class hasty = log_device_class;
+    hasty.upon = upon;
+    const struct stack_layer layers[] = {{"log", &hasty, {NULL}}, {0}};
+    const struct stack_def def = {.name = "hasty_log", .top = "log", .layers = layers};
+    struct sim_job job = {.def = &def, .n = 1, .seed = 1, .ops = 3};
+    struct sim_world *w = sim_world_new(pool);
+    struct sweep_result r;
+    assert_int_equal(sweep_run(w, &job, 0, &r, why, sizeof why), 0);
+    assert_true(r.out.violated);
+    assert_string_equal(r.out.result.code, "LOG2");
+    sim_world_free(w);
+    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_life_has_another_incarnation),
+        cmocka_unit_test(test_a_crash_keeps_any_sectors_of_what_was_under_way),
+        cmocka_unit_test(test_a_write_that_fails_is_a_crash),
+        cmocka_unit_test(test_a_loss_that_a_later_write_shows_is_refused),
+        cmocka_unit_test(test_a_loss_that_nothing_shows_keeps_the_process_down),
+        cmocka_unit_test(test_a_flipped_bit_is_refused_but_in_one_copy_of_the_super_block),
+        cmocka_unit_test(test_a_frame_in_flight_may_reach_the_next_life),
+        cmocka_unit_test(test_the_sweep_finds_no_violation),
+        cmocka_unit_test(test_the_sweep_finds_an_acknowledgement_before_the_flush),
+    };
+    if (eal_start_light(64) != 0 || (pool = eal_pool("sim", 16383, 256, 1024)) == NULL)
+        return 1;
+    pool_full = rte_mempool_avail_count(pool);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
