@@ -488,13 +488,14 @@ static bool join_words(const char *text, char *copy, size_t size)
         if (*c == ' ' || *c == '\t') {
             const char *next = c + strspn(c, " \t");
             bool joins = strchr(",|>", *next) != NULL || strncmp(next, "->", 2) == 0;
-            if (joined || joins) /* '\0' joins, too: no blank at the end */
+            bool rank = strchr("0123456789*", next[next[0] == 'p']) != NULL;
+            if (joins || (joined && (rank || at == 0))) /* '\0' joins: no blank at the end */
                 continue;
         }
         if (at + 1 >= size)
             return false;
         copy[at++] = *c == '\t' ? ' ' : *c;
-        joined = strchr(" ,|>", copy[at - 1]) != NULL;
+        joined = strchr(",|>", copy[at - 1]) != NULL;
     }
     copy[at] = '\0';
     return true;

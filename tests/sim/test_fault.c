@@ -110,7 +110,9 @@ static void test_rules_read_back_what_they_write(void **state)
                                         "loss class=heartbeat 0 -> 1",
                                         "disk-slow 5% exponential 2.5ms 1",
                                         "disk-fail p=0.001",
-                                        "oneway 0 > 1 class=heartbeat"};
+                                        "oneway 0 > 1 class=heartbeat",
+                                        "oneway 1> @7ms..39ms",
+                                        "partition 1| class=heartbeat"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct fault_rule a, b;
         char text[256], again[256], why[256];

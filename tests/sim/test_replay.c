@@ -145,6 +145,12 @@ static void test_scenarios_that_make_no_sense_are_refused_with_line_and_word(voi
         {"start beb\nrun fast", "run"},
         {"start beb\nend\nheal", "heal"},
         {"start epfd\nrequest p0 send 1", "no requests"},
+        {"at 1ms crash 1\nstart beb", "between 'start' and the first"},
+        {"start beb\nstep p0\nat 1ms crash 1", "between 'start' and the first"},
+        {"start beb n=3\nat 1ms crash 3\nstep p0", "p3 is not one"},
+        {"start beb\n2ms..1ms loss 1%", "ends before it begins"},
+        {"start beb\nat 1ms recover 1\nstep p0", "p1 has not crashed"},
+        {"start beb\n1ms..2ms disk-fail 1\nstep p0", "adversary owns them"},
     };
     struct sim_world *w = sim_world_new(pool);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -179,6 +185,66 @@ static void test_a_scenario_reads_as_it_runs(void **state)
 
 const char upon_revision[] = "1234567";
 
+static void test_a_script_of_faults_befalls_a_scenario_at_its_times(void **state)
+{
+    (void)state;
+    struct sim_world *w = sim_world_new(pool);
+    struct script s = {.w = w};
+    static const char text[] = "start beb n=3\n"
+                               "0s..2ms partition 0,1 | 2\n"
+                               "at 3ms crash 1\n"
+                               "4ms..5ms pause 2\n"
+                               "request p0 broadcast 17\n"
+                               "run 1ms\n";
+    if (script_text(&s, text, why, sizeof why) != 0)
+        fail_msg("%s", why);
+    assert_true(w->sim.env[2].counters[COUNT_drop_fault] > 0);
+    assert_int_equal(w->proc[1].state, SIM_RUNNING);
+    assert_int_equal(script_line(&s, "run 2500us", why, sizeof why), 0);
+    assert_int_equal(w->proc[1].state, SIM_CRASHED);
+    assert_int_equal(w->proc[2].state, SIM_RUNNING);
+    assert_int_equal(script_line(&s, "run 1ms", why, sizeof why), 0);
+    assert_int_equal(w->proc[2].state, SIM_PAUSED);
+    assert_int_equal(script_line(&s, "run 1ms", why, sizeof why), 0);
+    assert_int_equal(w->proc[2].state, SIM_RUNNING);
+    sim_world_free(w);
+}
+
+static void test_what_a_script_of_faults_did_replays_without_it(void **state)
+{
+    (void)state;
+    struct faults f = {0};
+    static const char *const lines[] = {"1ms..4ms loss 30%", "2ms..3ms pause 1", "at 5ms crash 2",
+                                        "4ms..6ms rate 1k/s burst=2 0->1"};
+    for (uint32_t i = 0; i < 4; i++)
+        assert_int_equal(faults_add(&f, lines[i], "script", i + 1, why, sizeof why), 0);
+    struct sim_world *w = sim_world_new(pool);
+    struct sim_job job = {.def = stack_find("urb"),
+                          .n = 3,
+                          .seed = 9,
+                          .ops = 20,
+                          .delay_ns = 20000};
+    struct mix mix = mix_default(STRATEGY_TIMED, job.def, 3);
+    mix.plan = &f;
+    mix.crash = 0;
+    assert_int_equal(sim_plan_rules(&f, &job, why, sizeof why), 0);
+    assert_int_equal(sim_world_start(w, &job, why, sizeof why), 0);
+    struct outcome out = adversary_run(adversary, w, &mix, 9);
+    assert_true(out.fair && !out.violated);
+    assert_int_equal(w->proc[2].state, SIM_CRASHED);
+    assert_int_equal(replay_write(path, w, "-", REPLAY_END_FAIR), 0);
+    uint64_t trace = w->trace_hash;
+    struct replay_info info;
+    char *text;
+    assert_int_equal(replay_read(path, false, &info, &text, why, sizeof why), 0);
+    struct script s = {.w = w};
+    if (script_text(&s, text, why, sizeof why) != 0)
+        fail_msg("%s", why);
+    assert_true(w->trace_hash == trace);
+    free(text);
+    sim_world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +254,8 @@ int main(void)
         cmocka_unit_test(test_another_revision_is_refused_unless_asked_for),
         cmocka_unit_test(test_scenarios_that_make_no_sense_are_refused_with_line_and_word),
         cmocka_unit_test(test_a_scenario_reads_as_it_runs),
+        cmocka_unit_test(test_a_script_of_faults_befalls_a_scenario_at_its_times),
+        cmocka_unit_test(test_what_a_script_of_faults_did_replays_without_it),
     };
     int fd = mkstemp(path);
     if (fd < 0 || eal_start_light(64) != 0 || (pool = eal_pool("sim", 16383, 256, 1024)) == NULL)
