@@ -229,6 +229,19 @@ void eal_stop(void)
     rte_eal_cleanup();
 }
 
+/*
+ * What a thread's cache cannot hold goes onto a stack: the packets that were used last are used
+ * next. DPDK's default is a queue, which hands out the one that has rested longest: a pool then goes
+ * round through all of its memory, each packet out of every cache, and at first not even mapped.
+ */
+static int set_ops(struct rte_mempool *pool)
+{
+    const char *best = rte_mbuf_best_mempool_ops();
+    if (strcmp(best, "ring_mp_mc") == 0 && rte_mempool_set_ops_byname(pool, "stack", NULL) == 0)
+        return 0;
+    return rte_mempool_set_ops_byname(pool, best, NULL);
+}
+
 struct rte_mempool *eal_pool(const char *name, unsigned count, unsigned cache, unsigned data_bytes)
 {
     struct rte_pktmbuf_pool_private conf = {.mbuf_data_room_size =
@@ -242,7 +255,7 @@ struct rte_mempool *eal_pool(const char *name, unsigned count, unsigned cache, u
                                  cache, sizeof conf, (int)rte_socket_id(), flags);
     if (pool == NULL)
         return NULL;
-    int err = rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL);
+    int err = set_ops(pool);
     if (err == 0) {
         rte_pktmbuf_pool_init(pool, &conf);
         err = rte_mempool_populate_default(pool);
