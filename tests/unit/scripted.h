@@ -13,6 +13,7 @@
 #include "protocols/broadcast/broadcast.h"
 #include "protocols/consensus/consensus.h"
 #include "protocols/links/links.h"
+#include "protocols/log/log.h"
 #include "protocols/random.h"
 
 static inline size_t scripted_bytes(const struct stack_conf *conf)
@@ -52,6 +53,29 @@ static const struct stack_def scripted_ep =
                                             {"beb", &beb_basic_class, {"pl"}},
                                             {"ep", &ep_read_write_class, {"beb", "pl", "epfd"}},
                                             {0}}};
+
+static const struct stack_def scripted_lec =
+    {.name = "lec",
+     .top = "lec",
+     .layers = (const struct stack_layer[]){{"log", &log_device_class, {NULL}},
+                                            {"pl", &pl_window_class, {NULL}},
+                                            {"omega", &scripted_omega, {NULL}},
+                                            {"beb", &beb_basic_class, {"pl"}},
+                                            {"lec",
+                                             &lec_leader_based_class,
+                                             {"omega", "beb", "pl", "log"}},
+                                            {0}}};
+
+static const struct stack_def scripted_lep =
+    {.name = "lep",
+     .top = "lep",
+     .layers =
+         (const struct stack_layer[]){{"log", &log_device_class, {NULL}},
+                                      {"pl", &pl_window_class, {NULL}},
+                                      {"epfd", &scripted_epfd, {NULL}},
+                                      {"beb", &beb_basic_class, {"pl"}},
+                                      {"lep", &lep_read_write_class, {"beb", "pl", "epfd", "log"}},
+                                      {0}}};
 
 static const struct stack_def scripted_uc =
     {.name = "uc",
