@@ -204,20 +204,31 @@ static void misplaced(struct log_check *l, uint16_t p, uint16_t port, const stru
                   p, l->life[p].recovered_step, u->founds, port);
 }
 
-/* All that was stored, and is not excused, must lie in [begin, begin + founds). */
+/* The first record, stored and not excused, that lies outside of [at, at + founds). */
+static const struct record *missing(const struct user *u, size_t from, size_t at)
+{
+    for (size_t i = from; i < u->records; i++)
+        if (u->record[i].stored && (i < at || i >= at + u->founds))
+            return &u->record[i];
+    return NULL;
+}
+
+/*
+ * All that was stored, and is not excused, must have been found. Equal records, which a compaction
+ * makes, may leave several places for what was found: one that fits is enough.
+ */
 static void nothing_missing(struct log_check *l, uint16_t p, uint16_t port, const struct user *u,
                             size_t from)
 {
-    size_t end = u->founds > 0 ? u->begin + u->founds : from;
-    for (size_t i = from; i < u->records; i++) {
-        if (!u->record[i].stored || (u->founds > 0 && i >= u->begin && i < end))
-            continue;
+    const struct record *r = missing(u, from, u->begin);
+    for (size_t at = u->begin; r != NULL && at-- > 0;)
+        if (found_at(u, at))
+            r = missing(u, from, at);
+    if (r != NULL)
         check_violate(&l->check, LOG2, l->life[p].recovered_step,
                       "p%u had stored record %016" PRIx64 " of user %u (step %" PRIu64
                       "), but did not find it when it recovered (step %" PRIu64 ")",
-                      p, u->record[i].name, port, u->record[i].step, l->life[p].recovered_step);
-        return;
-    }
+                      p, r->name, port, r->step, l->life[p].recovered_step);
 }
 
 /* From now on the log is what was found. */
