@@ -20,7 +20,8 @@
  *               released. On the disk: as much, and what was appended since the last compaction.
  *
  * Differs       - Each process tells, per origin, below which number it has delivered all
- *                 ([STORED s k]): everybody when it has risen, and whoever relays something to it.
+ *                 ([STORED s k]): everybody when it has risen, and whoever relays something to it;
+ *                 and with it below which number it knows that everybody has.
  *                 Relays to a process are forgotten when it has told so. A row is free when all have
  *                 told so, and its relay is forgotten for all. An origin goes no further than W
  *                 numbers beyond the least that it was told; what comes and has no row yet is
@@ -174,9 +175,13 @@ static struct msg message(const struct row *r)
 static void tell(struct lurb *u, uint16_t q, uint16_t s)
 {
     struct msg m = msg_new(u->co.st, NAME_BYTES);
-    name_put(msg_data(m), (struct name){.kind = NAME_STORED,
-                                        .origin = s,
-                                        .number = *done_of(u, u->co.st->self, s)});
+    uint64_t done = *done_of(u, u->co.st->self, s);
+    name_put(msg_data(m),
+             (struct name){.kind = NAME_STORED,
+                           .origin = s,
+                           .incarnation =
+                               (uint32_t)(done - u->origin[s].floor), /* below a window */
+                           .number = done});
     co_count(&u->co, COUNT_tx_acks, 1);
     link_send(&u->co, u->co.use[USE_FLL], EV_FLL_SEND, q, m);
 }
@@ -379,6 +384,15 @@ static void upon_sbeb_deliver(struct co *self, const struct ev *ev, uint32_t n)
     conclude(u);
 }
 
+/* Everybody has delivered all of s below this, says somebody who was told so. Who has recovered may
+ * not hear it from those who are down. */
+static void hear_floor(struct lurb *u, uint16_t s, uint64_t floor)
+{
+    for (uint16_t q = 0; q < u->co.st->n; q++)
+        if (q != u->co.st->self && floor > *done_of(u, q, s))
+            *done_of(u, q, s) = floor;
+}
+
 /* upon ⟨fll, Deliver | q, [STORED s k]⟩ */
 static void upon_fll_deliver(struct co *self, const struct ev *ev, uint32_t n)
 {
@@ -388,11 +402,16 @@ static void upon_fll_deliver(struct co *self, const struct ev *ev, uint32_t n)
         struct name x;
         if (!name_get(self, &m, &x))
             continue;
-        if (x.kind != NAME_STORED || ev[i].proc == self->st->self ||
-            (x.origin == self->st->self && x.number > u->origin[x.origin].top))
+        if (x.kind != NAME_STORED || ev[i].proc == self->st->self || x.incarnation > x.number ||
+            (x.origin == self->st->self && x.number > u->origin[x.origin].top)) {
             co_count(self, COUNT_drop_message, 1);
-        else if (x.number > *done_of(u, ev[i].proc, x.origin))
+            continue;
+        }
+        if (x.number > *done_of(u, ev[i].proc, x.origin))
             *done_of(u, ev[i].proc, x.origin) = x.number;
+        hear_floor(u, x.origin, x.number - x.incarnation);
+        if (x.number - x.incarnation < u->origin[x.origin].floor) /* it lacks what we were told */
+            u->answer[ev[i].proc] |= 1ull << x.origin;
     }
     conclude(u);
 }
