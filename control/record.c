@@ -187,11 +187,21 @@ static void write_run(struct recorder *r, uint32_t k, const struct ev *ev, uint3
     publish(r, k, now_ns);
 }
 
+/* The stamp of this breath's records. */
+static uint64_t stamp(struct recorder *r, const struct stack *st)
+{
+    if (r->breath != st->steps + 1) {
+        r->breath = st->steps + 1;
+        r->stamp_ns = st->env->ops->now(st->env);
+    }
+    return r->stamp_ns;
+}
+
 /* Stands before a handler: record, then let it do its work. */
 static void upon_border(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct recorder *r = self->st->recorder;
-    write_run(r, r->border[ev->type], ev, n, self->st->now);
+    write_run(r, r->border[ev->type], ev, n, stamp(r, self->st));
     r->own[self->index][ev->type](self, ev, n);
 }
 
@@ -199,7 +209,7 @@ static void upon_border(struct co *self, const struct ev *ev, uint32_t n)
 static void upon_alarm(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct recorder *r = self->st->recorder;
-    atomic_store_explicit(&r->row->seen_ns, self->st->now, memory_order_release);
+    atomic_store_explicit(&r->row->seen_ns, stamp(r, self->st), memory_order_release);
     r->own[self->index][ev->type](self, ev, n);
 }
 
@@ -252,6 +262,7 @@ void recorder_init(struct recorder *r, struct record_area *a, uint16_t p)
 void recorder_listen(struct recorder *r, struct stack *st)
 {
     st->recorder = r;
+    r->breath = 0;
     for (uint32_t i = 0; i < st->components; i++) {
         struct co *c = st->co[i];
         if (record_is_rare(c->cls->implements) &&
@@ -267,7 +278,7 @@ void recorder_listen(struct recorder *r, struct stack *st)
     if (r->lives++ > 0) {
         const struct ev life = {.type = EV_NONE, .attr = r->lives};
         for (uint32_t k = 0; k < RECORD_RINGS; k++)
-            write_run(r, k, &life, 1, st->now);
+            write_run(r, k, &life, 1, stamp(r, st));
     }
 }
 

@@ -14,9 +14,10 @@
  * top has one that is sized by the job. When that is full, recording of the border ends for good,
  * and the ring says from when on: a record with holes would accuse the innocent.
  *
- * A record is stamped with the time of its breath. A frame is received before its breath's time is
- * read, and sent after its sender's was, so what causes has an earlier stamp than what it causes,
- * on one host.
+ * Records are stamped by a clock that is read before the first of a breath is handled: after the
+ * breath has received its frames, and before it sends what it is about to cause. So a cause has an
+ * earlier stamp than what it causes, on one host. (The breath's own time will not do: where clocks
+ * are dear it may be older than the frames.)
  */
 #ifndef UPON_RECORD_H
 #define UPON_RECORD_H
@@ -104,6 +105,8 @@ struct recorder {
     uint64_t next[RECORD_RINGS]; /* head modulo capacity */
     uint64_t tail[RECORD_RINGS]; /* as it was read last */
     bool ended[RECORD_RINGS];
+    uint64_t breath; /* whose stamp it is; + 1 */
+    uint64_t stamp_ns;
     uint32_t lives;
     uint8_t border[EV_TYPES];
     co_upon_fn *own[CO_STACK_MAX][EV_TYPES]; /* handlers that ours stand before */

@@ -336,7 +336,8 @@ static void judge(struct run *r)
     res->preemptions = account.preempted;
     res->memory_bytes = account.memory_bytes + board_bytes(r->board);
     res->leaked_pkts = account.leaked_pkts;
-    judge_watch(&r->judge, r->board);
+    for (int look = 0; look < 2; look++) /* who stands still between two looks has stopped */
+        judge_watch(&r->judge, r->board);
     verdict_close(&r->verdict, r->board);
     judge_drain(&r->judge, true);
     judge_end(&r->judge, r->drained && judge_calm(&r->judge, r->board), &r->verdict);

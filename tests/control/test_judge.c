@@ -311,6 +311,8 @@ struct scene {
     unsigned pool_full;
 };
 
+static bool dear; /* a breath may begin with the time of an earlier one */
+
 static void open_scene(struct scene *s, const char *stack, enum load_plant plant, uint64_t capacity)
 {
     open_desk(&s->desk, stack, "full", capacity);
@@ -328,6 +330,7 @@ static void open_scene(struct scene *s, const char *stack, enum load_plant plant
                                    .plant = plant};
     for (uint16_t p = 0; p < N; p++) {
         struct stack_conf c = s->desk.job.conf;
+        s->sim.env[p].env.clock_dear = dear;
         c.self = p;
         void *mem = aligned_alloc(64, co_wire_bytes(s->desk.job.def, &load_class, &c));
         s->st[p] = co_wire(mem, s->desk.job.def, &load_class, &c, &s->sim.env[p].env);
@@ -382,6 +385,19 @@ static void a_run_is_judged_from_every_event_at_its_border(void **state)
         assert_int_equal(scene.desk.verdict.state, VERDICT_VALID);
         close_scene(&scene);
     }
+}
+
+static void causes_come_first_where_breaths_save_their_clock(void **state)
+{
+    (void)state;
+    dear = true;
+    open_scene(&scene, "urb", LOAD_PLANT_NONE, 4096);
+    dear = false;
+    play(&scene, true);
+    finish(&scene.desk, true);
+    assert_int_equal(judged(&scene.desk, "URB3")->state, VERDICT_VALID);
+    assert_int_equal(scene.desk.verdict.state, VERDICT_VALID);
+    close_scene(&scene);
 }
 
 static void detectors_and_leaders_are_recorded_from_their_first_indication_on(void **state)
@@ -442,6 +458,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(checkers_remember_within_a_bound),
     cmocka_unit_test(digests_stand_where_records_end_unless_they_were_demanded),
     cmocka_unit_test(a_run_is_judged_from_every_event_at_its_border),
+    cmocka_unit_test(causes_come_first_where_breaths_save_their_clock),
     cmocka_unit_test(detectors_and_leaders_are_recorded_from_their_first_indication_on),
     cmocka_unit_test(a_ring_that_is_too_small_ends_where_it_says),
     cmocka_unit_test(what_is_planted_is_what_the_stack_did),
