@@ -26,14 +26,22 @@ static void *map(size_t bytes, int fd)
 struct board *board_open(uint32_t n, uint32_t blocks, uint32_t samples_max, uint32_t sample_every,
                          int *fd)
 {
-    return board_open_extra(n, blocks, samples_max, sample_every, 0, fd);
+    return board_open_ledger(n, blocks, samples_max, sample_every, 0, 0, fd);
 }
 
 struct board *board_open_extra(uint32_t n, uint32_t blocks, uint32_t samples_max,
                                uint32_t sample_every, size_t extra, int *fd)
 {
+    return board_open_ledger(n, blocks, samples_max, sample_every, 0, extra, fd);
+}
+
+struct board *board_open_ledger(uint32_t n, uint32_t blocks, uint32_t samples_max,
+                                uint32_t sample_every, uint32_t ledger_max, size_t extra, int *fd)
+{
     uint64_t row = sizeof(struct board_row) + n * sizeof(struct board_source) +
-                   blocks * sizeof(struct board_block) + samples_max * sizeof(struct board_sample);
+                   blocks * sizeof(struct board_block) +
+                   (uint64_t)samples_max * sizeof(struct board_sample) +
+                   (uint64_t)ledger_max * sizeof(struct board_entry);
     row = (row + 63) & ~(uint64_t)63;
     size_t rows_end = (sizeof(struct board) + 64 + n * row + 63) & ~(size_t)63;
     size_t bytes = rows_end + extra;
@@ -51,6 +59,7 @@ struct board *board_open_extra(uint32_t n, uint32_t blocks, uint32_t samples_max
     b->blocks = blocks;
     b->samples_max = samples_max;
     b->sample_every = sample_every;
+    b->ledger_max = ledger_max;
     b->row_bytes = row;
     b->extra_at = extra > 0 ? rows_end : 0;
     return b;

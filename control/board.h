@@ -35,6 +35,8 @@ enum board_fault {
     BOARD_DUPLICATION, /* delivered or decided before */
     BOARD_ORDER,       /* overtaken by a later one of the same sender */
     BOARD_UNCHECKED,   /* too far ahead of what is missing to tell whether it came before */
+    BOARD_SKIPPED,     /* a log-delivery that the process was never told of */
+    BOARD_CHANGED,     /* another life had decided otherwise */
     BOARD_FAULTS
 };
 
@@ -61,6 +63,17 @@ struct board_sample {
 
 #define BOARD_KEY_SHIFT 48
 
+/*
+ * The ledger of a process over a log: what was log-delivered or decided there, at its position or
+ * instance. It is what outlives a crash of the process outside of its own log: a recovered one is
+ * held to it, and takes its counts from it. An entry is there when its tag is not 0, which is
+ * written last, so a process that is killed leaves whole entries only.
+ */
+struct board_entry {
+    board_u64 tag;
+    board_u64 key; /* as of a sample */
+};
+
 struct board_row {
     /* Written at each batch of operations. */
     _Alignas(64) board_u64 issued;
@@ -71,6 +84,7 @@ struct board_row {
     board_u64 completed; /* own operations, delivered or decided at ourselves */
     board_u64 samples;   /* written; a release, the samples stand behind it */
     board_u64 done;      /* issues no more */
+    board_u64 lives;     /* of the process, this one included */
     /* Written now and then. */
     _Alignas(64) board_u64 counters[COUNTERS];
     board_u64 counters_from[COUNTERS]; /* when the measured interval began */
@@ -81,7 +95,10 @@ struct board_row {
     struct board_post post;                          /* what its components say */
     struct hist
         decide; /* intended time → decision or delivery at the source; links: at the receiver */
-    /* Behind it: struct board_source[n], struct board_block[blocks], struct board_sample[max]. */
+    board_u64 halted;  /* its disk failed: it takes no step any more */
+    struct hist store; /* stacks with a log: from ⟨log, Store⟩ to ⟨log, Stored⟩ */
+    /* Behind it: struct board_source[n], struct board_block[blocks], struct board_sample[max],
+     * struct board_entry[ledger_max]. */
 };
 
 #define BOARD_NODES_MAX      64
@@ -112,6 +129,7 @@ struct board {
     uint32_t blocks;
     uint32_t samples_max;  /* of a process */
     uint32_t sample_every; /* a power of two: operations whose number it divides are sampled */
+    uint32_t ledger_max;   /* log-deliveries of a process that are remembered */
     uint64_t row_bytes;
     int spool_fd;      /* of the spools (spool.h); nodes inherit it; 0: there are none */
     uint64_t extra_at; /* bytes from the beginning: what lies behind the rows; 0: nothing */
@@ -173,6 +191,11 @@ static inline struct board_sample *board_samples(const struct board *b, uint32_t
     return (struct board_sample *)(board_blocks(b, p) + b->blocks);
 }
 
+static inline struct board_entry *board_ledger(const struct board *b, uint32_t p)
+{
+    return (struct board_entry *)(board_samples(b, p) + b->samples_max);
+}
+
 /*
  * A board for n processes, in shared memory that is all present, so that no process faults a page
  * in while it is measured. `blocks` is 0 or BOARD_BLOCKS. With `fd` it lies in a file that has no
@@ -184,6 +207,9 @@ struct board *board_open(uint32_t n, uint32_t blocks, uint32_t samples_max, uint
 /* The same with `extra` bytes behind the rows, for records. */
 struct board *board_open_extra(uint32_t n, uint32_t blocks, uint32_t samples_max,
                                uint32_t sample_every, size_t extra, int *fd);
+/* The same, with a ledger of so many entries for each process. */
+struct board *board_open_ledger(uint32_t n, uint32_t blocks, uint32_t samples_max,
+                                uint32_t sample_every, uint32_t ledger_max, size_t extra, int *fd);
 
 /* The board that another OS process of the same program opened. NULL: `why` says what is wrong. */
 struct board *board_map(const char *path, char *why, size_t why_size);

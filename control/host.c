@@ -10,6 +10,7 @@
 
 #include "dataplane/clock.h"
 #include "dataplane/eal.h"
+#include "storage.h"
 
 #define EAL_WORDS_MAX 32
 
@@ -93,11 +94,13 @@ int host_addresses(struct host *h, char *why, size_t why_size)
 static int init_process(struct host *h, uint16_t p)
 {
     uint32_t pkts = h->st[p]->env->pool->size;
-    const struct process_conf conf = {.seed = h->job->seed, .held_max = pkts / 8 / h->selves};
+    const struct process_conf conf = {.host = h,
+                                      .seed = h->job->seed,
+                                      .held_max = pkts / 8 / h->selves};
     return process_init(&h->process[p], h->st[p], &h->board->orders[p], &conf);
 }
 
-/* Record what crosses the borders of process p from its first breath on. */
+/* Record what crosses the borders of process p, in all its lives. */
 static int record(struct host *h, uint16_t p)
 {
     struct record_area *area = record_area_of(h->board);
@@ -107,7 +110,33 @@ static int record(struct host *h, uint16_t p)
     if (h->recorder[p] == NULL)
         return -ENOMEM;
     recorder_init(h->recorder[p], area, p);
-    recorder_listen(h->recorder[p], h->st[p]);
+    return 0;
+}
+
+/* ⟨log, Stored⟩ came after so long. */
+static void store_waited(void *ctx, uint64_t waited_ns)
+{
+    hist_record(&((struct board_row *)ctx)->store, waited_ns);
+}
+
+/* A life of process p: its stack, over its log if it has one. */
+static int wire(struct host *h, uint16_t p, char *why, size_t why_size)
+{
+    const struct job *job = h->job;
+    struct env *env = fabric_env(h->fabric, p);
+    if (job_logs(job)) {
+        int err = storage_open(job, p, &h->disk[p], why, why_size);
+        if (err != 0)
+            return err;
+        env->disk = h->disk[p];
+        env->stored = store_waited;
+        env->stored_ctx = board_row(h->board, p);
+    }
+    struct stack_conf conf = job->conf;
+    conf.self = p;
+    h->st[p] = co_wire(h->mem[p], job->def, &load_class, &conf, env);
+    if (h->recorder[p] != NULL)
+        recorder_listen(h->recorder[p], h->st[p]);
     return 0;
 }
 
@@ -127,13 +156,14 @@ static int wire_stacks(struct host *h, char *why, size_t why_size)
                      h->selves, h->stack_bytes);
             return -ENOMEM;
         }
-        struct stack_conf conf = job->conf;
-        conf.self = p;
-        h->st[p] = co_wire(mem, job->def, &load_class, &conf, fabric_env(h->fabric, p));
+        h->mem[p] = mem;
         if (record(h, p) != 0) {
             snprintf(why, why_size, "no memory for a recorder; write job.record = off");
             return -ENOMEM;
         }
+        int err = wire(h, p, why, why_size);
+        if (err != 0)
+            return err;
         if (init_process(h, p) != 0) {
             snprintf(why, why_size, "no memory for frames that are held back; lower job.n");
             return -ENOMEM;
@@ -158,25 +188,33 @@ void host_machine_text(char *text, size_t size)
     snprintf(text, size, "TSC at %.4g GHz, %s", (double)clock_start(0) / 1e9, eal_memory_text());
 }
 
-/* The instant at which everything begins is the same for all processes. */
-void host_attach(struct host *h, uint64_t start_ns)
+struct load_conf host_load_conf(const struct job *job, struct board *board, uint64_t start_ns)
 {
-    const struct job *job = h->job;
     uint32_t sources =
         job->top->shape == LOAD_ONE_VALUE ? 1 : (uint32_t)__builtin_popcountll(job->sources);
-    const struct load_conf conf = {.top = job->top,
-                                   .board = h->board,
-                                   .seed = job->seed,
-                                   .sources = job->sources,
-                                   .size = (uint32_t)job->size,
-                                   .closed = job->mode == JOB_CLOSED,
-                                   .window = job->window,
-                                   .interval_ns = 1e9 / job->rate * sources,
-                                   .start_ns = start_ns,
-                                   .arrival = job->arrival,
-                                   .plant = job->plant};
-    for (uint16_t i = 0; i < h->selves; i++)
-        load_attach(h->st[h->self[i]], &conf);
+    return (struct load_conf){.top = job->top,
+                              .board = board,
+                              .seed = job->seed,
+                              .sources = job->sources,
+                              .size = (uint32_t)job->size,
+                              .closed = job->mode == JOB_CLOSED,
+                              .window = job->window,
+                              .interval_ns = 1e9 / job->rate * sources,
+                              .start_ns = start_ns,
+                              .arrival = job->arrival,
+                              .plant = job->plant};
+}
+
+/* The instant at which everything begins is the same for all processes. */
+int host_attach(struct host *h, uint64_t start_ns, char *why, size_t why_size)
+{
+    h->load = host_load_conf(h->job, h->board, start_ns);
+    int err = 0;
+    for (uint16_t i = 0; i < h->selves && err == 0; i++) {
+        load_attach(h->st[h->self[i]], &h->load);
+        err = load_recover(h->st[h->self[i]], why, why_size);
+    }
+    return err;
 }
 
 /* ---- running ------------------------------------------------------------------------------------- */
@@ -186,9 +224,14 @@ static int worker_run(void *arg)
     struct host_worker *w = arg;
     struct rusage before, after;
     getrusage(RUSAGE_THREAD, &before);
-    while (board_get(&w->board->stop) == 0 && board_get(w->quit) == 0)
+    while (board_get(&w->board->stop) == 0 && board_get(w->quit) == 0) {
         for (uint32_t i = 0; i < w->count; i++)
             process_step(w->process[i]);
+        if (unlikely(board_get(&w->redial) != 0)) {
+            fabric_redial(w->fabric);
+            board_put(&w->redial, 0);
+        }
+    }
     getrusage(RUSAGE_THREAD, &after);
     w->preempted = (uint64_t)(after.ru_nivcsw - before.ru_nivcsw);
     return 0;
@@ -199,14 +242,51 @@ void host_launch(struct host *h)
     for (uint16_t k = 0; k < h->place.lcores; k++) {
         h->worker[k].board = h->board;
         h->worker[k].quit = &h->quit;
+        h->worker[k].fabric = h->fabric;
         rte_eal_remote_launch(worker_run, &h->worker[k], eal_lcore(k));
     }
+}
+
+void host_watch_peers(struct host *h)
+{
+    if (fabric_lacks_peers(h->fabric))
+        board_put(&h->worker[0].redial, 1); /* in a node there is one */
 }
 
 void host_wait(struct host *h)
 {
     for (uint16_t k = 0; k < h->place.lcores; k++)
         rte_eal_wait_lcore(eal_lcore(k));
+}
+
+/* ---- crashing, recovering ------------------------------------------------------------------------ */
+
+void host_crash(struct host *h, uint16_t p)
+{
+    if (h->down >> p & 1)
+        return;
+    h->down |= 1ull << p;
+    stack_fini(h->st[p]);
+    storage_close(h->disk[p]);
+    h->disk[p] = NULL;
+    fabric_env(h->fabric, p)->disk = NULL;
+}
+
+int host_recover(struct host *h, uint16_t p, char *why, size_t why_size)
+{
+    struct trace *trace = h->st[p]->trace;
+    if (!load_can_recover(h->st[p], why, why_size))
+        return -ENOTSUP;
+    int err = wire(h, p, why, why_size);
+    if (err != 0)
+        return err;
+    h->st[p]->trace = trace;
+    load_attach(h->st[p], &h->load);
+    err = load_recover(h->st[p], why, why_size);
+    h->down &= ~(1ull << p);
+    if (err != 0)
+        host_crash(h, p);
+    return err;
 }
 
 /* ---- ending --------------------------------------------------------------------------------------- */
@@ -217,7 +297,7 @@ void host_detach(struct host *h)
         load_detach(h->st[h->self[i]]);
     for (uint16_t i = 0; i < h->selves; i++) {
         process_fini(&h->process[h->self[i]]);
-        stack_fini(h->st[h->self[i]]);
+        host_crash(h, h->self[i]);
     }
 }
 
@@ -238,8 +318,8 @@ void host_free(struct host *h)
         eal_stop();
     for (uint32_t p = 0; p < PSET_PROCS; p++) {
         free(h->recorder[p]);
-        if (h->st[p] != NULL)
-            munmap(h->st[p], h->stack_bytes);
+        if (h->mem[p] != NULL)
+            munmap(h->mem[p], h->stack_bytes);
     }
     if (h->spools != NULL)
         spools_unmap(h->spools, h->job->n);

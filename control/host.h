@@ -19,6 +19,8 @@
 struct host_worker {
     const struct board *board;
     const board_u64 *quit;
+    struct fabric *fabric;
+    board_u64 redial; /* asked by the control thread: call peers that are back */
     uint32_t count;
     struct process *process[PSET_PROCS];
     uint64_t preempted; /* times that another program took its processor */
@@ -34,10 +36,14 @@ struct host {
     struct fabric *fabric;
     bool eal; /* started */
     struct stack *st[PSET_PROCS];
+    void *mem[PSET_PROCS]; /* of a stack */
     size_t stack_bytes;
     struct process process[PSET_PROCS];
     struct spool *spools;                  /* of all processes; NULL: no memory for them */
     struct recorder *recorder[PSET_PROCS]; /* NULL: not recorded */
+    struct disk *disk[PSET_PROCS];         /* of the log of a process that is up */
+    uint64_t down;                         /* bitmap: crashed, and taken apart */
+    struct load_conf load;                 /* since host_attach() */
     struct host_worker worker[PLACEMENT_LCORES_MAX];
     board_u64 quit; /* our threads return, whatever others do */
 };
@@ -66,12 +72,28 @@ int host_open(struct host *h, const struct fabric_addr *addr, char *why, size_t 
 /* "TSC at 2.1 GHz, 4 KiB pages" */
 void host_machine_text(char *text, size_t size);
 
-/* The load that begins at `start_ns`. */
-void host_attach(struct host *h, uint64_t start_ns);
+/* The load of a job. */
+struct load_conf host_load_conf(const struct job *job, struct board *board, uint64_t start_ns);
+
+/* The load that begins at `start_ns`; stacks over a log read it back. 0, or −errno and a sentence. */
+int host_attach(struct host *h, uint64_t start_ns, char *why, size_t why_size);
+
+/*
+ * Process p crashes: what it holds in memory is gone, what is under way to its disk comes to some
+ * end. It takes no breath until host_recover(), which wires its stack again in the same memory and
+ * reads its log back: 0, or −errno with a sentence (its stack has no log: it stays down). Both are
+ * called by the thread that takes its breaths, between two of them; the processes that share the
+ * thread wait.
+ */
+void host_crash(struct host *h, uint16_t p);
+int host_recover(struct host *h, uint16_t p, char *why, size_t why_size);
 
 /* Launch the threads; wait until they have returned, which the board's stop or host.quit asks. */
 void host_launch(struct host *h);
 void host_wait(struct host *h);
+
+/* Now and then, where a peer's OS process may be killed and started again: have it called. */
+void host_watch_peers(struct host *h);
 
 /* Complete the board, take the stacks apart. */
 void host_detach(struct host *h);

@@ -18,6 +18,8 @@
 #define RATE_MAX_WINDOW 1024 /* what rate = max keeps outstanding, unless load.window says more */
 #define LINE_BYTES_MAX  190  /* of a job file; libinih reads 200 */
 #define POOL_PEER_PKTS  1024 /* on their way to a peer */
+#define LOG_SIZE_MIN    (4ull << 20)
+#define LOG_SIZE_MAX    (16ull << 30) /* segments have 32-bit sizes */
 #define SETS_PLACE      "--set"
 
 enum kind {
@@ -73,6 +75,8 @@ static const struct key keys[] = {
      "the socket that upon ctl talks to: auto (ctl.sock in the run's folder), off, or its path"},
     {"job", "record", KIND_CHOICE, JOB(record), "auto", "auto|full|off",
      "what crosses borders, for the checkers; auto: if all of it fits"},
+    {"job", "restart", KIND_COUNT, JOB(restart), "0", NULL,
+     "nodes that end are started again and recover from their logs: so often, in all"},
     {"device", "args", KIND_TEXT, JOB(device_args), "", NULL,
      "of the device: interface, folder or file; %p is the rank"},
     {"device", "netns", KIND_TEXT, JOB(device_netns), "", NULL,
@@ -89,6 +93,12 @@ static const struct key keys[] = {
      "closed loop: operations outstanding per source"},
     {"load", "plant", KIND_CHOICE, JOB(plant), "none", "none|alter|replace|repeat|lose",
      "a bug in what the last process reports, to see it found"},
+    {"log", "dir", KIND_TEXT, JOB(log_dir), "", NULL,
+     "stacks over a log: folder with a log for each process; empty: log/ in the run's folder"},
+    {"log", "size", KIND_SIZE, JOB(log_size), "64MiB", NULL, "of the log of a process"},
+    {"log", "sqpoll", KIND_CHOICE, JOB(log_sqpoll), "no", "no|yes",
+     "a kernel thread submits: takes a processor, saves system calls"},
+    {"log", "keep", KIND_CHOICE, JOB(log_keep), "no", "no|yes", "leave the logs behind"},
     {"params", "flight_msgs", KIND_COUNT, CONF(flight_msgs), NULL, NULL,
      "links: in flight per peer, a power of two"},
     {"params", "ring_msgs", KIND_COUNT, CONF(ring_msgs), NULL, NULL,
@@ -661,6 +671,41 @@ static int check_faults(struct job *job, const struct why *why)
                         why->text, why->size);
 }
 
+/* Whether a stack keeps something in a log. */
+static bool logs(const struct stack_def *def)
+{
+    for (const struct stack_layer *l = def->layers; l->name != NULL; l++)
+        if (l->cls->recover != NULL)
+            return true;
+    return false;
+}
+
+bool job_logs(const struct job *job)
+{
+    return logs(job->def);
+}
+
+static int check_log(const struct job *job, const struct why *why)
+{
+    if (!logs(job->def) && (job_given(job, JOB(log_dir)) || job_given(job, JOB(log_size))))
+        return REFUSE(why, job, log_dir,
+                      "stack %s keeps nothing in a log; leave [log] out, or choose lurb or luc",
+                      job->stack);
+    if (job->restart > 0 && !logs(job->def))
+        return REFUSE(why, job, restart,
+                      "stack %s keeps nothing in a log that a process could recover from; choose "
+                      "lurb or luc",
+                      job->stack);
+    if (job->restart > 0 && !fabric_device_apart(job->device))
+        return REFUSE(why, job, restart,
+                      "over %s all processes live in one OS process; choose memif or af_packet",
+                      job->device);
+    if (job->log_size < LOG_SIZE_MIN || job->log_size > LOG_SIZE_MAX)
+        return REFUSE(why, job, log_size, "a log has %lluMiB to %lluGiB", LOG_SIZE_MIN >> 20,
+                      LOG_SIZE_MAX >> 30);
+    return 0;
+}
+
 int job_check(struct job *job, char *why, size_t why_size)
 {
     const struct why w = {why, why_size};
@@ -675,6 +720,8 @@ int job_check(struct job *job, char *why, size_t why_size)
         err = check_sizes(job, &w);
     if (err == 0)
         err = check_faults(job, &w);
+    if (err == 0)
+        err = check_log(job, &w);
     if (err != 0)
         return err;
     job->conf.n = (uint16_t)job->n;
@@ -714,6 +761,8 @@ static bool applies(const struct job *job, const struct key *k)
         return job->mode == JOB_OPEN;
     if (k->offset == JOB(window))
         return job->mode == JOB_CLOSED;
+    if (strcmp(k->section, "log") == 0)
+        return job->def == NULL || logs(job->def);
     return true;
 }
 

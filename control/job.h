@@ -44,6 +44,7 @@ struct job {
     uint32_t checksum;
     char cores[JOB_TEXT_BYTES];
     uint32_t pool;
+    uint32_t restart;             /* nodes that end are started again, so many times in all */
     uint32_t tolerate_crash;      /* 1: a node may end, and the rest is judged */
     uint32_t telemetry;           /* 1: DPDK's telemetry answers */
     uint32_t metrics;             /* port for Prometheus; 0: none */
@@ -59,6 +60,11 @@ struct job {
     uint32_t arrival;
     uint32_t window;
     uint32_t plant;
+    /* [log]: stacks over a log */
+    char log_dir[JOB_TEXT_BYTES]; /* "": in the folder of the run */
+    uint64_t log_size;            /* of the log of a process */
+    uint32_t log_sqpoll;
+    uint32_t log_keep;
     /* [params] */
     struct stack_conf conf;
     uint64_t msg_copy_bytes;
@@ -85,6 +91,9 @@ bool job_given(const struct job *job, size_t offset);
 
 /* Whether the whole can be run; fills the last part. 0, or −EINVAL and a sentence in `why`. */
 int job_check(struct job *job, char *why, size_t why_size);
+
+/* Whether the stack of a checked job keeps something in a log. */
+bool job_logs(const struct job *job);
 
 /* Write all keys with their values, in the form that job_read() reads. */
 void job_write(const struct job *job, FILE *out);

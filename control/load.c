@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "load.h"
+#include "load_state.h"
 
 #include "record.h"
 
@@ -21,56 +21,6 @@
 #define POST_NS       100000000 /* how often the counters are posted */
 
 enum { ALARM_POST, ALARM_FROM };
-
-/* Which numbers of a sequence were seen: all below floor, and those whose bit is set above it. */
-struct sequence {
-    uint64_t floor;
-    uint64_t top;
-    uint64_t count;
-    uint64_t digest;
-    uint64_t bits[LOAD_WINDOW_OPS / 64];
-};
-
-enum seen { SEEN_FIRST, SEEN_AGAIN, SEEN_BEYOND };
-
-struct load {
-    struct co co;
-    struct load_conf conf;
-    struct board_row *row;
-    bool source;
-    co_upon_fn *planted_before; /* the handler that a planted bug stands before */
-    uint64_t sample_mask;
-    /* Issuing. */
-    struct random random;
-    double next_ns; /* intended time of the next operation */
-    uint64_t next_op;
-    uint64_t outstanding;
-    uint64_t pool_seen_op; /* the pool was looked at before this operation */
-    uint32_t pool_reserve;
-    bool pool_low;
-    uint64_t issued_digest;
-    uint64_t issued_measured;
-    uint64_t offered_measured; /* open loop */
-    /* Taking. */
-    uint64_t delivered;
-    uint64_t delivered_measured;
-    uint64_t completed;
-    uint64_t samples;
-    struct cells cells;
-    struct cell *cell; /* of this batch */
-    struct timer timer[2];
-    struct board_post_memory post;
-    uint8_t pattern[MSG_BYTES_MAX];
-    struct sequence seen[];
-};
-
-/* An operation as it was received. */
-struct op {
-    uint64_t intended_ns;
-    uint64_t number;
-    uint64_t tag;
-    uint16_t source;
-};
 
 static const struct load_top tops[] = {
     {ABS_FLL, LOAD_TO_NEXT, EV_FLL_SEND, true, "send", {.creation = "FLL3"}},
@@ -105,12 +55,47 @@ static const struct load_top tops[] = {
      false,
      "broadcast",
      {.own = "URB1", .duplication = "URB2", .creation = "URB3", .complete = "URB4"}},
+    {.abstraction = ABS_LPL,
+     .shape = LOAD_TO_NEXT,
+     .request = EV_LPL_SEND,
+     .verb = "send",
+     .property = {.complete = "LPL1", .duplication = "LPL2", .creation = "LPL3"},
+     .logged = LOAD_LOG_DELIVERS,
+     .release = EV_LPL_RELEASE},
+    {.abstraction = ABS_LBEB,
+     .shape = LOAD_TO_ALL,
+     .request = EV_LBEB_BROADCAST,
+     .verb = "broadcast",
+     .property = {.complete = "LBEB1", .duplication = "LBEB2", .creation = "LBEB3"},
+     .logged = LOAD_LOG_DELIVERS,
+     .release = EV_LBEB_RELEASE},
+    {.abstraction = ABS_LURB,
+     .shape = LOAD_TO_ALL,
+     .request = EV_LURB_BROADCAST,
+     .verb = "broadcast",
+     .property = {.own = "LURB1", .duplication = "LURB2", .creation = "LURB3", .complete = "LURB4"},
+     .logged = LOAD_LOG_STORES,
+     .release = EV_LURB_RELEASE},
+    {.abstraction = ABS_HO,
+     .shape = LOAD_TO_ALL,
+     .request = EV_HO_BROADCAST,
+     .verb = "broadcast",
+     .property = {.complete = "HO1", .duplication = "HO2", .creation = "HO3"},
+     .logged = LOAD_LOG_STORES,
+     .release = EV_HO_DONE},
     {ABS_UC,
      LOAD_ONE_VALUE,
      EV_UC_PROPOSE,
      false,
      "propose",
      {.complete = "UC1", .creation = "UC2", .duplication = "UC3", .agreement = "UC4"}},
+    {.abstraction = ABS_LUC,
+     .shape = LOAD_ONE_VALUE,
+     .request = EV_LUC_PROPOSE,
+     .verb = "propose",
+     .property = {.complete = "LUC1", .creation = "LUC2", .agreement = "LUC3"},
+     .logged = LOAD_LOG_STORES,
+     .release = EV_LUC_RELEASE},
 };
 
 const struct load_top *load_top(enum abstraction a)
@@ -121,11 +106,6 @@ const struct load_top *load_top(enum abstraction a)
     return NULL;
 }
 
-static struct load *load(struct co *co)
-{
-    return (struct load *)co;
-}
-
 static size_t load_bytes(const struct stack_conf *conf)
 {
     return sizeof(struct load) + conf->n * sizeof(struct sequence);
@@ -134,12 +114,6 @@ static size_t load_bytes(const struct stack_conf *conf)
 static uint64_t read_clock(struct co *self)
 {
     return self->st->env->ops->now(self->st->env);
-}
-
-static bool measured(const struct load *l, uint64_t ns)
-{
-    const struct board *b = l->conf.board;
-    return ns >= b->from_ns && ns < board_get(&b->end_ns);
 }
 
 /* ---- issuing --------------------------------------------------------------------------------- */
@@ -165,7 +139,7 @@ static struct msg op_write(struct load *l, uint64_t number, uint64_t intended_ns
     return m;
 }
 
-static double interval(struct load *l)
+double load_interval(struct load *l)
 {
     double mean = l->conf.interval_ns;
     return l->conf.arrival == LOAD_CONSTANT ? mean : -mean * log(1.0 - random_unit(&l->random));
@@ -225,12 +199,12 @@ static uint32_t issue_open(struct load *l, uint32_t room, uint64_t now)
     for (; room > 0 && l->next_ns <= due; room--) {
         issue(l, (uint64_t)l->next_ns);
         l->offered_measured += measured(l, (uint64_t)l->next_ns);
-        l->next_ns += interval(l);
+        l->next_ns += load_interval(l);
     }
     return (uint32_t)(l->next_op - first);
 }
 
-static void post_issued(struct load *l)
+void load_post_issued(struct load *l)
 {
     board_put(&l->row->issued, l->next_op);
     board_put(&l->row->issued_digest, l->issued_digest);
@@ -260,6 +234,8 @@ static uint32_t pool_reserve(const struct rte_mempool *pool)
 static bool finished(const struct load *l, uint64_t now)
 {
     uint64_t end = board_get(&l->conf.board->end_ns);
+    if (l->next_op < load_owed(l))
+        return false;
     return l->conf.closed || l->next_ns >= (double)end || now >= end + LOAD_GRACE_NS;
 }
 
@@ -275,6 +251,10 @@ static void upon_app_ready(struct co *self, const struct ev *ev, uint32_t n)
     }
     uint32_t room = ev[n - 1].attr < ISSUE_OPS_MAX ? (uint32_t)ev[n - 1].attr : ISSUE_OPS_MAX;
     uint32_t sent = 0;
+    uint64_t first = l->next_op;
+    if (unlikely(l->conf.closed && now >= board_get(&l->conf.board->end_ns)) &&
+        room > load_owed(l) - first)
+        room = (uint32_t)(load_owed(l) - first);
     if (unlikely(!pool_has_room(l)))
         return;
     if (l->conf.closed && now >= l->conf.start_ns)
@@ -283,43 +263,14 @@ static void upon_app_ready(struct co *self, const struct ev *ev, uint32_t n)
         sent = issue_open(l, room, now);
     if (sent == 0)
         return;
-    if (measured(l, now))
-        l->issued_measured += sent;
-    post_issued(l);
+    if (measured(l, now)) /* what an earlier life had issued counts once */
+        l->issued_measured += first >= l->again_op        ? sent
+                              : l->next_op <= l->again_op ? 0
+                                                          : l->next_op - l->again_op;
+    load_post_issued(l);
 }
 
 /* ---- taking ---------------------------------------------------------------------------------- */
-
-static enum seen sequence_add(struct sequence *s, uint64_t number, uint64_t tag)
-{
-    if (likely(number == s->floor && s->floor == s->top)) {
-        s->floor = ++s->top;
-        s->count++;
-        s->digest += tag;
-        return SEEN_FIRST;
-    }
-    if (number < s->floor)
-        return SEEN_AGAIN;
-    if (number - s->floor >= LOAD_WINDOW_OPS)
-        return SEEN_BEYOND;
-    uint64_t *word = &s->bits[number % LOAD_WINDOW_OPS / 64], bit = 1ull << number % 64;
-    if (*word & bit)
-        return SEEN_AGAIN;
-    *word |= bit;
-    s->count++;
-    s->digest += tag;
-    if (number >= s->top)
-        s->top = number + 1;
-    while (s->floor < s->top) {
-        word = &s->bits[s->floor % LOAD_WINDOW_OPS / 64];
-        bit = 1ull << s->floor % 64;
-        if (!(*word & bit))
-            break;
-        *word &= ~bit;
-        s->floor++;
-    }
-    return SEEN_FIRST;
-}
 
 /* Where loss is allowed, what is too far behind will not come any more. */
 static void sequence_skip(struct sequence *s, uint64_t number)
@@ -330,11 +281,8 @@ static void sequence_skip(struct sequence *s, uint64_t number)
         s->top = s->floor;
 }
 
-static void fault(struct load *l, enum board_fault what, const char *format, ...)
-    __attribute__((format(printf, 3, 4), cold));
-
 /* The first of a kind leaves a sentence. */
-static void fault(struct load *l, enum board_fault what, const char *format, ...)
+void load_fault(struct load *l, enum board_fault what, const char *format, ...)
 {
     if (board_get(&l->row->fault[what]) == 0) {
         va_list args;
@@ -347,7 +295,7 @@ static void fault(struct load *l, enum board_fault what, const char *format, ...
 }
 
 /* Whether these bytes are an operation that a source issued. */
-static bool op_read(const struct load *l, const uint8_t *data, uint32_t len, struct op *op)
+bool load_op_read(const struct load *l, const uint8_t *data, uint32_t len, struct op *op)
 {
     if (unlikely(len != l->conf.size))
         return false;
@@ -407,7 +355,7 @@ static void post_taken(struct load *l, uint64_t now, uint64_t before)
     atomic_store_explicit(&row->samples, l->samples, memory_order_release);
 }
 
-static void post_sequence(struct load *l, uint32_t source)
+void load_post_sequence(struct load *l, uint32_t source)
 {
     const struct sequence *s = &l->seen[source];
     struct board_source *to = board_source(l->conf.board, l->co.st->self, source);
@@ -423,8 +371,8 @@ static bool in_sequence(struct load *l, struct sequence *s, const struct op *op,
     const struct load_top *top = l->conf.top;
     uint16_t self = l->co.st->self;
     if (unlikely(top->property.order != NULL && op->number > s->floor))
-        fault(l, BOARD_ORDER, "p%u delivered %" PRIu64 " of p%u before %" PRIu64, self, op->number,
-              op->source, s->floor);
+        load_fault(l, BOARD_ORDER, "p%u delivered %" PRIu64 " of p%u before %" PRIu64, self,
+                   op->number, op->source, s->floor);
     if (unlikely(top->lossy))
         sequence_skip(s, op->number);
     switch (sequence_add(s, op->number, op->tag)) {
@@ -432,29 +380,43 @@ static bool in_sequence(struct load *l, struct sequence *s, const struct op *op,
         return true;
     case SEEN_AGAIN:
         if (!top->lossy)
-            fault(l, BOARD_DUPLICATION, "p%u %s %" PRIu64 " of p%u twice", self, what, op->number,
-                  op->source);
+            load_fault(l, BOARD_DUPLICATION, "p%u %s %" PRIu64 " of p%u twice", self, what,
+                       op->number, op->source);
         return false;
     default:
-        fault(l, BOARD_UNCHECKED, "p%u %s %" PRIu64 " of p%u, but lacks %" PRIu64, self, what,
-              op->number, op->source, s->floor);
+        load_fault(l, BOARD_UNCHECKED, "p%u %s %" PRIu64 " of p%u, but lacks %" PRIu64, self, what,
+                   op->number, op->source, s->floor);
         return false;
     }
 }
 
 static void take_delivery(struct load *l, const uint8_t *data, uint32_t len, uint16_t from,
-                          uint64_t now)
+                          uint64_t place, uint64_t now)
 {
     struct op op;
-    if (unlikely(!op_read(l, data, len, &op) || op.source != from)) {
-        fault(l, BOARD_CREATION, "p%u delivered %u bytes from p%u that p%u did not %s",
-              l->co.st->self, len, from, from, l->conf.top->verb);
+    if (unlikely(!load_op_read(l, data, len, &op) || op.source != from)) {
+        load_fault(l, BOARD_CREATION, "p%u delivered %u bytes from p%u that p%u did not %s",
+                   l->co.st->self, len, from, from, l->conf.top->verb);
         return;
     }
+    if (l->ledger && !load_remember(l, place, &op))
+        return;
     if (likely(in_sequence(l, &l->seen[from], &op, "delivered"))) {
         l->outstanding -= from == l->co.st->self;
         taken(l, &op, now);
     }
+}
+
+/* Our user of it is the board, which has it now: the layer below may forget it. */
+static void release_deliveries(struct load *l, const struct ev *ev, uint32_t n)
+{
+    struct co *top = l->co.use[0];
+    if (l->conf.top->release == EV_HO_DONE)
+        for (uint32_t i = 0; i < n; i++)
+            trigger(top, ev_make(EV_HO_DONE, 0, ev[i].inst, 0, MSG_NONE));
+    else
+        trigger(top, ev_make((enum ev_type)l->conf.top->release, 0, l->co.port, ev[n - 1].inst + 1,
+                             MSG_NONE));
 }
 
 /* upon ⟨pl, Deliver | p, m⟩, ⟨beb, Deliver | p, m⟩ and their like */
@@ -464,18 +426,20 @@ static void upon_deliver(struct co *self, const struct ev *ev, uint32_t n)
     uint64_t now = read_clock(self), before = l->delivered, from = 0;
     l->cell = cells_at(&l->cells, now);
     for (uint32_t i = 0; i < n; i++) {
-        take_delivery(l, msg_data(ev_msg(&ev[i])), ev[i].len, ev[i].proc, now);
+        take_delivery(l, msg_data(ev_msg(&ev[i])), ev[i].len, ev[i].proc, ev[i].inst, now);
         from |= 1ull << ev[i].proc;
     }
     for (; from != 0; from &= from - 1)
-        post_sequence(l, (uint32_t)__builtin_ctzll(from));
+        load_post_sequence(l, (uint32_t)__builtin_ctzll(from));
     post_taken(l, now, before);
+    if (l->conf.top->logged)
+        release_deliveries(l, ev, n);
     if (l->source && l->conf.closed)
         self->st->app_wants = true;
 }
 
 /* Add a decision to the digest of its block; processes are compared by these. */
-static void post_block(struct load *l, const struct op *op)
+void load_post_block(struct load *l, const struct op *op)
 {
     uint64_t number = op->number / BOARD_BLOCK_INSTANCES + 1;
     struct board_block *b =
@@ -494,16 +458,18 @@ static void take_decision(struct load *l, const uint8_t *data, uint32_t len, uin
                           uint64_t now)
 {
     struct op op;
-    if (unlikely(!op_read(l, data, len, &op) || op.number != inst)) {
-        fault(l, BOARD_CREATION,
-              "p%u decided %u bytes in instance %" PRIu64 " that nobody proposed", l->co.st->self,
-              len, inst);
+    if (unlikely(!load_op_read(l, data, len, &op) || op.number != inst)) {
+        load_fault(l, BOARD_CREATION,
+                   "p%u decided %u bytes in instance %" PRIu64 " that nobody proposed",
+                   l->co.st->self, len, inst);
         return;
     }
+    if (l->ledger && !load_remember(l, inst, &op))
+        return;
     if (unlikely(!in_sequence(l, &l->seen[0], &op, "decided")))
         return;
     l->outstanding -= inst < l->next_op;
-    post_block(l, &op);
+    load_post_block(l, &op);
     taken(l, &op, now);
 }
 
@@ -516,8 +482,24 @@ static void upon_uc_decide(struct co *self, const struct ev *ev, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         take_decision(l, msg_data(ev_msg(&ev[i])), ev[i].len, ev[i].inst, now);
     }
-    post_sequence(l, 0);
+    load_post_sequence(l, 0);
     post_taken(l, now, before);
+    if (l->conf.top->logged) {
+        trigger(self->use[0], ev_make(EV_LUC_RELEASE, 0, l->seen[0].floor, 0, MSG_NONE));
+        if (l->source && l->next_op < l->seen[0].top)
+            self->st->app_wants = true; /* nobody shall wait for what is missing before it */
+    }
+}
+
+/* upon ⟨luc, Resumed | i⟩: decisions before i were released, so that we have them. */
+static void upon_luc_resumed(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct load *l = load(self);
+    for (uint32_t i = 0; i < n; i++)
+        if (ev[i].inst > l->seen[0].floor && l->ledger)
+            load_fault(l, BOARD_SKIPPED,
+                       "p%u resumed at instance %" PRIu64 ", and was never told of %" PRIu64,
+                       self->st->self, ev[i].inst, l->seen[0].floor);
 }
 
 /* ---- planted bugs ------------------------------------------------------------------------------ */
@@ -544,8 +526,8 @@ static void upon_planted(struct co *self, const struct ev *ev, uint32_t n)
     co_upon_fn *own = l->planted_before;
     uint32_t i = 0;
     struct op op;
-    while (i < n &&
-           (!op_read(l, msg_data(ev_msg(&ev[i])), ev[i].len, &op) || op.number != LOAD_PLANT_OP))
+    while (i < n && (!load_op_read(l, msg_data(ev_msg(&ev[i])), ev[i].len, &op) ||
+                     op.number != LOAD_PLANT_OP))
         i++;
     uint32_t before = l->conf.plant == LOAD_PLANT_REPEAT && i < n ? i + 1 : i;
     if (before > 0)
@@ -567,7 +549,8 @@ static void upon_planted(struct co *self, const struct ev *ev, uint32_t n)
 static void plant(struct load *l)
 {
     for (uint32_t type = 0; type < EV_TYPES; type++)
-        if (l->co.upon[type] != NULL && ev_infos[type].abstraction == l->conf.top->abstraction) {
+        if (l->co.upon[type] != NULL && ev_infos[type].abstraction == l->conf.top->abstraction &&
+            strchr(ev_infos[type].fields, 'm') != NULL) {
             l->planted_before = l->co.upon[type];
             l->co.upon[type] = upon_planted;
         }
@@ -595,7 +578,7 @@ static void upon_timeout(struct co *self, const struct ev *ev, uint32_t n)
     }
 }
 
-static void fill(struct load *l)
+void load_fill(struct load *l)
 {
     struct random r = random_seeded(l->conf.seed, UINT64_MAX);
     for (uint32_t i = 0; i < sizeof l->pattern; i++)
@@ -635,12 +618,17 @@ void load_attach(struct stack *st, const struct load_conf *conf)
     if (area != NULL)
         l->cells = (struct cells){record_cells(area, st->self), conf->start_ns, area->cell_ns,
                                   area->cells};
-    fill(l);
+    l->ledger = conf->top->logged != LOAD_UNLOGGED && conf->board->ledger_max > 0;
+    load_fill(l);
     schedule(l);
-    if (conf->plant != LOAD_PLANT_NONE && st->self == st->n - 1)
+    if (conf->plant != LOAD_PLANT_NONE && st->self == st->n - 1 && board_get(&l->row->lives) == 0)
         plant(l);
     arm(l, ALARM_POST, st->now + POST_NS);
-    arm(l, ALARM_FROM, conf->board->from_ns);
+    if (conf->board->from_ns > st->now)
+        arm(l, ALARM_FROM, conf->board->from_ns);
+    board_add(&l->row->lives, 1);
+    if (board_get(&l->row->lives) > 1)
+        load_take_over(l);
     st->app_wants = l->source;
     if (!l->source)
         board_put(&l->row->done, 1);
@@ -653,7 +641,7 @@ void load_detach(struct stack *st)
     uint64_t end = board_get(&b->end_ns);
     uint64_t offered = l->conf.closed ? l->issued_measured : l->offered_measured;
     if (!l->conf.closed && l->source) /* and what it never came to */
-        for (; l->next_ns < (double)end; l->next_ns += interval(l))
+        for (; l->next_ns < (double)end; l->next_ns += load_interval(l))
             offered += measured(l, (uint64_t)l->next_ns);
     board_put(&l->row->offered_measured, offered);
     post_counters(l, l->row->counters);
@@ -679,7 +667,13 @@ static const struct co_upon upon[] = {{EV_APP_READY, upon_app_ready},
                                       {EV_BEB_DELIVER, upon_deliver},
                                       {EV_RB_DELIVER, upon_deliver},
                                       {EV_URB_DELIVER, upon_deliver},
+                                      {EV_LPL_DELIVER, upon_deliver},
+                                      {EV_LBEB_DELIVER, upon_deliver},
+                                      {EV_LURB_DELIVER, upon_deliver},
+                                      {EV_HO_DELIVER, upon_deliver},
                                       {EV_UC_DECIDE, upon_uc_decide},
+                                      {EV_LUC_DECIDE, upon_uc_decide},
+                                      {EV_LUC_RESUMED, upon_luc_resumed},
                                       {EV_TIMER_TIMEOUT, upon_timeout},
                                       {EV_NONE, NULL}};
 

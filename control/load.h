@@ -50,6 +50,13 @@ struct load_properties {
     const char *agreement;
 };
 
+/* What is on stable storage. */
+enum load_logged {
+    LOAD_UNLOGGED,
+    LOAD_LOG_DELIVERS, /* what was delivered; what its source had not finished is lost with it */
+    LOAD_LOG_STORES,   /* what was requested, too; or it is requested again (consensus) */
+};
+
 /* How an abstraction is loaded. */
 struct load_top {
     uint8_t abstraction;
@@ -58,6 +65,8 @@ struct load_top {
     bool lossy;       /* may lose, and deliver again */
     const char *verb; /* of an operation, in reports: "sent", "broadcast", "proposed" */
     struct load_properties property;
+    uint8_t logged;   /* enum load_logged */
+    uint16_t release; /* enum ev_type: a log-delivery is over */
 };
 
 /* NULL: nothing can be requested of that abstraction. */
@@ -95,6 +104,23 @@ extern const struct co_class load_class;
 
 /* Between co_wire() and the first breath: what this load shall do. */
 void load_attach(struct stack *st, const struct load_conf *conf);
+
+/*
+ * stack_recover() for a stack with this load on top: reads the log back and, in another life, goes
+ * on behind what the log holds. After load_attach(). 0, or −errno with a sentence in `why`.
+ */
+int load_recover(struct stack *st, char *why, size_t why_size);
+
+/*
+ * Finds operations in the records of a log, whoever wrote them: the tag of the one that stands at
+ * the end of a record, as in the ledger of the board; 0: none does. NULL: no memory; free() it.
+ */
+struct load_reader;
+struct load_reader *load_reader_open(const struct load_conf *conf, uint16_t n);
+uint64_t load_reader_tag(const struct load_reader *r, const void *data, uint32_t len);
+
+/* Whether what this process did can be told after a recovery; if not, why. */
+bool load_can_recover(const struct stack *st, char *why, size_t why_size);
 
 /* After the last breath: complete the row with what was intended and never sent. */
 void load_detach(struct stack *st);

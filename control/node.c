@@ -19,6 +19,7 @@
 #include "verbs.h"
 
 #define REST_NS      2000000   /* between two steps */
+#define WATCH_NS     50000000  /* where peers may be killed and come back */
 #define REST_LONG_NS 500000000 /* while the processes run: the end is told by a signal, too */
 
 struct arguments {
@@ -136,18 +137,23 @@ static void open_telemetry(struct node *n)
         telemetry_open(n->figures, ranks);
 }
 
-static void run_host(struct node *n)
+static int run_host(struct node *n)
 {
-    host_attach(&n->host, board_get(&n->board->start_ns));
+    int err = host_attach(&n->host, board_get(&n->board->start_ns), n->why, sizeof n->why);
+    if (err != 0)
+        return err;
     host_launch(&n->host);
     open_telemetry(n);
-    while (board_get(&n->board->stop) == 0 && !rest(n, REST_LONG_NS))
-        continue;
+    while (board_get(&n->board->stop) == 0 &&
+           !rest(n, n->job.restart > 0 ? WATCH_NS : REST_LONG_NS))
+        if (n->job.restart > 0)
+            host_watch_peers(&n->host);
     board_put(&n->host.quit, 1);
     telemetry_close();
     figures_close(n->figures);
     host_wait(&n->host);
     host_detach(&n->host);
+    return 0;
 }
 
 static void close_host(struct node *n)
@@ -175,7 +181,10 @@ static int node(struct node *n, const struct arguments *a)
     }
     if (err > 0)
         return STATUS_FAILED;
-    run_host(n);
+    if (run_host(n) != 0) {
+        fprintf(stderr, "upon: %s\n", n->why);
+        return STATUS_FAILED;
+    }
     close_host(n);
     return STATUS_VALID;
 }

@@ -67,6 +67,20 @@ static void note_death(struct nodes *n, uint16_t k, pid_t pid, int status)
              (int)pid, how, words[0] != '\0' ? "; it said: " : "", words);
 }
 
+static int launch(struct nodes *n, uint16_t k);
+
+/* Let the processes of a node recover, in another OS process. They are not down for good. */
+static bool start_again(struct nodes *n, uint16_t k)
+{
+    bool running = board_get(&n->board->start_ns) != 0 && !n->stopping;
+    if (!running || n->restarts >= n->job->restart)
+        return false;
+    n->restarts++;
+    board_step_put(n->board, k, BOARD_STEP_NONE);
+    close(n->node[k].words);
+    return launch(n, k) == 0;
+}
+
 bool nodes_reap(struct nodes *n)
 {
     uint32_t before = n->lost;
@@ -76,7 +90,7 @@ bool nodes_reap(struct nodes *n)
         if (pid == 0 || waitpid(pid, &status, WNOHANG) != pid)
             continue;
         n->node[k].pid = 0;
-        if (board_step(n->board, k) != BOARD_STEP_CLOSED || status != 0)
+        if ((board_step(n->board, k) != BOARD_STEP_CLOSED || status != 0) && !start_again(n, k))
             note_death(n, k, pid, status);
     }
     return n->lost > before && nodes_spoilt(n);
@@ -138,7 +152,8 @@ static int launch(struct nodes *n, uint16_t k)
     n->node[k].words = memfd_create("upon-words", MFD_CLOEXEC);
     if (n->node[k].words < 0 || fcntl(n->node[k].words, F_SETFL, O_APPEND) != 0)
         return -errno;
-    n->count = (uint16_t)(k + 1);
+    if (n->count <= k)
+        n->count = (uint16_t)(k + 1);
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0)
@@ -238,6 +253,7 @@ static void await_end(struct nodes *n, uint16_t k, enum board_step step)
 struct host_account nodes_stop(struct nodes *n)
 {
     struct host_account a = {0};
+    n->stopping = true;
     board_put(&n->board->stop, 1);
     for (uint16_t k = 0; k < n->count; k++)
         if (alive(n, k))

@@ -27,7 +27,8 @@ struct nodes {
     sigset_t signals; /* blocked: SIGINT and SIGTERM ask to end, SIGCHLD says that a node ended */
     uint16_t count;
     bool stopping;
-    uint32_t lost;            /* nodes that ended by themselves */
+    uint32_t lost;            /* nodes that ended by themselves, and were not started again */
+    uint32_t restarts;        /* nodes that were */
     char why[NODE_WHY_BYTES]; /* of the first one */
     struct {
         pid_t pid; /* 0: not started, or reaped */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "process.h"
 
+#include "host.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,7 +22,7 @@ int process_init(struct process *p, struct stack *st, struct orders *orders,
                                          .held_max = conf->held_max,
                                          .flip = env_dpdk_has_headers(st->env) ? env_dpdk_tx_flipped
                                                                                : NULL};
-    *p = (struct process){.st = st, .orders = orders};
+    *p = (struct process){.st = st, .host = conf->host, .orders = orders};
     /* What stands unanswered is still to be carried out, by whoever runs the process now. */
     p->taken = atomic_load_explicit(&orders->answered, memory_order_relaxed);
     atomic_store_explicit(&orders->state, PROCESS_UP, memory_order_relaxed);
@@ -100,6 +102,30 @@ static int write_down(struct process *p, const struct order *o, struct order_ans
     return 0;
 }
 
+/* What it held is gone. */
+static int crash(struct process *p, struct order_answer *a)
+{
+    if (p->state == PROCESS_PAUSED) /* it does not notice */
+        become(p, PROCESS_UP);
+    p->fault.lates = 0;
+    int err = change(p, PROCESS_UP, PROCESS_CRASHED, "crash", a);
+    if (err == 0 && p->host != NULL)
+        host_crash(p->host, p->st->self);
+    return err;
+}
+
+static int recover(struct process *p, struct order_answer *a)
+{
+    if (p->state != PROCESS_CRASHED)
+        return refuse(a, EALREADY, "p%u has not crashed: there is nothing to recover", p->st->self);
+    if (p->host == NULL)
+        return refuse(a, ENOTSUP, "p%u cannot recover: nobody can wire it again", p->st->self);
+    int err = host_recover(p->host, p->st->self, a->why, sizeof a->why);
+    if (err == 0)
+        become(p, PROCESS_UP);
+    return err;
+}
+
 static int carry_out(struct process *p, const struct order *o, struct order_answer *a)
 {
     switch (o->kind) {
@@ -115,13 +141,9 @@ static int carry_out(struct process *p, const struct order *o, struct order_answ
     case ORDER_RESUME:
         return change(p, PROCESS_PAUSED, PROCESS_UP, "resume", a);
     case ORDER_CRASH:
-        if (p->state == PROCESS_PAUSED) /* it does not notice */
-            become(p, PROCESS_UP);
-        p->fault.lates = 0;
-        return change(p, PROCESS_UP, PROCESS_CRASHED, "crash", a);
+        return crash(p, a);
     case ORDER_RECOVER:
-        return refuse(a, ENOTSUP, "p%u cannot recover: stack %s keeps nothing in a log",
-                      p->st->self, p->st->def->name);
+        return recover(p, a);
     case ORDER_SNAPSHOT:
     case ORDER_TRACE:
         return write_down(p, o, a);

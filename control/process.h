@@ -11,8 +11,11 @@
 #include "protocols/co.h"
 #include "spool.h"
 
+struct host;
+
 struct process {
     struct stack *st;
+    struct host *host;
     struct orders *orders;
     uint64_t taken; /* orders seen */
     bool watched;   /* it needs attention although nothing was posted */
@@ -23,6 +26,7 @@ struct process {
 };
 
 struct process_conf {
+    struct host *host; /* which takes it apart, and makes it anew; NULL: nobody, in tests */
     uint64_t seed;     /* of the fault engine */
     uint32_t held_max; /* frames that it may hold back */
 };

@@ -147,6 +147,35 @@ static void put_wire(FILE *out, const struct result *r)
             bytes_text(bytes, sizeof bytes, r->wire_bytes));
 }
 
+/* Stacks over a log: what the disks did, and what was found in them afterwards. */
+static void put_disk(FILE *out, const struct result *r)
+{
+    const struct result_disk *d = &r->disk;
+    const struct audit *a = &d->audit;
+    char records[32], flushes[32], bytes[32], p50[32] = "-", p99[32] = "-";
+    if (!job_logs(r->job))
+        return;
+    if (d->store.has[0])
+        report_ns(p50, sizeof p50, d->store.value_ns[0]);
+    if (d->store.has[2])
+        report_ns(p99, sizeof p99, d->store.value_ns[2]);
+    fprintf(out, "  disk        %s\n", d->device);
+    fprintf(out, "  %-12s%s records in %s flushes, %.3g each; %s written\n", "",
+            report_count(records, sizeof records, (double)d->records),
+            report_count(flushes, sizeof flushes, (double)d->flushes),
+            d->flushes > 0 ? (double)d->records / (double)d->flushes : 0,
+            bytes_text(bytes, sizeof bytes, d->written_bytes));
+    fprintf(out, "  %-12sfrom Store to Stored: p50 %s, p99 %s\n", "", p50, p99);
+    if (d->compactions > 0)
+        fprintf(out, "  %-12s%" PRIu64 " compactions\n", "", d->compactions);
+    fprintf(out,
+            "  audit       %" PRIu64 " of %" PRIu64 " acknowledged operations found in %u logs",
+            a->found, a->acknowledged, a->logs);
+    if (a->released > 0)
+        fprintf(out, ", %" PRIu64 " released and dropped", a->released);
+    fprintf(out, ", %" PRIu64 " lost; %" PRIu64 " lives\n", a->lost, a->lives);
+}
+
 static void put_drops(FILE *out, const struct result *r)
 {
     bool any = false;
@@ -239,6 +268,7 @@ void report_tail(FILE *out, const struct result *r, const char *folder)
     if (r->crash != NULL)
         fprintf(out, "  crash       %s\n", r->crash);
     put_wire(out, r);
+    put_disk(out, r);
     put_drops(out, r);
     fprintf(out, "  memory      %s\n", bytes_text(memory, sizeof memory, r->memory_bytes));
     if (r->timeline != NULL)

@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 
+#include "dataplane/log_format.h"
 #include "revision.h"
 
 #define SATURATED_BELOW 0.99 /* sent, of offered */
@@ -132,6 +133,25 @@ void result_compute(struct result *r, const struct job *job, const struct board 
     r->deliver_all = result_latency(&r->deliver_all_hist);
 }
 
+void result_disk(struct result *r, const struct board *b)
+{
+    struct result_disk *d = &r->disk;
+    struct hist *store = calloc(1, sizeof *store);
+    for (uint32_t p = 0; p < b->n; p++) {
+        const board_u64 *c = board_row(b, p)->counters;
+        d->records += board_get(&c[COUNT_log_records]);
+        d->bytes += board_get(&c[COUNT_log_bytes]);
+        d->flushes += board_get(&c[COUNT_log_writes]);
+        d->written_bytes += board_get(&c[COUNT_log_blocks]) * LOG_BLOCK_BYTES;
+        d->compactions += board_get(&c[COUNT_log_compactions]);
+        if (store != NULL)
+            hist_add(store, &board_row(b, p)->store);
+    }
+    if (store != NULL)
+        d->store = result_latency(store);
+    free(store);
+}
+
 /* ---- JSON -------------------------------------------------------------------------------------- */
 
 static double rounded(double v)
@@ -158,6 +178,24 @@ static json_t *json_wire(const struct result *r)
                      "frames_per_op", rounded((double)r->wire_frames / ops), "bytes_per_op",
                      rounded((double)r->wire_bytes / ops), "records_per_op",
                      rounded((double)r->wire_records / ops));
+}
+
+static json_t *json_disk(const struct result *r)
+{
+    const struct result_disk *d = &r->disk;
+    const struct audit *a = &d->audit;
+    json_t *audit =
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "logs", (json_int_t)a->logs, "lives",
+                  (json_int_t)a->lives, "records", (json_int_t)a->records, "acknowledged",
+                  (json_int_t)a->acknowledged, "found", (json_int_t)a->found, "released",
+                  (json_int_t)a->released, "lost", (json_int_t)a->lost);
+    return json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:f, s:I, s:o, s:o}", "device", d->device,
+                     "direct", true, "records", (json_int_t)d->records, "bytes",
+                     (json_int_t)d->bytes, "flushes", (json_int_t)d->flushes, "written_bytes",
+                     (json_int_t)d->written_bytes, "records_per_flush",
+                     rounded(d->flushes > 0 ? (double)d->records / (double)d->flushes : 0),
+                     "compactions", (json_int_t)d->compactions, "store_ns", json_latency(&d->store),
+                     "audit", audit);
 }
 
 static json_t *json_drops(const struct result *r)
@@ -272,6 +310,8 @@ char *result_json(const struct result *r)
                                 json_latency(&r->deliver_all)));
     PUT("deliver_all_sampled_1_in", json_integer(r->sample_every));
     PUT("wire", json_wire(r));
+    if (job_logs(job))
+        PUT("disk", json_disk(r));
     PUT("retransmits", json_integer((json_int_t)r->counters[COUNT_tx_retransmits]));
     PUT("drops", json_drops(r));
     PUT("memory_bytes", json_integer((json_int_t)r->memory_bytes));

@@ -6,6 +6,7 @@
 #ifndef UPON_RESULT_H
 #define UPON_RESULT_H
 
+#include "audit.h"
 #include "figures.h"
 #include "job.h"
 #include "verdict.h"
@@ -28,6 +29,18 @@ struct result_latency {
     uint64_t value_ns[RESULT_PERCENTILES];
     uint64_t max_ns;
     uint64_t count;
+};
+
+/* Stacks over a log. */
+struct result_disk {
+    char device[256];
+    uint64_t records;
+    uint64_t bytes; /* of records */
+    uint64_t flushes;
+    uint64_t written_bytes; /* to the disk, all included */
+    uint64_t compactions;
+    struct result_latency store; /* from ⟨log, Store⟩ to ⟨log, Stored⟩ */
+    struct audit audit;
 };
 
 struct result {
@@ -63,6 +76,7 @@ struct result {
     uint32_t waits;
     char wait[RESULT_WAITS_MAX][FIGURES_LINE_BYTES];
     const struct timeline *timeline;
+    struct result_disk disk; /* job_logs() */
     struct hist decide_hist;
     struct hist deliver_all_hist;
 };
@@ -71,6 +85,9 @@ struct result {
 void result_compute(struct result *r, const struct job *job, const struct board *b);
 
 struct result_latency result_latency(const struct hist *h);
+
+/* What the logs were asked for, from the board; device and audit are the caller's. */
+void result_disk(struct result *r, const struct board *b);
 
 /* summary.json, as text that the caller frees; NULL: no memory. */
 char *result_json(const struct result *r);

@@ -28,17 +28,20 @@
 #include "result.h"
 #include "telemetry.h"
 #include "runs.h"
+#include "storage.h"
 #include "timeline.h"
 #include "verbs.h"
 
-#define SETS_MAX         64
-#define TICK_NS          100000000  /* with a processor to spare for this thread */
-#define TICK_CROWDED_NS  1000000000 /* with none: it takes its time from a process */
-#define DRAIN_TICK_NS    2000000
-#define SETTLE_TICK_NS   50000000
-#define START_NS         20000000   /* the processes are all polling by then */
-#define SAMPLES_ALL      (1u << 21) /* deliveries that are remembered, of all processes */
-#define CLOSED_OPS_PER_S 4e6        /* more than a closed loop will do */
+#define SETS_MAX            64
+#define TICK_NS             100000000  /* with a processor to spare for this thread */
+#define TICK_CROWDED_NS     1000000000 /* with none: it takes its time from a process */
+#define DRAIN_TICK_NS       2000000
+#define SETTLE_TICK_NS      50000000
+#define START_NS            20000000   /* the processes are all polling by then */
+#define SAMPLES_ALL         (1u << 21) /* deliveries that are remembered, of all processes */
+#define CLOSED_OPS_PER_S    4e6        /* more than a closed loop will do */
+#define CLOSED_STORED_PER_S 3e5        /* … over disks */
+#define LEDGER_ALL          (1u << 24) /* log-deliveries that are remembered, of all processes */
 
 struct arguments {
     const char *job;
@@ -78,7 +81,9 @@ struct run {
     char machine_text[128];
     char crash_text[320];
     char folder[4096];
-    FILE *say; /* for people */
+    bool log_here; /* the logs lie there */
+    bool logs;     /* they were made */
+    FILE *say;     /* for people */
     FILE *series;
     uint64_t tick_ns;
     bool spare;   /* this thread has a processor of its own */
@@ -108,6 +113,17 @@ static int spare_processors(const struct placement *p)
     return CPU_COUNT(&cpus) - p->lcores;
 }
 
+/* Log-deliveries of a process that are remembered, so that it can be recovered and audited. */
+static uint32_t ledger_entries(const struct job *job)
+{
+    if (!job_logs(job))
+        return 0;
+    double per_s = job->mode == JOB_OPEN ? job->rate : CLOSED_STORED_PER_S;
+    double expected = per_s * (double)(job->warmup_ns + job->duration_ns) / 1e9 * 1.1 + 65536;
+    double most = (double)LEDGER_ALL / job->n;
+    return (uint32_t)(expected < most ? expected : most);
+}
+
 /* How many deliveries will be there to sample, and which power of two keeps them within bounds. */
 static struct board *open_board(const struct job *job, const struct record_plan *records, int *fd)
 {
@@ -119,8 +135,9 @@ static struct board *open_board(const struct job *job, const struct record_plan 
     uint32_t samples = (uint32_t)(expected / every * 1.05) + 1024;
     if (job->top->shape == LOAD_TO_NEXT) /* no delivery waits for another: none is remembered */
         samples = every = 1;
-    struct board *b = board_open_extra(job->n, job->top->shape == LOAD_ONE_VALUE ? BOARD_BLOCKS : 1,
-                                       samples, every, record_area_bytes(records, job->n), fd);
+    struct board *b =
+        board_open_ledger(job->n, job->top->shape == LOAD_ONE_VALUE ? BOARD_BLOCKS : 1, samples,
+                          every, ledger_entries(job), record_area_bytes(records, job->n), fd);
     if (b != NULL && record_area_of(b) != NULL)
         record_area_init(record_area_of(b), records, job->n);
     return b;
@@ -138,6 +155,31 @@ static int open_processes(struct run *r, const sigset_t *signals)
     return err != 0 ? err : host_open(&r->host, NULL, r->why, sizeof r->why);
 }
 
+/* The folder of the run, and the logs, which lie there unless the job says otherwise. */
+static int open_folder(struct run *r)
+{
+    struct job *job = &r->job;
+    int err = result_folder(r->args->out, job, r->folder, sizeof r->folder, r->why, sizeof r->why);
+    if (err != 0 || !job_logs(job))
+        return err;
+    r->log_here = job->log_dir[0] == '\0';
+    if (r->log_here && snprintf(job->log_dir, sizeof job->log_dir, "%s/log", r->folder) >=
+                           (int)sizeof job->log_dir - 16) {
+        snprintf(r->why, sizeof r->why, "the path of the run's folder is too long; give log.dir");
+        return -ENAMETOOLONG;
+    }
+    err = storage_create(job, r->why, sizeof r->why);
+    r->logs = err == 0;
+    return err;
+}
+
+static void close_logs(struct run *r)
+{
+    if (r->logs && !r->job.log_keep)
+        storage_remove(&r->job);
+    r->logs = false;
+}
+
 static uint64_t now_ns(void)
 {
     return clock_now_ns();
@@ -151,7 +193,7 @@ static double unix_time(void)
 }
 
 /* The instant at which everything begins is the same for all processes. */
-static void start_processes(struct run *r)
+static int start_processes(struct run *r)
 {
     uint64_t start = now_ns() + START_NS;
     r->board->from_ns = start + r->job.warmup_ns;
@@ -161,9 +203,11 @@ static void start_processes(struct run *r)
     events_begin(&r->events, unix_time() + START_NS / 1e9, start);
     inject_open(&r->inject, &r->job.faults, r->board, &r->events, start);
     if (r->apart)
-        return;
-    host_attach(&r->host, start);
-    host_launch(&r->host);
+        return 0;
+    int err = host_attach(&r->host, start, r->why, sizeof r->why);
+    if (err == 0)
+        host_launch(&r->host);
+    return err;
 }
 
 /* ---- while it runs ------------------------------------------------------------------------------- */
@@ -298,13 +342,16 @@ static void keep_waits(struct run *r)
     figures_unlock(r->figures);
 }
 
-static void run_processes(struct run *r)
+static int run_processes(struct run *r)
 {
-    start_processes(r);
+    int err = start_processes(r);
+    if (err != 0)
+        return err;
     watch(r);
     drain(r);
     keep_waits(r);
     board_put(&r->board->stop, 1);
+    return 0;
 }
 
 /* ---- ending --------------------------------------------------------------------------------------- */
@@ -328,6 +375,27 @@ static const char *crash_text(struct run *r)
     return r->crash_text;
 }
 
+/* What the logs hold in the end. */
+static void audit(struct run *r)
+{
+    struct result_disk *d = &r->result.disk;
+    uint64_t compacted = 0;
+    if (!r->logs)
+        return;
+    for (uint16_t p = 0; p < r->job.n; p++)
+        if (board_get(&board_row(r->board, p)->counters[COUNT_log_compactions]) > 0)
+            compacted |= 1ull << p;
+    result_disk(&r->result, r->board);
+    storage_describe(&r->job, d->device, sizeof d->device);
+    if (!audit_logs(&d->audit, &r->job, r->board, compacted))
+        verdict_note(&r->verdict, "no memory for an audit of the logs");
+    else if (d->audit.lost > 0 || d->audit.refused)
+        verdict_break(&r->verdict, "%s", d->audit.why);
+    close_logs(r);
+    if (r->log_here && !r->job.log_keep)
+        r->job.log_dir[0] = '\0'; /* it goes with this run, and is not part of the job */
+}
+
 static void judge(struct run *r)
 {
     struct result *res = &r->result;
@@ -344,6 +412,7 @@ static void judge(struct run *r)
     result_compute(res, &r->job, r->board);
     timeline_make(&r->timeline, &r->job, r->board, &r->judge, r->folder);
     res->timeline = &r->timeline;
+    audit(r);
     if (r->apart && nodes_spoilt(&r->nodes))
         verdict_note(&r->verdict, "%s", r->nodes.why);
     else if (r->apart && r->nodes.lost > 0)
@@ -412,19 +481,15 @@ static void describe(struct run *r)
 static int open_series(struct run *r)
 {
     char path[4200];
-    int err =
-        result_folder(r->args->out, &r->job, r->folder, sizeof r->folder, r->why, sizeof r->why);
-    if (err != 0)
-        return err;
     snprintf(path, sizeof path, "%s/series.csv", r->folder);
     r->series = fopen(path, "w");
     if (r->series == NULL) {
-        err = -errno;
+        int err = -errno;
         snprintf(r->why, sizeof r->why, "%.800s: %s; choose another place with --out DIR", path,
                  strerror(errno));
         return err;
     }
-    err = events_open(&r->events, r->folder, r->why, sizeof r->why);
+    int err = events_open(&r->events, r->folder, r->why, sizeof r->why);
     if (err != 0)
         return err;
     fputs("time_s,offered_per_s,sent_per_s,delivered_per_s,p50_ns,p99_ns\n", r->series);
@@ -523,17 +588,20 @@ static int run(struct run *r)
     }
     r->board->spool_fd = spools_make(r->job.n); /* a run without them can do all but write down */
     clock_start(0);
-    if (open_processes(r, &signals) != 0 || open_series(r) != 0 || open_figures(r) != 0 ||
-        listen_to_console(r) != 0)
+    if ((job_logs(&r->job) && open_folder(r) != 0) || open_processes(r, &signals) != 0 ||
+        (!job_logs(&r->job) && open_folder(r) != 0) || open_series(r) != 0 ||
+        open_figures(r) != 0 || listen_to_console(r) != 0)
         return fail(r);
     describe(r);
     if (!args->quiet)
         report_head(r->say, &r->result);
     fflush(r->say);
-    run_processes(r);
+    int err = run_processes(r);
     close_figures(r);
     fclose(r->series);
     events_close(&r->events);
+    if (err != 0)
+        return fail(r);
     judge(r);
     return report(r);
 }
@@ -642,6 +710,7 @@ int run_main(int argc, char **argv)
     else
         host_free(&r->host);
     judge_close(&r->judge);
+    close_logs(r);
     board_close(r->board);
     free(r);
     return status;

@@ -94,6 +94,17 @@ void verdict_note(struct verdict *v, const char *format, ...)
     va_end(args);
 }
 
+void verdict_break(struct verdict *v, const char *format, ...)
+{
+    char text[VERDICT_TEXT_BYTES];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    verdict_note(v, "%s", text);
+    v->state = VERDICT_INVALID;
+}
+
 /* ---- consensus: blocks of decisions -----------------------------------------------------------
  */
 
@@ -304,10 +315,10 @@ static void judge_content(struct verdict *v, const struct board *b)
 static void judge_faults(struct verdict *v, const struct board *b)
 {
     const struct load_properties *has = &v->top->property;
-    const char *const code[BOARD_FAULTS] = {[BOARD_CREATION] = has->creation,
-                                            [BOARD_DUPLICATION] = has->duplication,
-                                            [BOARD_ORDER] = has->order,
-                                            [BOARD_UNCHECKED] = has->duplication};
+    const char *const code[BOARD_FAULTS] =
+        {[BOARD_CREATION] = has->creation, [BOARD_DUPLICATION] = has->duplication,
+         [BOARD_ORDER] = has->order,       [BOARD_UNCHECKED] = has->duplication,
+         [BOARD_SKIPPED] = has->complete,  [BOARD_CHANGED] = has->agreement};
     for (uint32_t p = 0; p < b->n; p++) {
         const struct board_row *row = board_row(b, p);
         for (uint32_t f = 0; f < BOARD_FAULTS; f++) {

@@ -72,6 +72,10 @@ void verdict_settle(struct verdict *v);
 /* Something that no property covers makes the verdict unknown. */
 void verdict_note(struct verdict *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Something that no property covers was promised and broken. */
+void verdict_break(struct verdict *v, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 const char *verdict_name(enum verdict_state s);
 
 /* 0 valid, 1 violated, 2 unknown. */

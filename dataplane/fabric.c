@@ -400,6 +400,17 @@ struct env *fabric_env(struct fabric *f, uint16_t rank)
     return NULL;
 }
 
+bool fabric_lacks_peers(const struct fabric *f)
+{
+    return f->device->lacks != NULL && f->device->lacks(f);
+}
+
+void fabric_redial(struct fabric *f)
+{
+    if (f->device->redial != NULL)
+        f->device->redial(f);
+}
+
 const char *fabric_describe(const struct fabric *f)
 {
     return f->text;

@@ -68,6 +68,13 @@ int fabric_open(struct fabric **f, const struct fabric_conf *conf, char *why, si
 /* The environment of a local process. It belongs to the fabric. */
 struct env *fabric_env(struct fabric *f, uint16_t rank);
 
+/*
+ * Whether a peer in another OS process is gone that we have to call again once it is back; and
+ * calling it. The latter by the thread that polls, or while nobody does.
+ */
+bool fabric_lacks_peers(const struct fabric *f);
+void fabric_redial(struct fabric *f);
+
 /* What the job's report says of the device, e.g. "ring (net_ring, 3 ports, 6 rings of 2048)". */
 const char *fabric_describe(const struct fabric *f);
 

@@ -58,6 +58,9 @@ struct fabric_device_ops {
     bool apart;       /* its processes may live in different OS processes */
     /* The MAC address that p's port has before it is opened; NULL: whatever is chosen for it. */
     int (*mac)(struct fabric *f, uint16_t rank, struct ether_addr *mac);
+    /* See fabric_lacks_peers() and fabric_redial(); NULL: peers cannot be lost. */
+    bool (*lacks)(const struct fabric *f);
+    void (*redial)(struct fabric *f);
     uint32_t rx_pool_pkts; /* an own pool for receiving, of so many packets; 0: none */
 };
 

@@ -123,6 +123,26 @@ static int await_links(struct fabric *f)
     return 0;
 }
 
+static bool memif_lacks(const struct fabric *f)
+{
+    for (uint16_t i = 0; i < f->ports; i++)
+        if (f->port[i].redial && !is_up(f->port[i].id))
+            return true;
+    return false;
+}
+
+/* A server that was killed and started again waits for its clients, who do not call by themselves. */
+static void memif_redial(struct fabric *f)
+{
+    for (uint16_t i = 0; i < f->ports; i++) {
+        uint16_t port = f->port[i].id;
+        if (f->port[i].redial && !is_up(port)) {
+            (void)rte_eth_dev_stop(port);
+            (void)rte_eth_dev_start(port);
+        }
+    }
+}
+
 static int memif_open(struct fabric *f)
 {
     for (uint16_t i = 0; i < f->conf.selves; i++)
@@ -141,5 +161,7 @@ const struct fabric_device_ops fabric_memif = {
     .text = "shared memory between OS processes, an interface for each pair",
     .check = memif_check,
     .open = memif_open,
+    .lacks = memif_lacks,
+    .redial = memif_redial,
     .apart = true,
 };

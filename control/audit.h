@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The audit of a run over logs: when all processes have ended, each log is read back as a recovery
+ * would, and what its process had told the layer above is looked for in it. The ledger on the board
+ * says what that was; it does not depend on the process, nor on how often it crashed.
+ */
+#ifndef UPON_AUDIT_H
+#define UPON_AUDIT_H
+
+#include "job.h"
+
+struct audit {
+    uint32_t logs;         /* read */
+    uint64_t acknowledged; /* log-deliveries, decisions: of all processes */
+    uint64_t found;        /* of these, in the log of their process */
+    uint64_t released;     /* not found, in a log that has dropped what is over (compaction) */
+    uint64_t lost;         /* not found, and nothing was dropped: a broken promise */
+    uint64_t records;
+    uint64_t lives; /* of all processes */
+    bool refused;   /* a log is damaged, or cannot be read */
+    char why[320];  /* the first loss or refusal */
+};
+
+/* `compacted`: bitmap of the processes whose log has dropped something. False: no memory. */
+bool audit_logs(struct audit *a, const struct job *job, struct board *board, uint64_t compacted);
+
+#endif

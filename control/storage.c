@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "storage.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dataplane/disk_uring.h"
+#include "dataplane/log_format.h"
+
+#define SEGMENTS         16
+#define BUFFERS          8
+#define BUFFER_BYTES     (128u << 10)
+#define BUSY_PATIENCE_MS 2000 /* for the writes of a process that was killed */
+#define BUSY_POLL_MS     5
+
+static_assert(BUFFER_BYTES > 2 * LOG_BLOCK_BYTES + MSG_BYTES_MAX * 5 / 4,
+              "a batch holds the largest record");
+
+struct place {
+    char dir[JOB_TEXT_BYTES + 16];
+    struct disk_uring_conf conf;
+};
+
+static void place_of(const struct job *job, uint16_t p, struct place *at)
+{
+    uint64_t segment = job->log_size / SEGMENTS / LOG_BLOCK_BYTES * LOG_BLOCK_BYTES;
+    snprintf(at->dir, sizeof at->dir, "%s/p%u", job->log_dir, p);
+    at->conf = (struct disk_uring_conf){.dir = at->dir,
+                                        .shape = {SEGMENTS, (uint32_t)segment},
+                                        .buffers = BUFFERS,
+                                        .buffer_bytes = BUFFER_BYTES,
+                                        .sqpoll = job->log_sqpoll != 0};
+}
+
+/* ---- making, and removing ---------------------------------------------------------------------- */
+
+static int create(const struct job *job, uint16_t p, char *why, size_t why_size)
+{
+    struct place at;
+    struct disk *disk;
+    place_of(job, p, &at);
+    int err = disk_uring_create(&at.conf, why, why_size);
+    if (err == 0)
+        err = disk_uring_open(&disk, &at.conf, false, why, why_size);
+    if (err != 0)
+        return err;
+    err = log_format(disk, (struct log_id){job->conf.cluster, p}, at.conf.shape);
+    disk->ops->close(disk);
+    if (err != 0)
+        snprintf(why, why_size, "%s: the super block cannot be written: %s", at.dir,
+                 strerror(-err));
+    return err;
+}
+
+static void remove_one(const struct job *job, uint16_t p)
+{
+    struct place at;
+    char path[sizeof at.dir + 16];
+    place_of(job, p, &at);
+    for (uint32_t i = 0; i < SEGMENTS; i++) {
+        snprintf(path, sizeof path, "%s/seg-%04u", at.dir, i);
+        unlink(path);
+    }
+    snprintf(path, sizeof path, "%s/super", at.dir);
+    unlink(path);
+    rmdir(at.dir);
+}
+
+int storage_create(const struct job *job, char *why, size_t why_size)
+{
+    if (mkdir(job->log_dir, 0700) != 0 && errno != EEXIST) {
+        int err = errno;
+        snprintf(why, why_size, "log.dir = %s: cannot be made: %s; name a folder of a real disk",
+                 job->log_dir, strerror(err));
+        return -err;
+    }
+    for (uint16_t p = 0; p < job->n; p++) {
+        int err = create(job, p, why, why_size);
+        if (err == 0)
+            continue;
+        if (err != -EEXIST)
+            remove_one(job, p);
+        while (p-- > 0)
+            remove_one(job, p);
+        rmdir(job->log_dir);
+        return err;
+    }
+    return 0;
+}
+
+void storage_remove(const struct job *job)
+{
+    for (uint16_t p = 0; p < job->n; p++)
+        remove_one(job, p);
+    rmdir(job->log_dir); /* unless something else is in it */
+}
+
+/* ---- a life ------------------------------------------------------------------------------------- */
+
+/* The lock of a process that was killed is released when its last write has ended. */
+static int open_patiently(const struct job *job, uint16_t p, struct disk **disk, bool read_only,
+                          char *why, size_t why_size)
+{
+    struct place at;
+    place_of(job, p, &at);
+    int err = disk_uring_open(disk, &at.conf, read_only, why, why_size);
+    for (int ms = 0; err == -EBUSY && ms < BUSY_PATIENCE_MS; ms += BUSY_POLL_MS) {
+        nanosleep(&(struct timespec){0, BUSY_POLL_MS * 1000000L}, NULL);
+        err = disk_uring_open(disk, &at.conf, read_only, why, why_size);
+    }
+    return err;
+}
+
+int storage_open(const struct job *job, uint16_t p, struct disk **disk, char *why, size_t why_size)
+{
+    return open_patiently(job, p, disk, false, why, why_size);
+}
+
+int storage_read(const struct job *job, uint16_t p, log_found_fn *found, void *ctx,
+                 struct log_report *report, char *why, size_t why_size)
+{
+    struct disk *disk;
+    struct log *log;
+    int err = open_patiently(job, p, &disk, true, why, why_size);
+    if (err != 0)
+        return err;
+    err = log_open(&log, disk, (struct log_id){job->conf.cluster, p}, found, ctx, true, report);
+    if (err != 0)
+        snprintf(why, why_size, "%s", report->why);
+    disk->ops->close(disk);
+    return err;
+}
+
+void storage_close(struct disk *disk)
+{
+    if (disk != NULL)
+        disk->ops->close(disk);
+}
+
+/* ---- for a person ------------------------------------------------------------------------------- */
+
+/* The file system of a device, as the kernel lists it. */
+static void find_mount(dev_t dev, char *type, size_t type_size, char *source, size_t source_size)
+{
+    char line[1024];
+    unsigned major_, minor_;
+    FILE *f = fopen("/proc/self/mountinfo", "r");
+    while (f != NULL && fgets(line, sizeof line, f) != NULL) {
+        const char *behind = strstr(line, " - ");
+        if (behind == NULL || sscanf(line, "%*d %*d %u:%u", &major_, &minor_) != 2 ||
+            makedev(major_, minor_) != dev)
+            continue;
+        char kind[64], from[128];
+        if (sscanf(behind, " - %63s %127s", kind, from) == 2) {
+            snprintf(type, type_size, "%s", kind);
+            snprintf(source, source_size, "%s", from);
+        }
+    }
+    if (f != NULL)
+        fclose(f);
+}
+
+void storage_describe(const struct job *job, char *text, size_t size)
+{
+    struct stat st;
+    char type[64] = "unknown file system", source[128] = "?";
+    if (stat(job->log_dir, &st) == 0)
+        find_mount(st.st_dev, type, sizeof type, source, sizeof source);
+    snprintf(text, size, "%s on %s, O_DIRECT verified", type, source);
+}
