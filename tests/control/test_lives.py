@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Runs over logs: processes that crash and recover, by order and by SIGKILL, and what they had
+acknowledged found again. No case depends on the speed of the machine: what is waited for is
+progress, not time. With a number as third argument it kills so many times, and prints a table."""
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+UPON = os.path.abspath(sys.argv[1])
+KILLS = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+PATIENT = ["job.drain=60s", "params.give_up=never", "params.detect=1s"]
+ENDLESS = PATIENT + ["job.duration=1h", "job.warmup=50ms", "load.rate=1k", "log.size=16MiB"]
+SHORT = PATIENT + ["job.duration=300ms", "job.warmup=50ms", "load.rate=1k", "log.size=4MiB"]
+
+
+def sets_of(sets):
+    return [word for s in sets for word in ("--set", s)]
+
+
+class Job:
+    """A run that does not end by itself, under way."""
+
+    def __init__(self, case, sets):
+        self.case = case
+        self.child = subprocess.Popen([UPON, "run", "--json", "--out", "run", *sets_of(sets)],
+                                      cwd=case.folder.name, stdout=subprocess.PIPE,
+                                      stderr=subprocess.PIPE, text=True)
+        case.addCleanup(self.child.stderr.close)
+        case.addCleanup(self.child.stdout.close)
+        case.addCleanup(self.child.wait)
+        case.addCleanup(self.child.kill)
+
+    def ctl(self, *words):
+        return subprocess.run([UPON, "ctl", "run", *words], cwd=self.case.folder.name,
+                              capture_output=True, text=True, timeout=60, check=False)
+
+    def must(self, *words):
+        got = self.ctl(*words)
+        self.case.assertEqual(got.returncode, 0, got.stderr)
+
+    def delivered(self):
+        """Operations that the slowest process has delivered; None: it cannot be asked yet."""
+        got = subprocess.run([UPON, "ctl", "run", "--json", "stats"], cwd=self.case.folder.name,
+                             capture_output=True, text=True, timeout=60, check=False)
+        if got.returncode != 0:
+            return None
+        return min(p["delivered"] for p in json.loads(got.stdout)["processes"])
+
+    def progress(self, more):
+        """Wait until everybody has delivered so many more."""
+        first, until = None, time.monotonic() + 120
+        while time.monotonic() < until:
+            self.case.assertIsNone(self.child.poll(), "the run ended by itself")
+            now = self.delivered()
+            first = now if first is None else first
+            if now is not None and now >= first + more:
+                return
+            time.sleep(0.05)
+        self.case.fail("no progress")
+
+    def nodes(self):
+        """OS process by the ranks that it runs."""
+        found = {}
+        task = f"/proc/{self.child.pid}/task/{self.child.pid}/children"
+        with open(task, encoding="utf-8") as f:
+            for pid in f.read().split():
+                try:
+                    with open(f"/proc/{pid}/cmdline", encoding="utf-8") as c:
+                        words = c.read().split("\0")
+                except OSError:
+                    continue
+                if "--rank" in words:
+                    found[words[words.index("--rank") + 1]] = int(pid)
+        return found
+
+    def end(self):
+        self.child.send_signal(signal.SIGINT)
+        out, err = self.child.communicate(timeout=180)
+        self.case.assertIn(self.child.returncode, (0, 1, 2), err)
+        summary = json.loads(out)
+        self.case.assertEqual(summary["verdict"], "valid", (summary["why"], err))
+        return summary
+
+
+class Lives(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(dir=".")
+        self.addCleanup(self.folder.cleanup)
+
+    def upon(self, *args, sets=()):
+        return subprocess.run([UPON, *args, *sets_of(sets)], capture_output=True, text=True,
+                              timeout=180, cwd=self.folder.name, check=False)
+
+    def run_json(self, sets, status=0):
+        got = self.upon("run", "--json", "--out", "run", sets=sets)
+        self.assertEqual(got.returncode, status, got.stderr + got.stdout)
+        return json.loads(got.stdout)
+
+    def found(self, summary, lives):
+        audit = summary["disk"]["audit"]
+        self.assertGreaterEqual(audit["lives"], lives)
+        self.assertGreater(audit["acknowledged"], 0)
+        self.assertEqual((audit["lost"], audit["found"] + audit["released"]),
+                         (0, audit["acknowledged"]))
+        return audit
+
+    def test_every_stack_over_a_log_runs_and_reports_its_disk(self):
+        for stack in ("lpl", "lbeb", "lurb", "luc", "handover_cursor", "handover_redeliver"):
+            with self.subTest(stack):
+                summary = self.run_json(SHORT + ["job.stack=" + stack])
+                self.assertEqual(summary["verdict"], "valid", summary["why"])
+                self.assertGreater(summary["disk"]["records"], 0)
+                self.assertGreater(summary["disk"]["store_ns"]["count"], 0)
+                self.assertGreaterEqual(summary["disk"]["records_per_flush"], 1)
+                self.assertEqual(summary["leaked_packets"], 0)
+                self.found(summary, 3)
+                self.assertFalse(os.path.exists(os.path.join(self.folder.name, "run", "log")))
+
+    def crash_and_recover(self, stack, times):
+        job = Job(self, ENDLESS + ["job.stack=" + stack])
+        rng = random.Random(7)
+        job.progress(50)
+        for _ in range(times):
+            p = str(rng.randrange(3))
+            job.must("crash", p)
+            time.sleep(rng.random() * 0.05)
+            job.must("recover", p)
+            job.progress(20)
+        summary = job.end()
+        self.assertEqual(summary["leaked_packets"], 0)
+        self.found(summary, 3 + times)
+
+    def test_LURB_what_was_acknowledged_survives_crashes(self):
+        self.crash_and_recover("lurb", 6)
+
+    def test_LUC_what_was_decided_survives_crashes(self):
+        self.crash_and_recover("luc", 4)
+
+    def test_HO_each_is_handed_over_through_crashes(self):
+        self.crash_and_recover("handover_cursor", 3)
+
+    def test_all_crash_at_once_and_go_on(self):
+        job = Job(self, ENDLESS + ["job.stack=lurb"])
+        job.progress(50)
+        for p in "012":
+            job.must("crash", p)
+        for p in "210":
+            job.must("recover", p)
+        job.progress(20)
+        self.found(job.end(), 6)
+
+    def test_who_has_no_log_or_has_not_crashed_is_refused(self):
+        job = Job(self, [s for s in ENDLESS if "log" not in s] + ["job.stack=urb"])
+        job.progress(20)
+        got = job.ctl("recover", "1")
+        self.assertEqual(got.returncode, 2, got.stderr)
+        self.assertIn("has not crashed", got.stderr)
+        job.must("crash", "2")
+        got = job.ctl("recover", "2")
+        self.assertEqual(got.returncode, 2, got.stderr)
+        self.assertIn("stack urb keeps nothing in a log", got.stderr)
+        job.child.kill()
+
+    def sigkill(self, stack, kills, seed=1):
+        job = Job(self, ENDLESS + ["job.stack=" + stack, "job.device=memif", "load.rate=500",
+                                   f"log.size={64 if KILLS > 0 else 16}MiB",
+                                   f"job.restart={4 * kills + 8}"])
+        rng = random.Random(seed)
+        job.progress(20)
+        done = 0
+        while done < kills:
+            nodes = job.nodes()
+            try:
+                os.kill(nodes[rng.choice(sorted(nodes))], signal.SIGKILL)
+                done += 1
+            except (ProcessLookupError, IndexError):
+                pass
+            if rng.random() < 0.7: # or again at once, while it starts
+                job.progress(10)
+            time.sleep(rng.random() * 0.3)
+        job.progress(10)
+        return job.end()
+
+    def test_every_acknowledged_operation_is_found_again_after_SIGKILL(self):
+        for stack in ("lurb", "luc"):
+            with self.subTest(stack):
+                kills = KILLS if KILLS > 0 else 3
+                start = time.monotonic()
+                audit = self.found(self.sigkill(stack, kills), 3)
+                if KILLS > 0:
+                    print(f"{stack}: {kills} SIGKILLs in {time.monotonic() - start:.0f} s, "
+                          f"{audit['lives']} lives; {audit['acknowledged']} acknowledged "
+                          f"operations, {audit['found']} found in {audit['logs']} logs, "
+                          f"{audit['lost']} lost")
+
+    def test_a_planted_repetition_is_found(self):
+        summary = self.run_json(SHORT + ["job.stack=lurb", "load.plant=repeat"], status=1)
+        self.assertEqual(summary["properties"]["LURB2"], "violated")
+
+    def test_logs_are_kept_where_asked_and_not_taken_for_new_ones(self):
+        sets = SHORT + ["job.stack=lurb", "log.dir=kept", "log.keep=yes"]
+        self.run_json(sets)
+        got = self.upon("log", "verify", "kept/p1")
+        self.assertEqual(got.returncode, 0, got.stderr)
+        got = self.upon("run", sets=sets)
+        self.assertEqual(got.returncode, 2)
+        self.assertIn("there is a log already", got.stderr)
+        self.assertEqual(sorted(os.listdir(os.path.join(self.folder.name, "kept"))),
+                         ["p0", "p1", "p2"])
+
+    def test_what_cannot_be_stored_says_one_sentence(self):
+        for sets, words in ((["job.stack=lurb", "log.dir=/nonesuch/x"], "cannot be made"),
+                            (["job.stack=uc", "log.dir=x"], "keeps nothing in a log"),
+                            (["job.stack=lurb", "log.size=1MiB"], "a log has 4MiB"),
+                            (["job.stack=lurb", "job.restart=3"], "one OS process"),
+                            (["job.stack=urb", "job.restart=3", "job.device=memif"],
+                             "recover from")):
+            got = self.upon("run", sets=sets)
+            self.assertEqual(got.returncode, 2, words)
+            self.assertIn(words, got.stderr)
+            self.assertEqual(got.stderr.count("\n"), 1, got.stderr)
+
+
+if __name__ == "__main__":
+    names = ["Lives.test_every_acknowledged_operation_is_found_again_after_SIGKILL"]
+    unittest.main(argv=[sys.argv[0], "-v"] + (names if KILLS > 0 else []), verbosity=2)
