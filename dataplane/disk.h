@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define DISK_READS_MAX 8
+
 struct disk;
 
 /* A write that has come to its end. */
@@ -32,6 +34,12 @@ struct disk_ops {
     uint32_t (*reap)(struct disk *d, struct disk_done *done, uint32_t n);
     /* Read, blocking: recovery alone does it. Bytes read, or −errno. */
     int64_t (*read)(struct disk *d, uint32_t slot, uint64_t offset, void *to, uint32_t bytes);
+    /*
+     * The same without waiting, or NULL: begin to read, and take the oldest that was begun, its
+     * bytes or −errno. At most DISK_READS_MAX are under way; nothing is being written meanwhile.
+     */
+    void (*read_begin)(struct disk *d, uint32_t slot, uint64_t offset, void *to, uint32_t bytes);
+    int64_t (*read_end)(struct disk *d);
     /* Write the two copies of the super block, each durable before the next. 0 or −errno. Blocks. */
     int (*write_super)(struct disk *d, const void *block);
     /* Read copy 0 or 1 of the super block. 0 or −errno. */

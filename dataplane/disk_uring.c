@@ -24,7 +24,15 @@ struct disk_uring {
     uint32_t slots;
     uint32_t under_way;  /* requests whose completion was not seen */
     int32_t written[64]; /* result of each buffer's write, until its flush has ended */
-    int fd[];            /* of each segment file, and `super`; registered under the same index */
+    struct {
+        void *to;
+        uint64_t offset;
+        uint32_t slot, bytes;
+        int32_t result;
+        bool ended;
+    } reading[DISK_READS_MAX]; /* by place in the order in which they were begun */
+    uint64_t reads_begun, reads_taken;
+    int fd[]; /* of each segment file, and `super`; registered under the same index */
 };
 
 static int refuse(char *why, size_t size, int err, const char *format, ...)
@@ -198,6 +206,47 @@ static int64_t uring_read(struct disk *d, uint32_t slot, uint64_t offset, void *
     return read_all(((struct disk_uring *)d)->fd[slot], to, bytes, offset);
 }
 
+#define OF_READ 0x200
+
+static void uring_read_begin(struct disk *d, uint32_t slot, uint64_t offset, void *to,
+                             uint32_t bytes)
+{
+    struct disk_uring *u = (struct disk_uring *)d;
+    uint32_t k = (uint32_t)(u->reads_begun++ % DISK_READS_MAX);
+    u->reading[k].to = to;
+    u->reading[k].offset = offset;
+    u->reading[k].slot = slot;
+    u->reading[k].bytes = bytes;
+    u->reading[k].ended = false;
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+    io_uring_prep_read(sqe, (int)slot, to, bytes, offset);
+    sqe->flags |= IOSQE_FIXED_FILE;
+    io_uring_sqe_set_data64(sqe, OF_READ | k);
+    u->under_way++;
+    io_uring_submit(&u->ring);
+}
+
+static int64_t uring_read_end(struct disk *d)
+{
+    struct disk_uring *u = (struct disk_uring *)d;
+    uint32_t k = (uint32_t)(u->reads_taken++ % DISK_READS_MAX);
+    struct io_uring_cqe *cqe;
+    while (!u->reading[k].ended) {
+        if (io_uring_wait_cqe(&u->ring, &cqe) != 0)
+            return -EIO;
+        uint32_t ended = (uint32_t)cqe->user_data & (OF_READ - 1);
+        u->reading[ended].result = cqe->res;
+        u->reading[ended].ended = true;
+        io_uring_cqe_seen(&u->ring, cqe);
+        u->under_way--;
+    }
+    if (u->reading[k].result == (int32_t)u->reading[k].bytes)
+        return u->reading[k].result;
+    /* In parts, or not at all: the plain way says what is the matter. */
+    return uring_read(d, u->reading[k].slot, u->reading[k].offset, u->reading[k].to,
+                      u->reading[k].bytes);
+}
+
 static int uring_write_super(struct disk *d, const void *block)
 {
     struct disk_uring *u = (struct disk_uring *)d;
@@ -253,6 +302,8 @@ static const struct disk_ops uring_ops = {
     .submit = uring_submit,
     .reap = uring_reap,
     .read = uring_read,
+    .read_begin = uring_read_begin,
+    .read_end = uring_read_end,
     .write_super = uring_write_super,
     .read_super = uring_read_super,
     .close = uring_close,

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "pkt.h"
 
@@ -29,15 +30,35 @@ enum log_outcome log_judge(enum log_here here, enum log_later later)
     return table[here][later];
 }
 
+/*
+ * Segments are read ahead, in portions, while those before are checked. Three buffers, by number:
+ * the one that is looked at, the one behind it, at whose beginning is looked as well, and the next.
+ */
+#define SCAN_BUFFERS  3
+#define HUGE_BYTES    (2u << 20)
+#define PORTION_BYTES (512u << 10)
+
+struct portion {
+    uint8_t buffer;
+    uint32_t end; /* bytes of its segment that are there once it is */
+};
+
 struct scan {
     struct log *log;
     struct log_report *report;
-    uint8_t *data;    /* of the segment looked at: one of two buffers, by parity of its number */
+    uint8_t *data;    /* of the segment looked at */
     uint64_t segment; /* its number */
-    uint8_t *buffer[2];
-    uint64_t in_buffer[2]; /* whose data it is; UINT64_MAX: none */
-    uint8_t *record;       /* a record put together from its sectors */
-    uint64_t highest;      /* batch number seen anywhere */
+    uint8_t *buffer[SCAN_BUFFERS];
+    uint64_t in_buffer[SCAN_BUFFERS];       /* whose data it is, or will be; UINT64_MAX: none */
+    uint32_t there[SCAN_BUFFERS];           /* bytes of it that are there */
+    uint32_t asked[SCAN_BUFFERS];           /* bytes of it whose reading has begun */
+    int error;                              /* −errno of the first that could not be read … */
+    uint64_t bad_segment;                   /* … which is this one */
+    struct portion portion[DISK_READS_MAX]; /* on their way */
+    uint64_t begun, ended;
+    uint64_t ahead;   /* the segment that is being read; those before are asked for entirely */
+    uint8_t *record;  /* a record put together from its sectors */
+    uint64_t highest; /* batch number seen anywhere */
 };
 
 static int refuse(struct log_report *r, enum log_outcome outcome)
@@ -99,32 +120,127 @@ static int recover_super(struct log *log, struct log_report *r)
 
 /* ---- segments -------------------------------------------------------------------------------- */
 
-static int load(struct scan *s, uint64_t number)
+static uint32_t buffer_of(uint64_t number)
 {
-    struct log *log = s->log;
-    s->segment = number;
-    s->data = s->buffer[number % 2];
-    if (s->in_buffer[number % 2] == number)
-        return 0;
-    uint32_t slot = (uint32_t)(number % log->shape.slots);
-    int64_t got = log->disk->ops->read(log->disk, slot, 0, s->data, log->shape.segment_bytes);
-    if (got != (int64_t)log->shape.segment_bytes) {
-        snprintf(s->report->why, sizeof s->report->why, "segment file %u: %s", slot,
-                 got < 0 ? strerror((int)-got) : "shorter than the super block says");
-        s->in_buffer[number % 2] = UINT64_MAX;
-        return refuse(s->report, LOG_UNREADABLE);
-    }
-    s->in_buffer[number % 2] = number;
-    return 0;
+    return (uint32_t)(number % SCAN_BUFFERS);
 }
 
-static uint8_t *block_at(const struct scan *s, uint32_t block)
+static void failed(struct scan *s, uint64_t number, int64_t got)
 {
+    if (s->error == 0)
+        s->bad_segment = number;
+    if (s->error == 0)
+        s->error = got < 0 ? (int)got : -ENODATA;
+}
+
+/* Take the oldest portion. What could not be read is none of this log's sectors: their checksums
+ * bind them to their place. So the walk may go on to its end, and be refused there. */
+static void take_portion(struct scan *s)
+{
+    const struct portion *p = &s->portion[s->ended++ % DISK_READS_MAX];
+    uint32_t expected = p->end - s->there[p->buffer];
+    int64_t got = s->log->disk->ops->read_end(s->log->disk);
+    if (got != (int64_t)expected)
+        failed(s, s->in_buffer[p->buffer], got);
+    s->there[p->buffer] = p->end;
+}
+
+/* A buffer goes to segment `ahead`, once nothing is on its way into it any more. */
+static void turn_over(struct scan *s, uint32_t b)
+{
+    while (s->there[b] < s->asked[b])
+        take_portion(s);
+    s->in_buffer[b] = s->ahead;
+    s->there[b] = s->asked[b] = 0;
+}
+
+/* Have as much on its way as may be: the rest of `ahead`, then the one behind it. */
+static void read_ahead(struct scan *s, uint64_t looked_at)
+{
+    struct log *log = s->log;
+    uint64_t last = log->first_segment + log->shape.slots - 1;
+    while (s->begun - s->ended < DISK_READS_MAX) {
+        uint32_t b = buffer_of(s->ahead);
+        if (s->in_buffer[b] == s->ahead && s->asked[b] == log->shape.segment_bytes) {
+            if (s->ahead == last || s->ahead > looked_at)
+                return; /* the third buffer is still looked at */
+            s->ahead++;
+            continue;
+        }
+        if (s->in_buffer[b] != s->ahead)
+            turn_over(s, b);
+        uint32_t bytes = log->shape.segment_bytes - s->asked[b];
+        bytes = bytes < PORTION_BYTES ? bytes : PORTION_BYTES;
+        log->disk->ops->read_begin(log->disk, (uint32_t)(s->ahead % log->shape.slots), s->asked[b],
+                                   s->buffer[b] + s->asked[b], bytes);
+        s->asked[b] += bytes;
+        s->portion[s->begun++ % DISK_READS_MAX] = (struct portion){(uint8_t)b, s->asked[b]};
+    }
+}
+
+/* All of the segment at once, where the disk does not read ahead. */
+static void read_whole(struct scan *s, uint64_t number)
+{
+    struct log *log = s->log;
+    uint32_t b = buffer_of(number), bytes = log->shape.segment_bytes;
+    int64_t got = log->disk->ops->read(log->disk, (uint32_t)(number % log->shape.slots), 0,
+                                       s->buffer[b], bytes);
+    s->in_buffer[b] = number;
+    s->there[b] = bytes;
+    if (got != (int64_t)bytes)
+        failed(s, number, got);
+}
+
+static int unreadable(struct scan *s)
+{
+    snprintf(s->report->why, sizeof s->report->why, "segment file %u: %s",
+             (uint32_t)(s->bad_segment % s->log->shape.slots),
+             s->error != -ENODATA ? strerror(-s->error) : "shorter than the super block says");
+    return refuse(s->report, LOG_UNREADABLE);
+}
+
+/* Look at a segment: those before it are not looked at again, but for the one just before. */
+static void load(struct scan *s, uint64_t number)
+{
+    uint32_t b = buffer_of(number);
+    s->segment = number;
+    s->data = s->buffer[b];
+    if (s->log->disk->ops->read_begin == NULL) {
+        if (s->in_buffer[b] != number)
+            read_whole(s, number);
+    } else {
+        if (s->ahead < number)
+            s->ahead = number;
+        read_ahead(s, number);
+    }
+}
+
+/* Wait until a block of the segment looked at is there. */
+static void await_block(struct scan *s, uint32_t block)
+{
+    uint32_t b = buffer_of(s->segment);
+    while (s->there[b] < (block + 1) * LOG_BLOCK_BYTES) {
+        take_portion(s);
+        read_ahead(s, s->segment);
+    }
+}
+
+/* What was read in vain is waited for, too: its buffer is about to go. */
+static void end_reading(struct scan *s)
+{
+    while (s->ended < s->begun)
+        take_portion(s);
+}
+
+static uint8_t *block_at(struct scan *s, uint32_t block)
+{
+    if (unlikely(s->there[buffer_of(s->segment)] < (block + 1) * LOG_BLOCK_BYTES))
+        await_block(s, block);
     return s->data + (size_t)block * LOG_BLOCK_BYTES;
 }
 
-static enum sector_state sector_at(const struct scan *s, uint32_t block, uint32_t sector,
-                                   uint64_t batch, uint64_t *found)
+static enum sector_state sector_at(struct scan *s, uint32_t block, uint32_t sector, uint64_t batch,
+                                   uint64_t *found)
 {
     return log_sector_state(block_at(s, block) + (size_t)sector * LOG_SECTOR_BYTES, s->log->id,
                             (uint32_t)(s->segment % s->log->shape.slots),
@@ -132,7 +248,7 @@ static enum sector_state sector_at(const struct scan *s, uint32_t block, uint32_
 }
 
 /* Whether the loaded slot holds the segment that it was loaded for: its header says so. */
-static bool segment_present(const struct scan *s, enum log_here *here)
+static bool segment_present(struct scan *s, enum log_here *here)
 {
     uint64_t found;
     enum sector_state state = sector_at(s, 0, 0, UINT64_MAX, &found);
@@ -150,7 +266,7 @@ static bool segment_present(const struct scan *s, enum log_here *here)
 }
 
 /* A block whose first sector is not of a new batch: absent, unless another of its sectors is. */
-static enum log_here headless(const struct scan *s, uint32_t block, uint64_t previous)
+static enum log_here headless(struct scan *s, uint32_t block, uint64_t previous)
 {
     enum log_here here = HERE_ABSENT;
     for (uint32_t i = 0; i < LOG_BLOCK_SECTORS; i++) {
@@ -165,8 +281,8 @@ static enum log_here headless(const struct scan *s, uint32_t block, uint64_t pre
 }
 
 /* What stands at a block where the batch after `previous` would: 1 and its header, or 0 and *here. */
-static int batch_at(const struct scan *s, uint32_t block, uint64_t previous,
-                    struct log_batch_wire *w, enum log_here *here)
+static int batch_at(struct scan *s, uint32_t block, uint64_t previous, struct log_batch_wire *w,
+                    enum log_here *here)
 {
     uint32_t end = segment_blocks(&s->log->shape);
     uint64_t number;
@@ -257,19 +373,16 @@ static enum log_later later_in(struct scan *s, uint32_t block, uint64_t last, ui
 }
 
 /* Everything behind the place where the log seems to end. */
-static int look_behind(struct scan *s, uint64_t segment, uint32_t block, enum log_later *later)
+static void look_behind(struct scan *s, uint64_t segment, uint32_t block, enum log_later *later)
 {
     struct log *log = s->log;
     *later = LATER_NONE;
     for (uint64_t k = segment; k < log->first_segment + log->shape.slots; k++) {
-        int err = load(s, k);
-        if (err != 0)
-            return err;
+        load(s, k);
         enum log_later is = later_in(s, k == segment ? block : 0, log->previous, log->next_seq);
         if (is > *later)
             *later = is;
     }
-    return 0;
 }
 
 static void explain(struct scan *s, enum log_here here, uint64_t segment, uint32_t block)
@@ -303,8 +416,8 @@ static void explain(struct scan *s, enum log_here here, uint64_t segment, uint32
 /* ---- the walk -------------------------------------------------------------------------------- */
 
 /* Follow the batches from the first live segment on. Ends where the next one is not good. */
-static int walk(struct scan *s, log_found_fn *found, void *ctx, enum log_here *here,
-                uint64_t *segment, uint32_t *block)
+static void walk(struct scan *s, log_found_fn *found, void *ctx, enum log_here *here,
+                 uint64_t *segment, uint32_t *block)
 {
     struct log *log = s->log;
     bool first = true;
@@ -313,12 +426,10 @@ static int walk(struct scan *s, log_found_fn *found, void *ctx, enum log_here *h
     for (;;) {
         struct log_batch_wire w;
         enum log_here there;
-        int err = load(s, *segment);
-        if (err != 0)
-            return err;
+        load(s, *segment);
         if (*block == 1 && !segment_present(s, here)) {
             *block = 0;
-            return 0;
+            return;
         }
         if (first) { /* the chain begins with whatever this segment begins with */
             const struct log_segment_wire *h = (const struct log_segment_wire *)block_at(s, 0);
@@ -335,7 +446,7 @@ static int walk(struct scan *s, log_found_fn *found, void *ctx, enum log_here *h
             if (le64_get(w.first_seq) != log->next_seq ||
                 !batch_records(s, *block, &w, found, ctx)) {
                 *here = HERE_BAD;
-                return 0;
+                return;
             }
             log->segment_seq[*segment % log->shape.slots] =
                 *block == 1 ? log->next_seq : log->segment_seq[*segment % log->shape.slots];
@@ -348,23 +459,31 @@ static int walk(struct scan *s, log_found_fn *found, void *ctx, enum log_here *h
             continue;
         }
         if (*here == HERE_BAD || *segment + 1 == log->first_segment + log->shape.slots)
-            return 0;
+            return;
         /* Not here: the next batch may have opened the next segment. Then what is torn here was cut
          * by a recovery, whose first batch did not fit in its place. */
-        err = load(s, *segment + 1);
-        if (err != 0)
-            return err;
+        load(s, *segment + 1);
         if (!segment_present(s, &there) || !batch_at(s, 1, log->previous, &w, &there)) {
             if (*here == HERE_ABSENT && (there == HERE_BAD || there == HERE_TORN)) {
                 *here = there;
                 *segment += 1;
                 *block = there == HERE_BAD ? 0 : 1;
             }
-            return 0;
+            return;
         }
         *segment += 1;
         *block = 1;
     }
+}
+
+/* In large pages, where there are some: the device writes into each page, and each costs it. */
+static uint8_t *scan_memory(size_t bytes)
+{
+    bytes = (bytes + HUGE_BYTES - 1) / HUGE_BYTES * HUGE_BYTES;
+    void *memory = aligned_alloc(HUGE_BYTES, bytes);
+    if (memory != NULL)
+        (void)madvise(memory, bytes, MADV_HUGEPAGE);
+    return memory;
 }
 
 int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_report *report)
@@ -373,13 +492,16 @@ int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_repo
     int err = recover_super(log, report);
     if (err != 0)
         return err;
-    struct scan s = {.log = log, .report = report, .in_buffer = {UINT64_MAX, UINT64_MAX}};
-    for (int i = 0; i < 2; i++)
-        s.buffer[i] = aligned_alloc(LOG_BLOCK_BYTES, log->shape.segment_bytes);
+    struct scan s = {.log = log,
+                     .report = report,
+                     .ahead = log->first_segment,
+                     .in_buffer = {UINT64_MAX, UINT64_MAX, UINT64_MAX}};
+    uint8_t *memory = scan_memory(SCAN_BUFFERS * (size_t)log->shape.segment_bytes);
+    for (int i = 0; i < SCAN_BUFFERS && memory != NULL; i++)
+        s.buffer[i] = memory + i * (size_t)log->shape.segment_bytes;
     s.record = malloc(log->shape.segment_bytes);
     log->segment_seq = calloc(log->shape.slots, sizeof log->segment_seq[0]);
-    if (s.buffer[0] == NULL || s.buffer[1] == NULL || s.record == NULL ||
-        log->segment_seq == NULL) {
+    if (memory == NULL || s.record == NULL || log->segment_seq == NULL) {
         err = -ENOMEM;
         goto out;
     }
@@ -389,11 +511,13 @@ int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_repo
     enum log_later later = LATER_NONE;
     uint64_t segment;
     uint32_t block;
-    err = walk(&s, found, ctx, &here, &segment, &block);
-    if (err == 0)
-        err = look_behind(&s, segment, block, &later);
-    if (err != 0)
+    walk(&s, found, ctx, &here, &segment, &block);
+    look_behind(&s, segment, block, &later);
+    end_reading(&s);
+    if (s.error != 0) {
+        err = unreadable(&s);
         goto out;
+    }
     if (log->previous > s.highest)
         s.highest = log->previous;
     log->batch = s.highest + 1; /* above every number that is on this disk */
@@ -405,8 +529,7 @@ int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_repo
         explain(&s, here, segment, block);
     err = report->outcome > LOG_CUT_UNORDERED ? -EILSEQ : 0;
 out:
-    free(s.buffer[0]);
-    free(s.buffer[1]);
+    free(memory);
     free(s.record);
     return err;
 }
