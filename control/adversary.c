@@ -281,8 +281,9 @@ static bool on_write(struct adversary *a, uint32_t k)
     uint16_t p = 0;
     for (; k >= w->proc[p].disk->writes; p++)
         k -= w->proc[p].disk->writes;
-    struct choice c = {.kind = CHOICE_WRITTEN, .p = p, .k = w->proc[p].disk->write[k].ordinal};
-    c.b = fate_of(a, p);
+    struct choice c = sim_disk_choice(w->proc[p].disk, p, k);
+    if (c.b == DISK_KEEPS)
+        c.b = fate_of(a, p);
     if (c.b == DISK_FAILS)
         c.a = some_sectors(a);
     if (chance(a, a->mix->arrive))
@@ -379,7 +380,7 @@ static uint32_t highest(struct adversary *a, struct choice *best)
         for (uint32_t k = 0; d != NULL && k < d->writes; k++)
             if (chain == UINT32_MAX || a->priority[d->write[k].tag] > a->priority[chain]) {
                 chain = d->write[k].tag;
-                *best = (struct choice){.kind = CHOICE_WRITTEN, .p = p, .k = d->write[k].ordinal};
+                *best = sim_disk_choice(d, p, k);
             }
         if ((chain == UINT32_MAX || a->priority[p] > a->priority[chain]) &&
             sim_world_request(w, p, &c)) {

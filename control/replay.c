@@ -210,6 +210,15 @@ static void on_choice(void *ctx, struct sim_world *w, const struct choice *c)
     x->choice[0] = '\0';
 }
 
+/* A log that is not opened has its reasons: they belong to the execution. */
+static void on_refused(void *ctx, struct sim_world *w, uint16_t p, const char *why)
+{
+    char line[240];
+    (void)w;
+    snprintf(line, sizeof line, "    p%u stays down: %.200s", p, why);
+    put_line(ctx, line);
+}
+
 void explain_attach(struct explain *x, struct sim_world *w, FILE *all)
 {
     x->w = w;
@@ -218,7 +227,10 @@ void explain_attach(struct explain *x, struct sim_world *w, FILE *all)
     x->shown = NULL;
     x->lines = 0;
     x->choice[0] = '\0';
-    w->observer = (struct sim_observer){.event = on_event, .choice = on_choice, .ctx = x};
+    w->observer = (struct sim_observer){.event = on_event,
+                                        .refused = on_refused,
+                                        .choice = on_choice,
+                                        .ctx = x};
 }
 
 void explain_detach(struct explain *x)

@@ -40,6 +40,15 @@ uint32_t sim_disk_find(const struct disk_sim *d, uint32_t ordinal);
 /* The write under way that is due first; UINT32_MAX: none. */
 uint32_t sim_disk_first(const struct disk_sim *d);
 
+/* The choice that finishes the k-th write under way of p's disk, as the fault rules have it. */
+static inline struct choice sim_disk_choice(const struct disk_sim *d, uint16_t p, uint32_t k)
+{
+    return (struct choice){.kind = CHOICE_WRITTEN,
+                           .p = p,
+                           .k = d->write[k].ordinal,
+                           .b = d->write[k].fails ? DISK_FAILS : DISK_KEEPS};
+}
+
 /* Finish the k-th write under way with this fate; of one that fails, `keeps` says what is there. */
 void sim_disk_finish(struct disk_sim *d, uint32_t k, enum disk_sim_fate fate, uint64_t keeps);
 

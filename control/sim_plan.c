@@ -23,8 +23,6 @@ static uint64_t end_of(const struct faults *f, const struct fault_line *rule)
 /* Why a rule is for live runs alone; NULL: it is not. */
 static const char *not_here(const struct fault_rule *r)
 {
-    if (fault_of_disk(r))
-        return "disks have no rules in a simulation: its adversary owns them";
     if (r->befalls == FAULT_HEARTBEATS)
         return "class=heartbeat is for live runs: in a simulation let detectors lie, with --lies";
     return NULL;

@@ -163,6 +163,11 @@ static void writing(void *ctx, struct disk_sim_write *write)
     const struct sim_world *w = x->world;
     write->tag = w->tag;
     write->due_ns = x->st->now + (w->job.disk_ns != 0 ? w->job.disk_ns : SIM_DISK_NS);
+    if (w->faults.armed == 0)
+        return;
+    struct fault_disk_fate fate = fault_disk(&w->faults, x->self, write->ordinal, x->st->now);
+    write->due_ns += fate.delay_ns;
+    write->fails = fate.fails;
 }
 
 /* ---- life of a world ------------------------------------------------------------------------- */
@@ -740,7 +745,9 @@ static void heal(struct sim_world *w)
     w->faults.armed = 0;
     for (uint16_t p = 0; p < w->n; p++) {
         struct sim_proc *x = &w->proc[p];
-        if (x->disk != NULL)
+        for (uint32_t k = 0; w->needs.disk && k < x->disk->writes; k++)
+            x->disk->write[k].fails = false;
+        if (w->needs.disk)
             x->disk->super_crash = -1;
         if (x->state == SIM_CRASHED)
             lose_frames_to(&w->sim, p);
@@ -886,8 +893,9 @@ uint32_t sim_world_choices(const struct sim_world *w, struct choice *out, uint32
         }
     for (uint16_t p = 0; p < w->n; p++) {
         struct choice c;
-        for (uint32_t k = 0; w->needs.disk && k < w->proc[p].disk->writes; k++)
-            PUT(.kind = CHOICE_WRITTEN, .p = p, .k = w->proc[p].disk->write[k].ordinal);
+        for (uint32_t k = 0; w->needs.disk && k < w->proc[p].disk->writes; k++, n++)
+            if (n < max)
+                out[n] = sim_disk_choice(w->proc[p].disk, p, k);
         if (sim_world_busy(w, p))
             PUT(.kind = CHOICE_STEP, .p = p);
         if (w->proc[p].state == SIM_RUNNING && w->proc[p].timer_ns != UINT64_MAX)
@@ -936,7 +944,7 @@ static uint64_t first_write(const struct sim_world *w, struct choice *c)
         if (k == UINT32_MAX || d->write[k].due_ns >= due)
             continue;
         due = d->write[k].due_ns;
-        *c = (struct choice){.kind = CHOICE_WRITTEN, .p = p, .k = d->write[k].ordinal};
+        *c = sim_disk_choice(d, p, k);
     }
     return due;
 }

@@ -171,15 +171,13 @@ static void on_choice(void *ctx, struct sim_world *w, const struct choice *c)
     }
 }
 
-/* A crash falls at the end of its choice: behind what the step still did. */
-static void on_done(void *ctx, struct sim_world *w, const struct choice *c)
+/* A crash falls behind what the step still did, whether it was chosen or a disk failed. */
+static void on_crashed(void *ctx, struct sim_world *w, uint16_t p)
 {
     struct spacetime *s = ctx;
-    (void)w;
-    if (c->kind != CHOICE_CRASH && c->kind != CHOICE_CRASH_AT && c->kind != CHOICE_CRASH_SENT)
-        return;
-    snprintf(happen(s, HAPPENS_CRASH, c->p)->text, sizeof s->happening[0].text, "crash");
-    crash(s, c->p);
+    snprintf(happen(s, HAPPENS_CRASH, p)->text, sizeof s->happening[0].text, "crash");
+    if (!w->needs.disk) /* what is in flight may yet reach its next life */
+        crash(s, p);
 }
 
 static bool detection(uint16_t type)
@@ -213,7 +211,7 @@ void spacetime_attach(struct spacetime *s, struct sim_world *w)
     w->observer = (struct sim_observer){.event = on_event,
                                         .sent = on_sent,
                                         .choice = on_choice,
-                                        .done = on_done,
+                                        .crashed = on_crashed,
                                         .ctx = s};
 }
 

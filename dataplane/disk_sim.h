@@ -19,6 +19,7 @@ struct disk_sim_write {
     uint32_t bytes;
     uint32_t ordinal; /* it is the ordinal-th write of this disk: its name in a record */
     uint32_t tag;     /* the scheduler's: set by beginning() */
+    bool fails;       /* a fault rule says so; set by beginning() */
     uint32_t tells;   /* 1 + the ordinal of a lost write that this one shows to have been durable */
 };
 
