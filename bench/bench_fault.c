@@ -43,7 +43,7 @@ static void *off_open(const int64_t *args, const char **why)
     memset(o->orders, 0, 2 * sizeof o->orders[0]);
     for (uint16_t p = 0; p < 2; p++)
         if (process_init(&o->process[p], o->bed->st[p], &o->orders[p],
-                         &(struct process_conf){1, 64}) != 0)
+                         &(struct process_conf){.seed = 1, .held_max = 64}) != 0)
             rte_panic("bench: no memory\n");
     return o;
 }

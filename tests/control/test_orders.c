@@ -115,7 +115,9 @@ static void a_paused_process_takes_no_breath_until_it_resumes(void **state)
     struct process p;
     struct orders *o = orders_new();
     world_start(&w, stack_find("beb"), 2, NULL);
-    assert_int_equal(process_init(&p, w.st[1], o, &(struct process_conf){NULL, 7, 16}), 0);
+    assert_int_equal(process_init(&p, w.st[1], o,
+                                  &(struct process_conf){.seed = 7, .held_max = 16}),
+                     0);
     world_request(&w, 0, EV_BEB_BROADCAST, 0, 0, world_msg(&w, 0, 42, 8));
     world_step(&w, 0);
     deliver_all(&w);
@@ -141,7 +143,9 @@ static void a_crashed_process_takes_no_breath_and_loses_what_is_sent_to_it(void 
     struct process p;
     struct orders *o = orders_new();
     world_start(&w, stack_find("beb"), 2, NULL);
-    assert_int_equal(process_init(&p, w.st[1], o, &(struct process_conf){NULL, 7, 16}), 0);
+    assert_int_equal(process_init(&p, w.st[1], o,
+                                  &(struct process_conf){.seed = 7, .held_max = 16}),
+                     0);
     world_request(&w, 0, EV_BEB_BROADCAST, 0, 0, world_msg(&w, 0, 42, 8));
     world_step(&w, 0);
     deliver_all(&w);
@@ -170,7 +174,9 @@ static void rules_put_the_engine_between_stack_and_device_while_they_are_armed(v
     char why[256];
     assert_int_equal(fault_parse("delay constant 1ms", &order.rule, why, sizeof why), 0);
     world_start(&w, stack_find("beb"), 2, NULL);
-    assert_int_equal(process_init(&p, w.st[0], o, &(struct process_conf){NULL, 7, 16}), 0);
+    assert_int_equal(process_init(&p, w.st[0], o,
+                                  &(struct process_conf){.seed = 7, .held_max = 16}),
+                     0);
     struct env *device = w.st[0]->env;
     order_post(o, &order);
     process_step(&p);
@@ -199,7 +205,9 @@ static void a_rule_that_is_not_armed_cannot_be_disarmed(void **state)
     struct process p;
     struct orders *o = orders_new();
     world_start(&w, stack_find("beb"), 2, NULL);
-    assert_int_equal(process_init(&p, w.st[1], o, &(struct process_conf){NULL, 7, 16}), 0);
+    assert_int_equal(process_init(&p, w.st[1], o,
+                                  &(struct process_conf){.seed = 7, .held_max = 16}),
+                     0);
     assert_int_equal(carry_out(&p, ORDER_DISARM).result, -ENOENT);
     process_fini(&p);
     world_end(&w);
