@@ -49,6 +49,8 @@ int judge_open(struct judge *j, struct record_area *area, const struct job *job)
         const struct check_class *cls = check_find(a);
         if (cls == NULL || j->check[a] != NULL || !is_recorded(j, a))
             continue;
+        if (cls->hears[0] != ABS_NONE) /* borders that are not recorded */
+            continue;
         j->layer[a] = l->name;
         j->check[a] = cls->open(j->n);
         j->check[a]->forwarded = job->conf.forward;
@@ -137,15 +139,15 @@ static void show_life(struct judge *j, const struct judge_source *s, const struc
 {
     if (s->kind != RECORD_RARE)
         return;
-    bool told = false;
-    for (uint32_t a = 0; a < ABSTRACTIONS && !told; a++)
-        told = j->check[a] != NULL && !check_correct(j->check[a], s->p);
-    if (!told) /* nobody told us of the crash before it */
-        show_crash(j, s->p, w->time_ns);
     uint64_t step = step_at(j, w->time_ns);
-    for (uint32_t a = 0; a < ABSTRACTIONS; a++)
-        if (j->check[a] != NULL)
-            check_recover(j->check[a], s->p, step);
+    for (uint32_t a = 0; a < ABSTRACTIONS; a++) {
+        struct check *c = j->check[a];
+        if (c == NULL)
+            continue;
+        if (check_correct(c, s->p)) /* nobody told us of the crash before it */
+            c->cls->crash(c, s->p, step);
+        check_recover(c, s->p, step);
+    }
 }
 
 static void keep_rare(struct judge *j, const struct judge_source *s, const struct record *w)

@@ -165,6 +165,36 @@ static void who_crashed_is_not_waited_for(void **state)
     close_desk(&desk);
 }
 
+static void put_life(struct desk *d, uint16_t p, uint64_t time_ns)
+{
+    for (uint32_t k = 0; k < RECORD_RINGS; k++) {
+        struct record_row *row = &d->area->row[p];
+        record_ring(d->area, p, k)[d->next[p][k]++ % row->capacity[k]] =
+            (struct record){.time_ns = time_ns, .type = EV_NONE};
+        board_put(&row->head[k], d->next[p][k]);
+    }
+    come_to(d, p, time_ns);
+}
+
+/* uc knows no recovery: a further life may be told again of what the first had decided. */
+static void a_further_life_is_told_from_the_first(void **state)
+{
+    (void)state;
+    open_desk(&desk, "uc", "full", 64);
+    put(&desk, 0, EV_UC_PROPOSE, 0, 0, 7, 100);
+    put(&desk, 1, EV_UC_DECIDE, 0, 0, 7, 200);
+    for (uint64_t life = 0; life < 2; life++) {
+        put_life(&desk, 1, 300 + 100 * life);
+        put(&desk, 1, EV_UC_DECIDE, 0, 0, 7, 350 + 100 * life);
+    }
+    put(&desk, 0, EV_UC_DECIDE, 0, 0, 7, 500);
+    put(&desk, 2, EV_UC_DECIDE, 0, 0, 7, 500);
+    finish(&desk, true);
+    assert_int_equal(judged(&desk, "UC3")->state, VERDICT_VALID);
+    assert_int_equal(judged(&desk, "UC1")->state, VERDICT_VALID);
+    close_desk(&desk);
+}
+
 static void a_ring_is_used_again_once_it_was_read(void **state)
 {
     (void)state;
@@ -449,6 +479,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_was_decided_before_it_was_proposed_is_found),
     cmocka_unit_test(nothing_is_judged_before_everybody_has_come_so_far),
     cmocka_unit_test(who_crashed_is_not_waited_for),
+    cmocka_unit_test(a_further_life_is_told_from_the_first),
     cmocka_unit_test(a_ring_is_used_again_once_it_was_read),
     cmocka_unit_test(URB4_what_one_lacks_is_unknown_unless_the_end_was_fair),
     cmocka_unit_test(PFD1_a_crash_that_was_not_detected_is_unknown_and_no_more),

@@ -202,8 +202,8 @@ class Run(unittest.TestCase):
         self.assertTrue(summary["interrupted"])
         self.assertLess(summary["duration_s"], 3600)
         self.assertEqual(sorted(os.listdir(self.path("cut"))),
-                         ["hist.hlog", "job.ini", "series.csv", "summary.json", "timeline.csv",
-                          "timeline.svg"])
+                         ["events.ndjson", "hist.hlog", "job.ini", "series.csv", "summary.json",
+                          "timeline.csv", "timeline.svg"])
 
     def test_what_cannot_run_says_one_sentence_and_leaves_nothing(self):
         with open(self.path("job.ini"), "w", encoding="utf-8") as f:
