@@ -364,6 +364,9 @@ static void pl_window_settle(struct co *self)
         w->late[i] = 0;
         for (; late != 0; late &= late - 1) {
             struct peer *p = &w->peer[i * 64 + (uint32_t)__builtin_ctzll(late)];
+            /* The clock has been read since: after a pause of ours the breath's time was old, and a
+             * peer that has just answered must not look silent for all of the pause. */
+            p->since_ns = self->st->now;
             release_until(w, p, p->una);
         }
     }

@@ -123,6 +123,30 @@ static void test_a_pause_of_a_peer_costs_a_frame_for_each_alarm(void **state)
     world_end(&w);
 }
 
+/* Where the clock is dear, the first breath after a pause has an old time: a peer whose answer is
+ * taken in that breath is not given up for the silence that was ours. */
+static void test_PL1_a_pause_of_our_own_gives_nobody_up(void **state)
+{
+    (void)state;
+    struct stack_conf conf = {.flight_msgs = 64, .ring_msgs = 256, .frame_records = 8};
+    world_start(&w, stack_find("pl"), 2, &conf);
+    w.sim.env[0].env.clock_dear = true;
+    for (uint64_t i = 0; i < 250; i++)
+        send_value(0, 1, i, 8);
+    world_step(&w, 0);
+    world_deliver(&w, 0); /* p1 takes one frame of eight, whose messages it acknowledges */
+    w.sim.env[0].now_ns += 2 * w.st[0]->conf.give_up_ns;
+    w.sim.env[1].now_ns += 2 * w.st[0]->conf.give_up_ns;
+    world_step(&w, 1);
+    world_deliver(&w, w.sim.flights - 1); /* the acknowledgement: a breath with an old time */
+    for (int idle = 0; idle < 4 * UNCLOCKED_BREATHS; idle++)
+        world_step(&w, 0);
+    assert_int_equal(w.st[0]->counters[COUNT_drop_lost_peer], 0);
+    world_run(&w, 100000000);
+    assert_int_equal(world_count_type(&w, 1, EV_PL_DELIVER), 250);
+    world_end(&w);
+}
+
 static void test_messages_of_one_breath_ride_in_one_frame(void **state)
 {
     (void)state;
@@ -244,6 +268,7 @@ int main(void)
         cmocka_unit_test(test_large_bodies_are_shared_not_copied),
         cmocka_unit_test(test_PL1_a_lost_window_is_sent_again_within_a_few_alarms),
         cmocka_unit_test(test_a_pause_of_a_peer_costs_a_frame_for_each_alarm),
+        cmocka_unit_test(test_PL1_a_pause_of_our_own_gives_nobody_up),
         cmocka_unit_test(test_messages_of_one_breath_ride_in_one_frame),
         cmocka_unit_test(test_acknowledgement_of_what_was_not_sent_is_refused),
         cmocka_unit_test(test_a_restarted_peer_gets_what_its_former_self_lacked),
