@@ -20,7 +20,15 @@
 /* A choice by content, so that it means the same in every path to a state. */
 typedef uint64_t choice_key; /* hash, then the process that it acts on, then what it uses up */
 
-enum { USES_CRASH = 1, USES_LOSS = 2, USES_DUPLICATE = 4, KEY_USES = 7, KEY_PROC = 0x78 };
+enum {
+    USES_CRASH = 1,
+    USES_LOSS = 2,
+    USES_DUPLICATE = 4,
+    KEY_PROC = 0x38,
+    USES_RECOVERY = 0x40, /* frames are sent to who is up: it commutes with nothing */
+    KEY_USES = USES_CRASH | USES_LOSS | USES_DUPLICATE | USES_RECOVERY,
+};
+static_assert(EXPLORE_PROCS_MAX <= 8, "a process fits into its bits of a key");
 
 struct act {
     struct choice first; /* NONE, or what makes the step that then crashes */
@@ -37,7 +45,8 @@ static choice_key key_of(const struct choice *c, uint64_t content, uint16_t acto
 
 static bool independent(choice_key a, choice_key b)
 {
-    return (a & KEY_PROC) != (b & KEY_PROC) && (a & b & KEY_USES) == 0;
+    return (a & KEY_PROC) != (b & KEY_PROC) && (a & b & KEY_USES) == 0 &&
+           ((a | b) & USES_RECOVERY) == 0;
 }
 
 /* ---- the table of states --------------------------------------------------------------------- */
@@ -112,6 +121,7 @@ struct level {
     uint32_t crashes;
     uint32_t losses;
     uint32_t duplicates;
+    uint32_t recoveries;
     uint64_t records; /* the choices that lead here are the first of the world's record */
     struct act *act;
     uint32_t acts;
@@ -190,9 +200,10 @@ static uint64_t timers_hash(const struct stack *st, uint64_t now)
 static uint64_t process_hash(const struct explore *x, const struct level *l, uint16_t p)
 {
     const struct sim_proc *proc = &x->w->proc[p];
+    uint64_t disk = x->w->needs.disk ? sim_disk_hash(proc->disk) : 0;
     if (proc->state == SIM_CRASHED)
-        return 0;
-    uint64_t h[4] = {stack_hash(proc->st), proc->ops, l->told[p], 0};
+        return disk & ~(uint64_t)1;
+    uint64_t h[5] = {stack_hash(proc->st), proc->ops, l->told[p], 0, disk};
     if (x->conf.timers > 0)
         h[3] = timers_hash(proc->st, x->w->sim.env[p].now_ns) + l->timers[p];
     return XXH3_64bits(h, sizeof h) | 1;
@@ -209,7 +220,8 @@ static uint64_t frame_hash(const struct sim_frame *f)
 static uint64_t state_hash(const struct explore *x, const struct level *l)
 {
     const struct sim *s = &x->w->sim;
-    uint64_t h[4] = {0, (uint64_t)l->crashes << 32 | l->losses, l->duplicates, s->flights};
+    uint64_t h[4] = {0, (uint64_t)l->crashes << 32 | l->losses,
+                     (uint64_t)l->recoveries << 32 | l->duplicates, s->flights};
     for (uint32_t k = 0; k < s->flights; k++)
         h[0] += frame_hash(&s->flight[k]);
     uint64_t hash = XXH3_64bits(h, sizeof h);
@@ -257,13 +269,15 @@ static void put_frames(const struct explore *x, struct level *l)
     for (uint32_t k = 0; k < s->flights; k++) {
         uint64_t content = frame_hash(&s->flight[k]);
         uint16_t to = s->flight[k].to;
+        bool up = x->w->proc[to].state != SIM_CRASHED; /* else it may reach the next life */
         struct choice c = choice_frame(CHOICE_DELIVER, s, k);
-        put(l, &c, content, to, 0);
+        if (up)
+            put(l, &c, content, to, 0);
         c.kind = CHOICE_DROP;
         if (l->losses < x->conf.losses)
             put(l, &c, content, to, USES_LOSS);
         c.kind = CHOICE_DUPLICATE;
-        if (l->duplicates < x->conf.duplicates)
+        if (up && l->duplicates < x->conf.duplicates)
             put(l, &c, content, to, USES_DUPLICATE);
     }
 }
@@ -274,6 +288,10 @@ static void put_process(const struct explore *x, struct level *l, uint16_t p)
     struct choice c;
     if (w->proc[p].state != SIM_RUNNING)
         return;
+    for (uint32_t k = 0; w->needs.disk && k < w->proc[p].disk->writes; k++) {
+        c = sim_disk_choice(w->proc[p].disk, p, k);
+        put(l, &c, c.k, p, 0);
+    }
     if (p < x->conf.sources && sim_world_request(w, p, &c))
         put(l, &c, c.a, p, 0);
     for (uint16_t q = 0; w->needs.synchronous && q < w->n; q++)
@@ -286,7 +304,16 @@ static void put_process(const struct explore *x, struct level *l, uint16_t p)
         put(l, &c, 0, p, 0);
 }
 
-/* Returns how many of the choices are not crashes: with none, nothing is left to do. */
+/* A crash before a step: without what is on its way to the disk, with all, or with half of it. */
+static void put_crash(const struct explore *x, struct level *l, uint16_t p)
+{
+    struct choice c = {.kind = CHOICE_CRASH, .p = p};
+    bool torn = x->w->needs.disk && x->w->proc[p].disk->writes > 0;
+    for (c.a = KEEPS_NOTHING; c.a < (torn ? KEEPS : KEEPS_NOTHING + 1); c.a++)
+        put(l, &c, c.a, p, USES_CRASH);
+}
+
+/* Returns how many choices are neither crash nor recovery: with none, nothing is left to do. */
 static uint32_t put_all(const struct explore *x, struct level *l)
 {
     l->acts = l->next = 0;
@@ -295,9 +322,13 @@ static uint32_t put_all(const struct explore *x, struct level *l)
         put_process(x, l, p);
     uint32_t useful = l->acts;
     for (uint16_t p = 0; l->crashes < x->conf.crashes && p < x->w->n; p++) {
-        struct choice c = {.kind = CHOICE_CRASH, .p = p};
         if (x->w->proc[p].state == SIM_RUNNING)
-            put(l, &c, 0, p, USES_CRASH);
+            put_crash(x, l, p);
+    }
+    for (uint16_t p = 0; l->recoveries < x->conf.recoveries && p < x->w->n; p++) {
+        struct choice c = {.kind = CHOICE_RECOVER, .p = p};
+        if (x->w->proc[p].state == SIM_CRASHED)
+            put(l, &c, 0, p, USES_RECOVERY);
     }
     return useful;
 }
@@ -307,14 +338,19 @@ static void put_crashes(const struct explore *x, struct level *l, const struct a
                         uint64_t events, uint32_t sent)
 {
     struct act variant = {.first = a->c};
-    if (l->crashes >= x->conf.crashes || (a->key & USES_CRASH) || a->c.kind == CHOICE_DROP ||
-        a->c.kind == CHOICE_LIE || a->c.kind == CHOICE_TIMER || a->c.kind == CHOICE_DUPLICATE)
+    if (l->crashes >= x->conf.crashes || (a->key & (USES_CRASH | USES_RECOVERY)) ||
+        a->c.kind == CHOICE_DROP || a->c.kind == CHOICE_LIE || a->c.kind == CHOICE_TIMER ||
+        a->c.kind == CHOICE_DUPLICATE)
         return;
-    if (a->c.kind == CHOICE_REQUEST)
+    uint16_t actor = a->c.p;
+    if (a->c.kind == CHOICE_REQUEST) {
         variant.first.k = 1; /* waiting */
-    else
+    } else if (a->c.kind == CHOICE_WRITTEN) {
+        variant.first.b += WRITTEN_WAITS;
+    } else {
         variant.first.kind = CHOICE_ARRIVE;
-    uint16_t actor = a->c.kind == CHOICE_REQUEST ? a->c.p : a->c.q;
+        actor = a->c.q;
+    }
     variant.key = (uint64_t)actor << 3 | USES_CRASH;
     uint32_t at = l->next, count = (uint32_t)(events > 0 ? events - 1 : 0) + sent;
     for (uint32_t i = 0; i < count; i++)
@@ -442,7 +478,8 @@ static bool judge_end(struct explore *x, const struct level *l)
     struct mix mix = mix_default(STRATEGY_RANDOM, w->job.def, w->n);
     uint32_t ops = w->job.ops;
     x->r->ends++;
-    if (l->crashes > adversary_crashes_max(w->job.def, w->n))
+    uint32_t down = (uint32_t)(w->n - w->alive);
+    if (down > adversary_crashes_max(w->job.def, w->n))
         return false;           /* more than it withstands: nothing is owed */
     for (;; mix.patience = 9) { /* what seems to be owed is given more time before it is said */
         w->observer = (struct sim_observer){0};
@@ -516,6 +553,7 @@ static void count_use(struct level *l, const struct choice *c)
     l->timers[c->p] += c->kind == CHOICE_TIMER;
     l->crashes +=
         c->kind == CHOICE_CRASH || c->kind == CHOICE_CRASH_AT || c->kind == CHOICE_CRASH_SENT;
+    l->recoveries += c->kind == CHOICE_RECOVER;
     if (c->kind == CHOICE_LIE)
         l->told[c->p] |= (uint8_t)(1u << c->q);
 }
@@ -683,11 +721,11 @@ int explore_text(const struct explore_conf *c, const struct explore_result *r, c
 {
     double seconds = (double)r->ns / 1e9;
     int at = snprintf(text, size,
-                      "%s n=%u, %u source%s × %u requests, at most %u crashes, %u losses, %u "
-                      "duplicates, %u timers each\n",
+                      "%s n=%u, %u source%s × %u requests, at most %u crashes, %u recoveries, %u "
+                      "losses, %u duplicates, %u timers each\n",
                       c->job.def->name, c->job.n, c->sources > 1 ? c->sources : 1,
-                      c->sources > 1 ? "s" : "", c->job.ops, c->crashes, c->losses, c->duplicates,
-                      c->timers);
+                      c->sources > 1 ? "s" : "", c->job.ops, c->crashes, c->recoveries, c->losses,
+                      c->duplicates, c->timers);
     const char *how = r->out.violated ? "ended by a violation" : "exhausted";
     if (!r->out.violated && r->bound != NULL)
         how = "bounded by";

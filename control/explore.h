@@ -5,7 +5,9 @@
  *
  * The choices: deliver a frame, make the next request, crash a process before a step, at any event
  * of a step or between any two of its sends; and, as often as allowed, fire a process's earliest
- * timer, lose or duplicate a frame. A perfect failure detector is an oracle here: after a crash it
+ * timer, lose or duplicate a frame. Of stacks with a log also: finish any write that is under way; at a
+ * crash keep nothing, all, or either half of what was on its way to the disk; begin another life. A
+ * perfect failure detector is an oracle here: after a crash it
  * tells each process at any later moment, and never errs. Where no timer may fire, links do not
  * send again and detectors other than P are silent; what that leaves open is settled by the fair
  * phase in which liveness is judged, at each state in which nothing is left to do.
@@ -37,7 +39,8 @@ struct explore_conf {
     struct sim_job job; /* what is 0 in its conf: tables of the least size */
     uint16_t sources;   /* processes 0 … that make requests; 0: one */
     uint16_t crashes;
-    uint32_t timers; /* of each process */
+    uint16_t recoveries; /* of processes of stacks with a log */
+    uint32_t timers;     /* of each process */
     uint32_t losses;
     uint32_t duplicates;
     uint64_t states_max;   /* 0: no bound */

@@ -70,6 +70,7 @@ struct options {
     struct picture picture;
     struct explore_conf search; /* what an exhaustive search may do, and its bounds */
     bool crashes_given;
+    bool recoveries_given;
     bool seeds_given;
     bool trace, transcript, quiet, keep_going, unfair, unchecked;
     const char *script;
@@ -99,6 +100,7 @@ enum {
     OPT_MEMORY,
     OPT_LIES,
     OPT_CRASHES,
+    OPT_RECOVERIES,
     OPT_LOSSES,
     OPT_DUPLICATES,
     OPT_TIMERS,
@@ -135,6 +137,8 @@ static const struct argp_option options_table[] =
      {"keep-going", OPT_KEEP, NULL, 0, "go on after a violation"},
      {"memory", OPT_MEMORY, "PACKETS", 0, "packets in all, of 1 KiB (default 16383)"},
      {"crashes", OPT_CRASHES, "N", 0, "exhaustive: at most N crashes (default 1)"},
+     {"recoveries", OPT_RECOVERIES, "N", 0,
+      "exhaustive: at most N recoveries of stacks with a log (default 1)"},
      {"losses", OPT_LOSSES, "N", 0, "exhaustive: at most N frames are lost (default 0)"},
      {"duplicates", OPT_DUPLICATES, "N", 0, "exhaustive: at most N arrive twice (default 0)"},
      {"timers", OPT_TIMERS, "N", 0, "exhaustive: timers that fire at each process (default 0)"},
@@ -243,6 +247,10 @@ static error_t on_search(int key, char *arg, struct argp_state *state, struct op
     case OPT_CRASHES:
         c->crashes = (uint16_t)number(state, "crashes", arg, 0, EXPLORE_PROCS_MAX);
         o->crashes_given = true;
+        return 0;
+    case OPT_RECOVERIES:
+        c->recoveries = (uint16_t)number(state, "recoveries", arg, 0, 100);
+        o->recoveries_given = true;
         return 0;
     case OPT_LOSSES:
         c->losses = (uint32_t)number(state, "losses", arg, 0, 1000);
@@ -903,7 +911,9 @@ static int search_stack(struct session *s, const struct stack_def *def)
     if (s->o.sets == 0)
         c.job.ops = 1;
     if (!s->o.crashes_given)
-        c.crashes = adversary_crashes_max(def, c.job.n) > 0;
+        c.crashes = sim_needs(def).disk || adversary_crashes_max(def, c.job.n) > 0;
+    if (!s->o.recoveries_given || !sim_needs(def).disk)
+        c.recoveries = sim_needs(def).disk;
     c.safety_only = s->o.unfair;
     c.choices_max = s->o.steps;
     c.time_ns = s->o.time_ns != 0 ? s->o.time_ns : 6 * DEFAULT_NS;
