@@ -27,11 +27,11 @@ struct off {
 
 static void *off_open(const int64_t *args, const char **why)
 {
+    (void)args;
     struct off *o = calloc(1, sizeof *o);
     struct bed_conf conf = {.stack = "pl",
                             .n = 2,
                             .bytes = BYTES,
-                            .window = (uint32_t)args[0],
                             .stack_conf = {.detect_ns = 100 * BED_SECOND}};
     if (o == NULL || (o->bed = bed_open(&conf, why)) == NULL)
         return NULL;
@@ -91,9 +91,8 @@ static void off_close(void *ctx)
     free(o);
 }
 
-BENCH(fault_off, .arg_names = {"window"}, .cases = {{1}, {256}}, .case_count = 2, .rounds = 301,
-      .open = off_open, .floor = off_floor, .subject = off_subject, .close = off_close,
-      .wanted = "a ratio of 1.00")
+BENCH(fault_off, .rounds = 301, .open = off_open, .floor = off_floor, .subject = off_subject,
+      .close = off_close, .wanted = "a ratio of 1.00")
 
 /* ---- on ------------------------------------------------------------------------------------------ */
 
