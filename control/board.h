@@ -74,6 +74,13 @@ struct board_entry {
     board_u64 key; /* as of a sample */
 };
 
+/* Why a process crashed by itself. */
+enum board_halt {
+    BOARD_RUNS,
+    BOARD_HALT_INJECTED, /* its disk failed while a rule for its disk held */
+    BOARD_HALT_DISK      /* its disk failed */
+};
+
 struct board_row {
     /* Written at each batch of operations. */
     _Alignas(64) board_u64 issued;
@@ -95,7 +102,7 @@ struct board_row {
     struct board_post post;                          /* what its components say */
     struct hist
         decide; /* intended time → decision or delivery at the source; links: at the receiver */
-    board_u64 halted;  /* its disk failed: it takes no step any more */
+    board_u64 halted;  /* enum board_halt */
     struct hist store; /* stacks with a log: from ⟨log, Store⟩ to ⟨log, Stored⟩ */
     /* Behind it: struct board_source[n], struct board_block[blocks], struct board_sample[max],
      * struct board_entry[ledger_max]. */

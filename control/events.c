@@ -54,7 +54,7 @@ static json_t *since_start(const struct events *e, uint64_t ns)
 
 void events_put(struct events *e, const struct event *v)
 {
-    static const char *const by[] = {"script", "hand", "end"};
+    static const char *const by[] = {"script", "hand", "end", "disk"};
     char script[512], what[512];
     if (e->out == NULL)
         return;
@@ -107,7 +107,8 @@ static int tell(struct telling *t, const json_t *o, const char *file, uint32_t p
     const char *edge = json_string_value(json_object_get(o, "edge"));
     const char *by = json_string_value(json_object_get(o, "by"));
     const json_t *id = json_object_get(o, "id"), *asked = json_object_get(o, "asked_ns");
-    if (json_object_get(o, "schema") != NULL || (by != NULL && strcmp(by, "end") == 0))
+    if (json_object_get(o, "schema") != NULL ||
+        (by != NULL && (strcmp(by, "end") == 0 || strcmp(by, "disk") == 0)))
         return 0;
     if (what == NULL || edge == NULL || !json_is_integer(id) || !json_is_integer(asked) ||
         json_integer_value(asked) < 0) {

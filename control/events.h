@@ -10,8 +10,8 @@
  *   {"id":1,"by":"script","script":"2s..3s loss 10% 0->1","what":"loss 10% 0->1","edge":"begin",
  *    "asked_ns":2000000000,"process":0,"effect_ns":2000031817,"result":"ok"}
  *
- * Lines with one id belong together. `by`: "script", "hand", or "end" for what the end of the load
- * ends. `edge`: "begin", or "end" where something ends that had begun. `result`: "ok", or the
+ * Lines with one id belong together. `by`: "script", "hand", "end" for what the end of the load
+ * ends, or "disk" for a process that crashed because a write to its disk failed. `edge`: "begin", or "end" where something ends that had begun. `result`: "ok", or the
  * sentence by which it was refused; then nothing took effect. A process that gives no answer has
  * "effect_ns" null. Readers pass over members that they do not know.
  *
@@ -28,7 +28,7 @@
 #define EVENTS_SCHEMA "upon.events/1"
 #define EVENTS_FILE   "events.ndjson"
 
-enum event_source { EVENT_SCRIPT, EVENT_HAND, EVENT_END_OF_LOAD };
+enum event_source { EVENT_SCRIPT, EVENT_HAND, EVENT_END_OF_LOAD, EVENT_DISK };
 
 struct event {
     uint32_t id;

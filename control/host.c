@@ -128,7 +128,12 @@ static int wire(struct host *h, uint16_t p, char *why, size_t why_size)
         int err = storage_open(job, p, &h->disk[p], why, why_size);
         if (err != 0)
             return err;
-        env->disk = h->disk[p];
+        struct disk_fault *faulty = &h->disk_fault[p];
+        if (disk_fault_init(faulty, h->disk[p], &h->process[p].fault.engine, p, env) != 0) {
+            snprintf(why, why_size, "the log of p%u has more buffers than the fault engine", p);
+            return -E2BIG;
+        }
+        env->disk = &faulty->disk;
         env->stored = store_waited;
         env->stored_ctx = board_row(h->board, p);
     }
@@ -272,6 +277,12 @@ void host_crash(struct host *h, uint16_t p)
     fabric_env(h->fabric, p)->disk = NULL;
 }
 
+void host_halted(struct host *h, uint16_t p, enum board_halt why)
+{
+    host_crash(h, p);
+    board_put(&board_row(h->board, p)->halted, why);
+}
+
 int host_recover(struct host *h, uint16_t p, char *why, size_t why_size)
 {
     struct trace *trace = h->st[p]->trace;
@@ -284,6 +295,7 @@ int host_recover(struct host *h, uint16_t p, char *why, size_t why_size)
     load_attach(h->st[p], &h->load);
     err = load_recover(h->st[p], why, why_size);
     h->down &= ~(1ull << p);
+    board_put(&board_row(h->board, p)->halted, BOARD_RUNS);
     if (err != 0)
         host_crash(h, p);
     return err;

@@ -9,6 +9,7 @@
 #ifndef UPON_HOST_H
 #define UPON_HOST_H
 
+#include "dataplane/disk_fault.h"
 #include "dataplane/fabric.h"
 #include "dataplane/placement.h"
 #include "job.h"
@@ -39,11 +40,12 @@ struct host {
     void *mem[PSET_PROCS]; /* of a stack */
     size_t stack_bytes;
     struct process process[PSET_PROCS];
-    struct spool *spools;                  /* of all processes; NULL: no memory for them */
-    struct recorder *recorder[PSET_PROCS]; /* NULL: not recorded */
-    struct disk *disk[PSET_PROCS];         /* of the log of a process that is up */
-    uint64_t down;                         /* bitmap: crashed, and taken apart */
-    struct load_conf load;                 /* since host_attach() */
+    struct spool *spools;                     /* of all processes; NULL: no memory for them */
+    struct recorder *recorder[PSET_PROCS];    /* NULL: not recorded */
+    struct disk *disk[PSET_PROCS];            /* of the log of a process that is up */
+    struct disk_fault disk_fault[PSET_PROCS]; /* the fault engine, over it */
+    uint64_t down;                            /* bitmap: crashed, and taken apart */
+    struct load_conf load;                    /* since host_attach() */
     struct host_worker worker[PLACEMENT_LCORES_MAX];
     board_u64 quit; /* our threads return, whatever others do */
 };
@@ -86,6 +88,7 @@ int host_attach(struct host *h, uint64_t start_ns, char *why, size_t why_size);
  * thread wait.
  */
 void host_crash(struct host *h, uint16_t p);
+void host_halted(struct host *h, uint16_t p, enum board_halt why); /* by itself: its disk failed */
 int host_recover(struct host *h, uint16_t p, char *why, size_t why_size);
 
 /* Launch the threads; wait until they have returned, which the board's stop or host.quit asks. */

@@ -116,9 +116,31 @@ static bool answered(struct inject *i, struct inject_wait *w, uint64_t now_ns)
     return true;
 }
 
+/* A process whose disk failed has crashed, and nobody asked it to. */
+static void look_for_fallen(struct inject *i, uint64_t now_ns)
+{
+    for (uint16_t p = 0; p < i->board->n; p++) {
+        uint64_t crashed = board_get(&i->board->crashed);
+        if (crashed >> p & 1 || board_get(&board_row(i->board, p)->halted) == BOARD_RUNS)
+            continue;
+        board_put(&i->board->crashed, crashed | 1ull << p);
+        i->fallen = (struct fault_line){.deed = DEED_CRASH,
+                                        .procs = 1ull << p,
+                                        .at_ns = now_ns - i->start_ns,
+                                        .until_ns = FAULTS_NEVER};
+        events_put(i->events, &(struct event){.id = events_id(i->events),
+                                              .by = EVENT_DISK,
+                                              .what = &i->fallen,
+                                              .asked_ns = now_ns,
+                                              .process = p,
+                                              .effect_ns = now_ns});
+    }
+}
+
 uint64_t inject_poll(struct inject *i, uint64_t now_ns)
 {
     const struct faults *f = i->faults;
+    look_for_fallen(i, now_ns);
     while (!i->healed && i->next < f->steps && i->start_ns + f->step[i->next].at_ns <= now_ns)
         do_step(i, &f->step[i->next++], now_ns);
     uint32_t left = 0;

@@ -33,6 +33,7 @@ struct inject {
     uint32_t waits;
     struct inject_wait wait[INJECT_WAITS_MAX];
     struct fault_line heal[2]; /* what the end of the load does */
+    struct fault_line fallen;  /* a process whose disk failed */
 };
 
 void inject_open(struct inject *i, const struct faults *faults, struct board *board,

@@ -72,8 +72,8 @@ static int arm(struct process *p, const struct order *o, struct order_answer *a)
     if (o->arg >= FAULT_RULES_MAX)
         return refuse(a, ENOSPC, "%d rules are armed at p%u: clear one first", FAULT_RULES_MAX,
                       p->st->self);
-    if (fault_of_disk(&o->rule)) /* disk_fault.h is not wired into a live run */
-        return refuse(a, ENODEV, "p%u: disks of live runs are not under the fault engine",
+    if (fault_of_disk(&o->rule) && p->st->env->disk == NULL)
+        return refuse(a, ENODEV, "p%u keeps no log, so it has no disk: see `upon list stacks`",
                       p->st->self);
     env_fault_arm(&p->fault, o->arg, &o->rule);
     return 0;
@@ -112,6 +112,25 @@ static int crash(struct process *p, struct order_answer *a)
     if (err == 0 && p->host != NULL)
         host_crash(p->host, p->st->self);
     return err;
+}
+
+/* Whether a rule that holds now befalls the disk of p. */
+static bool disk_rule(const struct process *p)
+{
+    const struct fault_engine *e = &p->fault.engine;
+    for (uint32_t armed = e->armed; armed != 0; armed &= armed - 1)
+        if (fault_of_disk(&e->rule[__builtin_ctz(armed)]))
+            return true;
+    return false;
+}
+
+/* Its disk failed: that is a crash. The control thread reads of it on the board. */
+static void fall(struct process *p)
+{
+    p->fault.lates = 0;
+    become(p, PROCESS_CRASHED);
+    if (p->host != NULL)
+        host_halted(p->host, p->st->self, disk_rule(p) ? BOARD_HALT_INJECTED : BOARD_HALT_DISK);
 }
 
 static int recover(struct process *p, struct order_answer *a)
@@ -191,6 +210,8 @@ static void discard(struct process *p)
 void process_attend(struct process *p)
 {
     const struct order *o;
+    if (p->st->halted && p->state == PROCESS_UP)
+        fall(p);
     while ((o = order_next(p->orders)) != NULL) {
         struct order_answer a = {0};
         p->taken++;

@@ -44,7 +44,7 @@ void process_attend(struct process *p) __attribute__((cold, noinline));
 /* Once in its worker's turn. */
 static inline void process_step(struct process *p)
 {
-    if (unlikely(orders_pending(p->orders, p->taken) | p->watched)) {
+    if (unlikely(orders_pending(p->orders, p->taken) | p->watched | p->st->halted)) {
         process_attend(p);
         if (p->state != PROCESS_UP)
             return;

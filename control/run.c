@@ -419,6 +419,12 @@ static void judge(struct run *r)
         res->crash = r->nodes.why;
     else if (board_get(&r->board->crashed) != 0)
         res->crash = crash_text(r);
+    for (uint16_t p = 0; p < r->job.n && !r->job.tolerate_crash; p++)
+        if (board_get(&board_row(r->board, p)->halted) == BOARD_HALT_DISK)
+            verdict_note(&r->verdict,
+                         "the disk of p%u failed, and with it p%u: see `upon log verify`; "
+                         "job.tolerate_crash judges the rest",
+                         p, p);
     if (res->leaked_pkts > 0)
         verdict_note(&r->verdict, "%" PRIu64 " packets did not return to their pool: a leak",
                      res->leaked_pkts);

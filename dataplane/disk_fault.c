@@ -24,8 +24,12 @@ static void fault_write(struct disk *disk, uint32_t slot, uint64_t offset, uint3
                         uint32_t from, uint32_t bytes)
 {
     struct disk_fault *d = fault_disk_of(disk);
-    uint64_t now = now_ns(d);
-    struct fault_disk_fate fate = fault_disk(d->engine, d->self, d->writes++, now);
+    struct fault_disk_fate fate = {0};
+    uint64_t now = 0, ordinal = d->writes++;
+    if (unlikely(d->engine->armed != 0)) {
+        now = now_ns(d);
+        fate = fault_disk(d->engine, d->self, ordinal, now);
+    }
     d->slow_ns[buffer] = fate.delay_ns;
     if (fate.fails)
         tell_later(d, (struct disk_done){buffer, -EIO}, now + fate.delay_ns);
@@ -74,6 +78,19 @@ static int64_t fault_read(struct disk *disk, uint32_t slot, uint64_t offset, voi
     return below->ops->read(below, slot, offset, to, bytes);
 }
 
+static void fault_read_begin(struct disk *disk, uint32_t slot, uint64_t offset, void *to,
+                             uint32_t bytes)
+{
+    struct disk *below = fault_disk_of(disk)->below;
+    below->ops->read_begin(below, slot, offset, to, bytes);
+}
+
+static int64_t fault_read_end(struct disk *disk)
+{
+    struct disk *below = fault_disk_of(disk)->below;
+    return below->ops->read_end(below);
+}
+
 static int fault_write_super(struct disk *disk, const void *block)
 {
     struct disk *below = fault_disk_of(disk)->below;
@@ -109,7 +126,12 @@ int disk_fault_init(struct disk_fault *d, struct disk *below, const struct fault
                              .below = below,
                              .engine = engine,
                              .clock = clock,
-                             .self = self};
-    d->disk.ops = &fault_ops;
+                             .self = self,
+                             .ops = fault_ops};
+    if (below->ops->read_begin != NULL) {
+        d->ops.read_begin = fault_read_begin;
+        d->ops.read_end = fault_read_end;
+    }
+    d->disk.ops = &d->ops;
     return 0;
 }

@@ -16,6 +16,7 @@ struct env;
 
 struct disk_fault {
     struct disk disk; /* what the log uses */
+    struct disk_ops ops;
     struct disk *below;
     const struct fault_engine *engine;
     struct env *clock; /* whose time it is */

@@ -13,6 +13,7 @@ UPON = os.path.abspath(sys.argv[1])
 ROOT = os.path.abspath(sys.argv[2])
 PATIENT = ["job.drain=60s", "params.give_up=never", "load.rate=1k", "job.warmup=100ms"]
 SHORT = PATIENT + ["job.duration=900ms"]
+LOGGED = ["job.stack=lurb", "log.size=4MiB"]
 TWO = len(os.sched_getaffinity(0)) > 1
 
 
@@ -113,6 +114,30 @@ class Faults(unittest.TestCase):
         self.assertEqual(len(refused), 1)
         self.assertIsNone(refused[0]["effect_ns"])
         self.assertNotEqual(refused[0]["result"], "ok")
+
+    def test_a_process_recovers_from_its_log_as_scripted(self):
+        summary, events = self.run_with("at 200ms crash 1\nat 500ms recover 1\n", *LOGGED)
+        self.assertEqual(summary["verdict"], "valid")
+        self.assertEqual([(e["what"], e["result"]) for e in events],
+                         [("crash 1", "ok"), ("recover 1", "ok")])
+        self.assertEqual(summary["disk"]["audit"]["lost"], 0)
+
+    def test_a_process_whose_disk_fails_has_crashed(self):
+        summary, events = self.run_with("200ms.. disk-fail 1\n", *LOGGED)
+        self.assertEqual(summary["verdict"], "valid")
+        self.assertIn("p1", summary["crash"])
+        fallen = [e for e in events if e["by"] == "disk"]
+        self.assertEqual([(e["what"], e["process"]) for e in fallen], [("crash 1", 1)])
+        self.assertEqual(summary["disk"]["audit"]["lost"], 0)
+
+    def test_what_is_stored_waits_for_a_slow_disk(self):
+        summary, _ = self.run_with("disk-slow constant 30ms\n", "load.rate=100", *LOGGED)
+        self.assertEqual(summary["verdict"], "valid")
+        self.assertGreaterEqual(summary["disk"]["store_ns"]["p50"], 30e6)
+
+    def test_who_keeps_no_log_has_no_disk_to_fail(self):
+        _, events = self.run_with("100ms.. disk-fail 1\n", "job.stack=urb")
+        self.assertIn("no disk", events[0]["result"])
 
     def test_events_are_a_script_of_their_own(self):
         _, events = self.run_with("100ms..300ms loss 20% 0->1\nat 400ms crash 2\n",
