@@ -18,7 +18,8 @@ NETNS = os.path.join(ROOT, "scripts", "netns")
 PATIENT = ["job.drain=30s", "params.give_up=never", "params.detect=5s"]
 SHORT = PATIENT + ["job.duration=300ms", "job.warmup=50ms", "load.rate=2k"]
 ENDLESS = PATIENT + ["job.device=memif", "job.duration=1h", "load.rate=1k"]
-FILES = ["hist.hlog", "job.ini", "series.csv", "summary.json"]
+FILES = ["events.ndjson", "hist.hlog", "job.ini", "series.csv", "summary.json", "timeline.csv",
+         "timeline.svg"]
 TWO = len(os.sched_getaffinity(0)) > 1
 
 
@@ -156,9 +157,10 @@ class Nodes(Runs):
         self.gone(found.values())
         # Its socket stays until the next start.
         self.assertEqual(sorted(os.listdir(os.path.join(self.folder.name, "cut"))),
-                         ["ctl.sock", "series.csv"])
+                         ["ctl.sock", "events.ndjson", "series.csv"])
         self.assertEqual(self.upon("run", sets=SHORT).returncode, 0)
-        self.assertEqual(os.listdir(os.path.join(self.folder.name, "cut")), ["series.csv"])
+        self.assertEqual(sorted(os.listdir(os.path.join(self.folder.name, "cut"))),
+                         ["events.ndjson", "series.csv"])
         self.assertEqual(glob.glob("/run/dpdk/upon-*") + glob.glob("/dev/shm/upon*"), [])
 
     def test_an_interrupt_ends_the_run_with_its_files(self):

@@ -142,23 +142,29 @@ static void note_done(struct run *run, uint64_t now)
         atomic_store(&run->done_ns, now);
 }
 
+/* By the clock: a stack's own time may be that of an earlier breath. */
+static uint64_t now_ns(const struct stack *st)
+{
+    return st->env->ops->now(st->env);
+}
+
 /* Breaths of processes [first, end) in turn, until all are done and have lingered, or time is up.
  */
 static void breathe(struct run *run, uint16_t first, uint16_t end)
 {
     const struct device_job *job = run->job;
     bool noted[PSET_PROCS] = {0};
-    uint64_t start = run->st[first]->env->ops->now(run->st[first]->env), now = start;
+    uint64_t start = now_ns(run->st[first]);
     for (;;) {
         for (uint16_t i = first; i < end; i++) {
             co_breath(run->st[i]);
             if (!noted[i] && complete(run, i)) {
                 noted[i] = true;
-                note_done(run, run->st[i]->now);
+                note_done(run, now_ns(run->st[i]));
             }
-            now = run->st[i]->now;
         }
-        bool all = atomic_load_explicit(&run->done, memory_order_relaxed) == job->fabric.selves;
+        bool all = atomic_load(&run->done) == job->fabric.selves;
+        uint64_t now = now_ns(run->st[first]);
         if ((all && now - atomic_load(&run->done_ns) > job->linger_ns) ||
             now - start > job->timeout_ns)
             return;
@@ -234,7 +240,7 @@ int device_run(const struct device_job *job, struct device_result *r)
         err = wire(&run, f, i);
     if (err != 0)
         return err;
-    uint64_t start = run.st[0]->env->ops->now(run.st[0]->env);
+    uint64_t start = now_ns(run.st[0]);
     err = launch(&run);
     r->ns = atomic_load(&run.done_ns) > start ? atomic_load(&run.done_ns) - start : 0;
     collect(&run, r);
