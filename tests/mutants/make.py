@@ -11,6 +11,7 @@ A FILE (*.mutants) holds blocks, separated by lines of dashes:
     mutant   <name>                      unique
     file     <source>                    from the root of the tree
     inline   <header>                    optional: edit this header too, in the copy only
+    with     <source>                    optional: edit this source too, in the copy only
     class    <class>                     what the copy defines instead of the original
     stack    <stack> ...                 in which it stands for the original
     oracle   log                         instead of class and stack: the file is one of the log's,
@@ -27,9 +28,10 @@ import pathlib
 import re
 import sys
 
-KEYS = ("mutant", "file", "inline", "class", "stack", "oracle", "breaks", "also", "seeds", "ops",
+KEYS = ("mutant", "file", "inline", "with", "class", "stack", "oracle", "breaks", "also", "seeds", "ops",
         "bug")
 NEEDED = ("mutant", "file", "class", "stack", "breaks", "seeds", "bug")
+RENAMED = {"class": "cls", "with": "added"}  # words of Python
 LOG = ("dataplane/log.c", "dataplane/log_recover.c")  # what the oracle of a log is linked with
 
 
@@ -37,7 +39,7 @@ class Mutant:
     def __init__(self, where):
         self.where = where
         self.edits = []  # of (old lines, new lines)
-        self.__dict__.update({k if k != "class" else "cls": "" for k in KEYS})
+        self.__dict__.update({RENAMED.get(k, k): "" for k in KEYS})
 
 
 class Stale(Exception):
@@ -56,7 +58,7 @@ def parse(path):
                 if mutant.oracle:
                     mutant.cls, mutant.stack = "log", "(log)"
                 for key in NEEDED:
-                    if not getattr(mutant, "cls" if key == "class" else key):
+                    if not getattr(mutant, RENAMED.get(key, key)):
                         fail(mutant, f"has no '{key}'")
                 yield mutant
             mutant, state = None, ""
@@ -74,7 +76,7 @@ def parse(path):
             if key not in KEYS:
                 sys.exit(f"{path}:{number}: '{key}' is none of {', '.join(KEYS)}")
             mutant = mutant or Mutant(f"{path.name}:{number}")
-            setattr(mutant, "cls" if key == "class" else key, value.strip())
+            setattr(mutant, RENAMED.get(key, key), value.strip())
 
 
 def mutants(paths):
@@ -110,6 +112,11 @@ def source(root, mutant):
             fail(mutant, f"{mutant.file} does not include {name}")
         header = (root / mutant.inline).read_text(encoding="utf-8")
         text = include.sub(lambda _: header, text)
+    names = []
+    if mutant.added:
+        added = (root / mutant.added).read_text(encoding="utf-8")
+        names = functions(added)
+        text += added
     if not re.search(rf"^const struct co_class {mutant.cls}_class = ", text, flags=re.M):
         fail(mutant, f"{mutant.file} defines no class {mutant.cls}")
     others = set(re.findall(r"^const struct co_class (\w+)_class = ", text, flags=re.M))
@@ -118,7 +125,14 @@ def source(root, mutant):
     return (f"/* {mutant.file} with a planted edit: {mutant.bug} */\n"
             f"#define {mutant.cls}_class mutant_{mutant.mutant}_class\n" +
             "".join(f"#define {o}_class mutant_{mutant.mutant}_{o}_class\n"
-                    for o in sorted(others)) + "\n".join(lines) + "\n")
+                    for o in sorted(others)) +
+            "".join(f"#define {n} mutant_{mutant.mutant}_{n}\n" for n in names) + "\n".join(lines) + "\n")
+
+
+def functions(text):
+    """The names of the functions that a source defines for others."""
+    return sorted(set(re.findall(r"^(?!static|typedef|#)\w[\w \*]*?\b(\w+)\((?=[^;{]*?\)\n\{)", text,
+                                 flags=re.M)))
 
 
 def log_source(root, mutant):
@@ -126,9 +140,8 @@ def log_source(root, mutant):
     text = "\n".join((root / f).read_text(encoding="utf-8") for f in LOG)
     text = re.sub(r'^#include "([\w]+\.h)"', r'#include "dataplane/\1"', text, flags=re.M)
     lines = apply(mutant, text.splitlines())
-    names = re.findall(r"^(?!static|typedef)\w[\w \*]*?\b(log_\w+)\((?=[^;]*?\)\n\{)", text, flags=re.M)
     return (f"/* {', '.join(LOG)} with a planted edit: {mutant.bug} */\n" +
-            "".join(f"#define {n} mutant_{mutant.mutant}_{n}\n" for n in sorted(set(names))) +
+            "".join(f"#define {n} mutant_{mutant.mutant}_{n}\n" for n in functions(text)) +
             "\n".join(lines) + '\n#include "oracle_log.h"\n#include "mutants.h"\n'
             f"extern const struct log_mutant mutant_{mutant.mutant}_log;\n"
             f"const struct log_mutant mutant_{mutant.mutant}_log = {{oracle_run, NULL}};\n")
@@ -159,7 +172,7 @@ def main():
     root = pathlib.Path(sys.argv[1])
     if sys.argv[2] == "list":
         for m in mutants(sys.argv[3:]):
-            print(m.mutant, m.file, m.origin.name)
+            print(m.mutant, m.file, m.origin.name, m.added or m.file)
     elif sys.argv[2] == "source":
         mutant = next(m for m in mutants(sys.argv[5:]) if m.mutant == sys.argv[3])
         try:

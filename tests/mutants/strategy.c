@@ -24,6 +24,7 @@ struct adversary {
     struct random r;
     uint32_t steps;       /* of the first phase */
     uint32_t crashes;     /* that may still fall */
+    uint32_t stay;        /* who may stay down for good, where processes recover */
     uint32_t drop_pct;    /* of deliveries */
     uint32_t twice_pct;   /* of deliveries */
     uint32_t timer_pct;   /* of choices */
@@ -61,12 +62,42 @@ static bool violated(const struct adversary *a)
 
 /* ---- the first phase ------------------------------------------------------------------------- */
 
+/* What a crash leaves of what was on its way to the disk. */
+static uint64_t some_sectors(struct adversary *a)
+{
+    return a->w->needs.disk ? draw(a, 2 * KEEPS) : KEEPS_NOTHING;
+}
+
+/* A write of somebody's disk comes to its end. */
+static bool write_something(struct adversary *a)
+{
+    struct sim_world *w = a->w;
+    uint16_t p = (uint16_t)draw(a, w->n);
+    const struct disk_sim *d = w->proc[p].disk;
+    if (d->writes == 0)
+        return false;
+    apply(a, (struct choice){.kind = CHOICE_WRITTEN,
+                             .p = p,
+                             .k = d->write[draw(a, d->writes)].ordinal,
+                             .b = percent(a, 20) ? WRITTEN_WAITS : 0});
+    return true;
+}
+
+static void recover_somebody(struct adversary *a)
+{
+    uint16_t p = (uint16_t)draw(a, a->w->n);
+    if (a->w->proc[p].state == SIM_CRASHED)
+        apply(a, (struct choice){.kind = CHOICE_RECOVER, .p = p});
+}
+
 static void crash_somebody(struct adversary *a)
 {
     struct sim_world *w = a->w;
     uint16_t p = (uint16_t)draw(a, w->n);
     if (w->proc[p].state == SIM_CRASHED)
         return;
+    if (w->needs.disk && percent(a, 30)) /* in the breath that takes notice of a write */
+        write_something(a);
     static const uint8_t kinds[] = {CHOICE_CRASH, CHOICE_CRASH_AT, CHOICE_CRASH_SENT};
     uint8_t kind = kinds[draw(a, 3)];
     struct choice request;
@@ -81,7 +112,7 @@ static void crash_somebody(struct adversary *a)
         x->events_left = x->sends_left = UINT64_MAX;
         kind = CHOICE_CRASH;
     }
-    apply(a, (struct choice){.kind = kind, .p = p, .k = draw(a, 8)});
+    apply(a, (struct choice){.kind = kind, .p = p, .k = draw(a, 8), .a = some_sectors(a)});
     a->crashes--;
 }
 
@@ -114,8 +145,12 @@ static void act(struct adversary *a)
     struct choice c;
     uint16_t p = (uint16_t)draw(a, w->n);
     bool busy = w->sim.flights > FLIGHT_BUSY_MAX;
-    if (a->crashes > 0 && draw(a, a->steps) < 2)
+    if (a->crashes > 0 && draw(a, a->steps) < (w->needs.disk ? 8 : 2))
         crash_somebody(a);
+    else if (w->needs.disk && draw(a, 20) == 0)
+        recover_somebody(a);
+    else if (w->needs.disk && percent(a, 30) && write_something(a))
+        return;
     else if (draw(a, 40) == 0)
         a->apart = percent(a, 50) ? 0 : random_u64(&a->r);
     else if (!busy && percent(a, a->request_pct) && sim_world_request(w, p, &c))
@@ -176,9 +211,22 @@ static uint64_t pass(struct adversary *a, uint64_t until_ns, uint64_t steps)
     return taken;
 }
 
+/* Restarts are finite: from here on who is up stays up. */
+static void revive(struct adversary *a)
+{
+    struct sim_world *w = a->w;
+    uint32_t down = (uint32_t)(w->n - w->alive);
+    for (uint16_t p = 0; w->needs.disk && p < w->n; p++)
+        if (w->proc[p].state == SIM_CRASHED && (down > a->stay || percent(a, 50))) {
+            apply(a, (struct choice){.kind = CHOICE_RECOVER, .p = p});
+            down--;
+        }
+}
+
 static void heal(struct adversary *a)
 {
     struct sim_world *w = a->w;
+    revive(a);
     uint64_t begin = sim_world_now(w), left = FAIR_STEPS;
     apply(a, (struct choice){.kind = CHOICE_HEAL});
     bool open = true;
@@ -232,6 +280,19 @@ static struct sim_job draw_job(struct adversary *a, const struct stack_def *def,
     if (needs.detector)
         a->steps *= 2;
     a->crashes = draw(a, needs.majority ? (job.n + 1u) / 2 : job.n);
+    if (needs.disk) { /* who crashes recovers, or not; logs that are compacted now and then */
+        a->stay = needs.majority ? (job.n - 1u) / 2 : job.n - 1u;
+        a->crashes = draw(a, 6);
+        a->steps += draw(a, 600);
+        /* What a compaction stores must fit, and lurb, which gives nobody up, needs windows that
+         * hold all that an origin broadcasts while somebody is down. */
+        job.ops = job.ops > 8 ? 8 : job.ops;
+        job.conf.store_msgs = 64;
+        while (job.conf.store_msgs < 16 * job.n * job.ops)
+            job.conf.store_msgs *= 2;
+        job.conf.instances = percent(a, 50) ? 64 : 128;
+        job.lag = percent(a, 50) ? 0 : draw(a, 3);
+    }
     a->drop_pct = percent(a, 40) ? 0 : draw(a, 40);
     a->twice_pct = percent(a, 40) ? 0 : draw(a, 30);
     a->timer_pct = 1 + draw(a, 25);
