@@ -123,7 +123,7 @@ class Faults(unittest.TestCase):
         self.assertEqual(summary["disk"]["audit"]["lost"], 0)
 
     def test_a_process_whose_disk_fails_has_crashed(self):
-        summary, events = self.run_with("200ms.. disk-fail 1\n", *LOGGED)
+        summary, events = self.run_with("200ms.. disk-fail 1\n", "job.drain=15s", *LOGGED)
         self.assertEqual(summary["verdict"], "valid")
         self.assertIn("p1", summary["crash"])
         fallen = [e for e in events if e["by"] == "disk"]
@@ -141,10 +141,10 @@ class Faults(unittest.TestCase):
 
     def test_events_are_a_script_of_their_own(self):
         _, events = self.run_with("100ms..300ms loss 20% 0->1\nat 400ms crash 2\n",
-                                  "job.stack=urb")
+                                  "job.stack=urb", "params.give_up=300ms")
         again = os.path.join(self.folder.name, "run", "events.ndjson")
         got = self.upon("run", "--json", "--out", "again", "--faults", again,
-                        sets=SHORT + ["job.stack=urb"])
+                        sets=SHORT + ["job.stack=urb", "params.give_up=300ms"])
         self.assertEqual(got.returncode, 0, got.stderr)
         with open(os.path.join(self.folder.name, "again", "events.ndjson"), encoding="utf-8") as f:
             replayed = [json.loads(line) for line in f][1:]
