@@ -82,7 +82,7 @@ static int prepare_clear(struct hand *h, uint32_t id, struct hand_deed *d, char 
 /* No two deeds have one time, and none one before the load: who reads them sees their order. */
 static uint64_t asked_at(struct hand *h, uint64_t now_ns)
 {
-    uint64_t least = h->asked_ns > h->inject->start_ns ? h->asked_ns + 1 : h->inject->start_ns;
+    uint64_t least = h->asked_ns >= h->inject->start_ns ? h->asked_ns + 1 : h->inject->start_ns;
     h->asked_ns = now_ns > least ? now_ns : least;
     return h->asked_ns;
 }
