@@ -53,8 +53,6 @@ struct sim_proc {
     struct trace trace; /* first: the stack knows us by it */
     struct sim_world *world;
     struct stack *st;
-    void *mem;
-    size_t mem_bytes;
     enum sim_state state;
     uint16_t self;
     uint32_t incarnation;
@@ -96,11 +94,14 @@ struct sim_world {
     struct fault_engine faults;
     uint64_t *bucket; /* of rates: by rule and edge; NULL: no rule is one */
     struct sim_proc *proc;
-    uint64_t *wake;    /* of each process: when it next has something to do; 0: now */
-    uint64_t front_ns; /* the clock furthest ahead */
-    uint64_t due_ns;   /* the latest arrival among the frames in flight … */
-    bool due_ordered;  /* … which arrive in the order in which they were sent */
-    bool suspect;      /* a checker has found a violation, or judged the end */
+    char *stacks; /* all processes' stacks, stack_bytes apart */
+    size_t stack_bytes;
+    size_t stacks_bytes; /* of the mapping; 0: none */
+    uint64_t *wake;      /* of each process: when it next has something to do; 0: now */
+    uint64_t front_ns;   /* the clock furthest ahead */
+    uint64_t due_ns;     /* the latest arrival among the frames in flight … */
+    bool due_ordered;    /* … which arrive in the order in which they were sent */
+    bool suspect;        /* a checker has found a violation, or judged the end */
     uint16_t n;
     uint16_t n_max;
     uint16_t alive;
