@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What every reliable and uniform broadcast must show, as cases for its unit test: the test says
- * what it is (struct subject), and calls them.
+ * what it is (struct subject), and lists them, each under the name of the properties it shows.
  */
 #ifndef UPON_BROADCAST_CASES_H
 #define UPON_BROADCAST_CASES_H
@@ -23,6 +23,11 @@ struct subject {
     bool detects;  /* it has P below */
     bool majority; /* f < N/2, else any f */
 };
+
+#define CASE(name, f, subject)                 \
+    {                                          \
+        name, f, NULL, NULL, (void *)(subject) \
+    }
 
 static struct world w;
 static const uint16_t sizes[] = {1, 3, 4, 7};
@@ -119,8 +124,9 @@ __attribute__((unused)) static void judge(const struct subject *s, const uint64_
 
 /* ---- the cases ------------------------------------------------------------------------------- */
 
-__attribute__((unused)) static void case_every_message_once(const struct subject *s)
+__attribute__((unused)) static void case_every_message_once(void **state)
 {
+    const struct subject *s = *state;
     for (size_t i = 0; i < 4; i++) {
         uint64_t sent[7] = {20, 20, 20, 20, 20, 20, 20};
         start(s, sizes[i], 64);
@@ -189,16 +195,18 @@ __attribute__((unused)) static void adversary(const struct subject *s, uint16_t 
     world_end(&w);
 }
 
-__attribute__((unused)) static void case_adversary(const struct subject *s)
+__attribute__((unused)) static void case_adversary(void **state)
 {
+    const struct subject *s = *state;
     for (size_t i = 0; i < 4; i++)
         for (uint64_t seed = 1; seed <= 12; seed++)
             adversary(s, sizes[i], seed, (uint16_t)(seed % (faulty_max(s, sizes[i]) + 1u)));
 }
 
 /* The sender crashes when its message has reached one process only. */
-__attribute__((unused)) static void case_sender_crashes_in_mid_broadcast(const struct subject *s)
+__attribute__((unused)) static void case_sender_crashes_in_mid_broadcast(void **state)
 {
+    const struct subject *s = *state;
     for (size_t i = 1; i < 4; i++)
         for (uint16_t q = 1; q < sizes[i]; q++) {
             uint64_t sent[7] = {1};
@@ -220,8 +228,9 @@ __attribute__((unused)) static void case_sender_crashes_in_mid_broadcast(const s
 }
 
 /* Whoever is first to deliver crashes at once, and what it sent is lost; as often as f allows. */
-__attribute__((unused)) static void case_deliverers_crash(const struct subject *s)
+__attribute__((unused)) static void case_deliverers_crash(void **state)
 {
+    const struct subject *s = *state;
     for (size_t i = 1; i < 4; i++)
         for (uint64_t seed = 1; seed <= 20; seed++) {
             struct random r = random_seeded(seed, 7);
@@ -268,8 +277,9 @@ __attribute__((unused)) static void garbage_message(uint8_t kind, uint8_t reserv
     garbage(bytes, (uint16_t)(FLOW_HEADER_BYTES + payload));
 }
 
-__attribute__((unused)) static void case_garbage(const struct subject *s)
+__attribute__((unused)) static void case_garbage(void **state)
 {
+    const struct subject *s = *state;
     uint64_t bad = 0;
     uint8_t good[FLOW_HEADER_BYTES] = {FLOW_DATA};
     start(s, 3, 8);
@@ -302,8 +312,9 @@ __attribute__((unused)) static void case_garbage(const struct subject *s)
 }
 
 /* Many times the window goes by; packets in use and rows do not grow. */
-__attribute__((unused)) static void case_memory_stays_flat(const struct subject *s)
+__attribute__((unused)) static void case_memory_stays_flat(void **state)
 {
+    const struct subject *s = *state;
     for (size_t i = 0; i < 4; i++)
         for (uint32_t window = 1; window <= 64; window *= 8) {
             uint64_t sent = 0;
@@ -369,8 +380,9 @@ __attribute__((unused)) static void cut_off(const struct subject *s, uint16_t p,
  * Everybody broadcasts all that room() admits, all the time, while p1 and p2 cannot hear each
  * other; then they can. Nobody may end up refusing what others send since its own rings are full.
  */
-__attribute__((unused)) static void case_no_gridlock(const struct subject *s)
+__attribute__((unused)) static void case_no_gridlock(void **state)
 {
+    const struct subject *s = *state;
     for (uint16_t n = 3; n <= 7; n += 2) {
         struct stack_conf conf = quiet;
         uint64_t sent = 0, seen = 0;
@@ -406,8 +418,9 @@ __attribute__((unused)) static void case_no_gridlock(const struct subject *s)
 }
 
 /* The hash sees the state: equal after equal inputs, another one after any message. */
-__attribute__((unused)) static void case_show_sees_every_message(const struct subject *s)
+__attribute__((unused)) static void case_show_sees_every_message(void **state)
 {
+    const struct subject *s = *state;
     uint64_t hash[2];
     for (int run = 0; run < 2; run++) {
         start(s, 3, 8);
@@ -419,6 +432,125 @@ __attribute__((unused)) static void case_show_sees_every_message(const struct su
         world_end(&w);
     }
     assert_true(hash[0] == hash[1]);
+}
+
+__attribute__((unused)) static void case_a_copy_comes_again(void **state)
+{
+    const struct subject *s = *state;
+    start(s, 3, 8);
+    for (uint64_t k = 0; k < 20; k++) {
+        struct msg m = msg_new(w.st[1], FLOW_HEADER_BYTES + 8);
+        struct flow_wire *h = (void *)msg_data(m);
+        memset(h, 0, m.len);
+        h->kind = FLOW_DATA;
+        h->origin[0] = 1;
+        le64_put(h->number, k);
+        broadcast(s, 1, k);
+        world_settle(&w);
+        for (int i = 0; i < 5; i++) {
+            trigger(layer(s, 0), ev_make(EV_BEB_DELIVER, (uint16_t)(i % 3), 0, 0, m));
+            world_settle(&w);
+        }
+        assert_int_equal(world_count_type(&w, 0, s->deliver), k + 1);
+    }
+    world_end(&w);
+}
+
+/* Nothing tells a crashed process from a slow one: the window bounds what it may lack. */
+__attribute__((unused)) static void case_silent_is_given_up(void **state)
+{
+    const struct subject *s = *state;
+    struct stack_conf conf = quiet;
+    conf.store_msgs = 32;
+    conf.give_up_ns = 50 * MS;
+    world_start(&w, stack_find(s->stack), 3, &conf);
+    world_crash(&w, 2);
+    uint64_t sent = pump(s, 0, 0, 200);
+    assert_int_equal(sent, 32);
+    assert_int_equal(count_all(COUNT_given_up), 0);
+    world_run(&w, 60 * MS);
+    assert_int_equal(w.st[0]->counters[COUNT_given_up], 1);
+    assert_int_equal(pump(s, 0, sent, 200), 200);
+    for (uint64_t k = 0; k < 200; k++)
+        assert_int_equal(delivered(s, 1, 0, k), 1);
+    world_end(&w);
+}
+
+__attribute__((unused)) static void case_slow_is_waited_for(void **state)
+{
+    const struct subject *s = *state;
+    struct stack_conf conf = quiet;
+    conf.store_msgs = 32;
+    conf.give_up_ns = 20 * MS;
+    world_start(&w, stack_find(s->stack), 3, &conf);
+    assert_int_equal(pump(s, 0, 0, 32), 32);
+    for (uint64_t k = 32; k < 60; k++)
+        broadcast(s, 0, k);
+    cut_off(s, 2, 200, 10);
+    assert_int_equal(w.st[0]->counters[COUNT_given_up], 0);
+    assert_true(co_room(layer(s, 0)) <= 4);
+    heal();
+    for (uint64_t k = 0; k < 60; k++)
+        assert_int_equal(delivered(s, 2, 0, k), 1);
+    assert_int_equal(count_all(COUNT_drop_early), 0);
+    world_end(&w);
+}
+
+__attribute__((unused)) static void case_given_up_too_early(void **state)
+{
+    const struct subject *s = *state;
+    struct stack_conf conf = quiet;
+    conf.store_msgs = 32;
+    conf.give_up_ns = 20 * MS;
+    world_start(&w, stack_find(s->stack), 3, &conf);
+    for (uint64_t k = 0; k < 32; k++)
+        broadcast(s, 0, k);
+    cut_off(s, 2, 60, 0);
+    assert_int_equal(w.st[0]->counters[COUNT_given_up], 1);
+    heal();
+    assert_int_equal(pump(s, 0, 32, 200), 200);
+    for (uint64_t k = 0; k < 200; k++)
+        assert_int_equal(delivered(s, 2, 0, k), 1);
+    assert_int_equal(count_all(COUNT_drop_early), 0);
+    world_crash(&w, 2);
+    assert_true(pump(s, 0, 200, 400) < 400); /* again it is one of those that it waits for */
+    world_end(&w);
+}
+
+__attribute__((unused)) static void case_P_frees_sources(void **state)
+{
+    const struct subject *s = *state;
+    start(s, 3, 32);
+    world_crash(&w, 2);
+    uint64_t sent = pump(s, 0, 0, 200);
+    assert_int_equal(sent, 32);
+    detect(s, 2);
+    world_run(&w, MS);
+    assert_int_equal(pump(s, 0, sent, 200), 200);
+    for (uint64_t k = 0; k < 200; k++)
+        assert_int_equal(delivered(s, 1, 0, k), 1);
+    world_end(&w);
+}
+
+__attribute__((unused)) static void case_P_itself_detects(void **state)
+{
+    const struct subject *s = *state;
+    struct stack_conf conf = {.heartbeat_ns = 2 * MS,
+                              .detect_ns = 10 * MS,
+                              .rto_max_ns = 4 * MS,
+                              .store_msgs = 8};
+    uint64_t sent[7] = {1};
+    world_start(&w, stack_find(s->stack), 3, &conf);
+    world_run(&w, 10 * MS);
+    broadcast(s, 0, 0);
+    world_step(&w, 0);
+    world_lose(&w, 0, 2);
+    world_crash(&w, 0);
+    world_run(&w, 40 * MS);
+    assert_int_equal(delivered(s, 1, 0, 0), 1);
+    assert_int_equal(delivered(s, 2, 0, 0), 1);
+    judge(s, sent);
+    world_end(&w);
 }
 
 #endif
