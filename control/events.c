@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "events.h"
 
+#include "dataplane/refuse.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,10 +113,9 @@ static int tell(struct telling *t, const json_t *o, const char *file, uint32_t p
         (by != NULL && (strcmp(by, "end") == 0 || strcmp(by, "disk") == 0)))
         return 0;
     if (what == NULL || edge == NULL || !json_is_integer(id) || !json_is_integer(asked) ||
-        json_integer_value(asked) < 0) {
-        snprintf(why, size, "%.200s:%u: the event lacks id, what, edge or asked_ns", file, place);
-        return -EINVAL;
-    }
+        json_integer_value(asked) < 0)
+        return refuse(why, size, "%.200s:%u: the event lacks id, what, edge or asked_ns", file,
+                      place);
     uint64_t at_ns = (uint64_t)json_integer_value(asked);
     struct fault_line *line = find_told(t, json_integer_value(id));
     bool ends = strcmp(edge, "end") == 0;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "explore.h"
 
+#include "dataplane/refuse.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -684,10 +686,8 @@ static int prepare(struct explore *x, const struct explore_conf *conf, char *why
     x->table.memory_max = c->memory_bytes != 0 ? c->memory_bytes : MEMORY_BYTES;
     x->table.mask = SLOTS_START - 1;
     x->table.slot = calloc(SLOTS_START, sizeof x->table.slot[0]);
-    if (x->table.slot == NULL) {
-        snprintf(why, size, "out of memory for a table of states");
-        return -ENOMEM;
-    }
+    if (x->table.slot == NULL)
+        return refuse_as(why, size, -ENOMEM, "out of memory for a table of states");
     return sim_world_start(x->w, &c->job, why, size);
 }
 

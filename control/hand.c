@@ -1,20 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "hand.h"
 
+#include "dataplane/refuse.h"
+
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-__attribute__((format(printf, 3, 4))) static int refuse(char *why, size_t size, const char *format,
-                                                        ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(why, size, format, args);
-    va_end(args);
-    return -EINVAL;
-}
 
 /* ---- preparing ---------------------------------------------------------------------------------- */
 

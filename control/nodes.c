@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "nodes.h"
 
+#include "dataplane/refuse.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -175,19 +177,13 @@ static int await(struct nodes *n, uint16_t k, enum board_step step, uint64_t unt
                  size_t why_size)
 {
     while (board_step(n->board, k) < step) {
-        if (rest(n)) {
-            snprintf(why, why_size, "interrupted before the start");
-            return -EINTR;
-        }
-        if (nodes_reap(n)) {
-            snprintf(why, why_size, "%s", n->why);
-            return -ECHILD;
-        }
-        if (clock_now_ns() > until_ns) {
-            snprintf(why, why_size, "the node of p%s is not ready after %llu s", n->node[k].ranks,
-                     START_TIMEOUT_NS / 1000000000);
-            return -ETIMEDOUT;
-        }
+        if (rest(n))
+            return refuse_as(why, why_size, -EINTR, "interrupted before the start");
+        if (nodes_reap(n))
+            return refuse_as(why, why_size, -ECHILD, "%s", n->why);
+        if (clock_now_ns() > until_ns)
+            return refuse_as(why, why_size, -ETIMEDOUT, "the node of p%s is not ready after %llu s",
+                             n->node[k].ranks, START_TIMEOUT_NS / 1000000000);
     }
     return 0;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "replay.h"
 
+#include "dataplane/refuse.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -61,10 +63,8 @@ int replay_write(const char *path, const struct sim_world *w, const char *proper
 static int slurp(const char *path, char **text, size_t *bytes, char *why, size_t size)
 {
     FILE *f = fopen(path, "r");
-    if (f == NULL) {
-        snprintf(why, size, "%s: %s", path, strerror(errno));
-        return -errno;
-    }
+    if (f == NULL)
+        return refuse_as(why, size, -errno, "%s: %s", path, strerror(errno));
     FILE *m = open_memstream(text, bytes);
     char chunk[65536];
     size_t n, all = 0;
@@ -95,20 +95,15 @@ static int check_header(const char *path, const char *text, size_t len, bool any
                "\nbytes %" SCNu64 "\nsum %" SCNx64 "%n",
                info->revision, info->property, &info->trace_hash, &info->choices, &bytes, &sum,
                &at) != 6 ||
-        text + sizeof MAGIC + at != *body) {
-        snprintf(why, size, "%s: its header is cut off or altered", path);
-        return -EINVAL;
-    }
+        text + sizeof MAGIC + at != *body)
+        return refuse(why, size, "%s: its header is cut off or altered", path);
     *body += 2;
     size_t have = len - (size_t)(*body - text);
-    if (have < bytes) {
-        snprintf(why, size, "%s: cut off: %zu of %" PRIu64 " bytes are there", path, have, bytes);
-        return -EINVAL;
-    }
-    if (have > bytes || XXH3_64bits(*body, have) != sum) {
-        snprintf(why, size, "%s: altered since it was written: its sum does not fit", path);
-        return -EINVAL;
-    }
+    if (have < bytes)
+        return refuse(why, size, "%s: cut off: %zu of %" PRIu64 " bytes are there", path, have,
+                      bytes);
+    if (have > bytes || XXH3_64bits(*body, have) != sum)
+        return refuse(why, size, "%s: altered since it was written: its sum does not fit", path);
     if (strcmp(info->revision, upon_revision) != 0 && !any_revision) {
         snprintf(why, size,
                  "%s: recorded by revision %s, this is %s: check that out, or try it here with "

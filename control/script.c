@@ -1,25 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "script.h"
 
+#include "dataplane/refuse.h"
+
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define WORDS_MAX 32
-
-static int refuse(char *why, size_t size, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static int refuse(char *why, size_t size, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(why, size, format, args);
-    va_end(args);
-    return -EINVAL;
-}
 
 /* ---- words ----------------------------------------------------------------------------------- */
 

@@ -2,6 +2,8 @@
 /* `upon sim`: schedules by seed, judged, counted, and explained when a property breaks. */
 #include "sim_main.h"
 
+#include "dataplane/refuse.h"
+
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -408,10 +410,8 @@ static int take_job(struct options *o, const struct job *job, char *why, size_t 
 {
     if (job_given(job, offsetof(struct job, stack)) && o->stack == NULL) {
         o->stack = stack_find(job->stack);
-        if (o->stack == NULL) {
-            snprintf(why, size, "job.stack = %s is unknown: see upon list stacks", job->stack);
-            return -EINVAL;
-        }
+        if (o->stack == NULL)
+            return refuse(why, size, "job.stack = %s is unknown: see upon list stacks", job->stack);
     }
     if (job_given(job, offsetof(struct job, n)) && o->n == 0)
         o->n = job->n;
@@ -421,11 +421,10 @@ static int take_job(struct options *o, const struct job *job, char *why, size_t 
         o->size = job->size;
     if (take_faults(o, job, why, size) != 0)
         return -EINVAL;
-    if (o->n > PROCS_MAX || o->size > MSG_BYTES_MAX) {
-        snprintf(why, size, "job.%s: a simulation has at most %u", o->n > PROCS_MAX ? "n" : "size",
-                 o->n > PROCS_MAX ? PROCS_MAX : MSG_BYTES_MAX);
-        return -EINVAL;
-    }
+    if (o->n > PROCS_MAX || o->size > MSG_BYTES_MAX)
+        return refuse(why, size, "job.%s: a simulation has at most %u",
+                      o->n > PROCS_MAX ? "n" : "size",
+                      o->n > PROCS_MAX ? PROCS_MAX : MSG_BYTES_MAX);
     for (size_t i = 0; i < RTE_DIM(conf_fields); i++) {
         size_t at = conf_fields[i].offset;
         if (job_given(job, offsetof(struct job, conf) + at))

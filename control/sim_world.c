@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sim_world.h"
 
+#include "dataplane/refuse.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -244,10 +246,8 @@ static int make_procs(struct sim_world *w, uint16_t n, char *why, size_t size)
         uint16_t room = n < 8 ? 8 : n;
         w->proc = calloc(room, sizeof w->proc[0]);
         w->wake = calloc(room, sizeof w->wake[0]);
-        if (w->proc == NULL || w->wake == NULL || sim_init(&w->sim, room, w->pool) != 0) {
-            snprintf(why, size, "out of memory for %u simulated processes", n);
-            return -ENOMEM;
-        }
+        if (w->proc == NULL || w->wake == NULL || sim_init(&w->sim, room, w->pool) != 0)
+            return refuse_as(why, size, -ENOMEM, "out of memory for %u simulated processes", n);
         w->n_max = room;
         w->sim.sending = sending;
         w->sim.ctx = w;
@@ -339,10 +339,9 @@ static int make_stacks(struct sim_world *w, char *why, size_t size)
         return 0;
     free_stacks(w);
     w->stacks = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (w->stacks == MAP_FAILED) {
-        snprintf(why, size, "out of memory for the stacks of %u processes: %zu bytes", w->n, all);
-        return -ENOMEM;
-    }
+    if (w->stacks == MAP_FAILED)
+        return refuse_as(why, size, -ENOMEM,
+                         "out of memory for the stacks of %u processes: %zu bytes", w->n, all);
     w->stacks_bytes = all;
     madvise(w->stacks, all, MADV_HUGEPAGE); /* where the kernel has some; else as it is */
     return 0;
@@ -400,11 +399,9 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
     struct stack_conf conf = w->job.conf;
     conf.n = w->job.n;
     uint32_t room = (uint32_t)rte_pktmbuf_data_room_size(w->pool) - RTE_PKTMBUF_HEADROOM;
-    if (w->job.msg_bytes + MSG_HEADROOM_MAX + FRAME_BYTES + RECORD_BYTES > room) {
-        snprintf(why, size, "messages of %u bytes do not fit the simulator's packets of %u",
-                 w->job.msg_bytes, room);
-        return -EINVAL;
-    }
+    if (w->job.msg_bytes + MSG_HEADROOM_MAX + FRAME_BYTES + RECORD_BYTES > room)
+        return refuse(why, size, "messages of %u bytes do not fit the simulator's packets of %u",
+                      w->job.msg_bytes, room);
     int err = co_check_wiring(w->job.def, &sim_app_class, &conf, why, size);
     if (err != 0 || (err = make_procs(w, w->job.n, why, size)) != 0 ||
         (err = make_stacks(w, why, size)) != 0)

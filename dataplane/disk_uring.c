@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "disk_uring.h"
+#include "refuse.h"
 
 #include "log_format.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,18 +34,6 @@ struct disk_uring {
     uint64_t reads_begun, reads_taken;
     int fd[]; /* of each segment file, and `super`; registered under the same index */
 };
-
-static int refuse(char *why, size_t size, int err, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-static int refuse(char *why, size_t size, int err, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(why, size, format, args);
-    va_end(args);
-    return err;
-}
 
 static void slot_path(char *path, size_t size, const char *dir, uint32_t slot)
 {
@@ -103,17 +91,18 @@ int disk_uring_create(const struct disk_uring_conf *conf, char *why, size_t why_
     char path[4096];
     if (conf->shape.slots < 2 || conf->shape.slots > SLOTS_MAX ||
         conf->shape.segment_bytes % LOG_BLOCK_BYTES != 0)
-        return refuse(why, why_size, -EINVAL, "%s: a log has 2 to %d segments of whole blocks",
-                      conf->dir, SLOTS_MAX);
+        return refuse_as(why, why_size, -EINVAL, "%s: a log has 2 to %d segments of whole blocks",
+                         conf->dir, SLOTS_MAX);
     if (mkdir(conf->dir, 0700) != 0 && errno != EEXIST)
-        return refuse(why, why_size, -errno, "%s: cannot be made: %s", conf->dir, strerror(errno));
+        return refuse_as(why, why_size, -errno, "%s: cannot be made: %s", conf->dir,
+                         strerror(errno));
     int err = 0;
     uint32_t made = 0;
     snprintf(path, sizeof path, "%s/super", conf->dir);
     err = create_file(path, 2 * LOG_BLOCK_BYTES);
     if (err != 0)
-        return refuse(why, why_size, err, "%s: %s", path,
-                      err == -EEXIST ? "there is a log already" : strerror(-err));
+        return refuse_as(why, why_size, err, "%s: %s", path,
+                         err == -EEXIST ? "there is a log already" : strerror(-err));
     for (; made < conf->shape.slots && err == 0; made++) {
         slot_path(path, sizeof path, conf->dir, made);
         err = create_file(path, conf->shape.segment_bytes);
@@ -125,7 +114,7 @@ int disk_uring_create(const struct disk_uring_conf *conf, char *why, size_t why_
         close(dir);
     if (err != 0) {
         remove_files(conf->dir, made);
-        return refuse(why, why_size, err, "%s: cannot be written: %s", path, strerror(-err));
+        return refuse_as(why, why_size, err, "%s: cannot be written: %s", path, strerror(-err));
     }
     return 0;
 }
@@ -323,10 +312,11 @@ int disk_uring_shape(const char *dir, struct log_shape *shape, char *why, size_t
         if (shape->slots == 0)
             shape->segment_bytes = (uint32_t)st.st_size;
         else if ((uint32_t)st.st_size != shape->segment_bytes)
-            return refuse(why, why_size, -EILSEQ, "%s: of another size than its neighbours", path);
+            return refuse_as(why, why_size, -EILSEQ, "%s: of another size than its neighbours",
+                             path);
     }
     if (shape->slots == 0)
-        return refuse(why, why_size, -ENOENT, "%s: holds no log: %s", dir, strerror(errno));
+        return refuse_as(why, why_size, -ENOENT, "%s: holds no log: %s", dir, strerror(errno));
     return 0;
 }
 
@@ -352,20 +342,20 @@ static int open_files(struct disk_uring *u, const struct disk_uring_conf *conf, 
     snprintf(path, sizeof path, "%s/super", conf->dir);
     u->super = open_file(path, read_only);
     if (u->super < 0)
-        return refuse(why, why_size, u->super, "%s: %s", path,
-                      u->super == -EINVAL ? "its file system has no direct I/O; choose another"
-                                          : strerror(-u->super));
+        return refuse_as(why, why_size, u->super, "%s: %s", path,
+                         u->super == -EINVAL ? "its file system has no direct I/O; choose another"
+                                             : strerror(-u->super));
     if (flock(u->super, (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0)
-        return refuse(why, why_size, -EBUSY, "%s: another process has this log open", conf->dir);
+        return refuse_as(why, why_size, -EBUSY, "%s: another process has this log open", conf->dir);
     if (!is_direct(u->super))
-        return refuse(why, why_size, -ENOTSUP,
-                      "%s: its file system only pretends to do direct I/O; choose another",
-                      conf->dir);
+        return refuse_as(why, why_size, -ENOTSUP,
+                         "%s: its file system only pretends to do direct I/O; choose another",
+                         conf->dir);
     for (uint32_t i = 0; i < u->slots; i++) {
         slot_path(path, sizeof path, conf->dir, i);
         u->fd[i] = open_file(path, read_only);
         if (u->fd[i] < 0)
-            return refuse(why, why_size, u->fd[i], "%s: %s", path, strerror(-u->fd[i]));
+            return refuse_as(why, why_size, u->fd[i], "%s: %s", path, strerror(-u->fd[i]));
     }
     return 0;
 }
@@ -377,13 +367,13 @@ static int start_ring(struct disk_uring *u, const struct disk_uring_conf *conf, 
                                      .sq_thread_idle = 1000};
     int err = io_uring_queue_init_params(4 * conf->buffers, &u->ring, &params);
     if (err != 0)
-        return refuse(why, why_size, err, "io_uring: %s; see kernel.io_uring_disabled",
-                      strerror(-err));
+        return refuse_as(why, why_size, err, "io_uring: %s; see kernel.io_uring_disabled",
+                         strerror(-err));
     u->ring_up = true;
     size_t bytes = (size_t)conf->buffers * conf->buffer_bytes;
     u->disk.buffers = aligned_alloc(LOG_BLOCK_BYTES, bytes);
     if (u->disk.buffers == NULL)
-        return refuse(why, why_size, -ENOMEM, "no memory for %u log buffers", conf->buffers);
+        return refuse_as(why, why_size, -ENOMEM, "no memory for %u log buffers", conf->buffers);
     memset(u->disk.buffers, 0, bytes);
     /* One registration: buffer 0 of the ring is the whole area. */
     struct iovec iov = {u->disk.buffers, bytes};
@@ -394,10 +384,10 @@ static int start_ring(struct disk_uring *u, const struct disk_uring_conf *conf, 
     if (err == 0)
         err = io_uring_register_files(&u->ring, u->fd, u->slots + 1);
     if (err != 0)
-        return refuse(why, why_size, err,
-                      "io_uring: cannot register %zu bytes: %s; raise memlock "
-                      "(ulimit -l)",
-                      bytes, strerror(-err));
+        return refuse_as(why, why_size, err,
+                         "io_uring: cannot register %zu bytes: %s; raise memlock "
+                         "(ulimit -l)",
+                         bytes, strerror(-err));
     return 0;
 }
 
@@ -407,7 +397,7 @@ int disk_uring_open(struct disk **d, const struct disk_uring_conf *conf, bool re
     *d = NULL;
     if (conf->buffers < 2 || conf->buffers > 64 || conf->buffer_bytes % LOG_BLOCK_BYTES != 0 ||
         conf->buffer_bytes < 2 * LOG_BLOCK_BYTES)
-        return refuse(why, why_size, -EINVAL, "a log has 2 to 64 buffers of two blocks or more");
+        return refuse_as(why, why_size, -EINVAL, "a log has 2 to 64 buffers of two blocks or more");
     struct disk_uring *u = calloc(1, sizeof *u + (conf->shape.slots + 1) * sizeof u->fd[0]);
     if (u == NULL)
         return -ENOMEM;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "fault.h"
+#include "refuse.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -264,18 +265,6 @@ struct reading {
     bool isolate;
     bool placed; /* its edge or sides were named */
 };
-
-static int refuse(char *why, size_t size, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static int refuse(char *why, size_t size, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(why, size, format, args);
-    va_end(args);
-    return -EINVAL;
-}
 
 static int find_kind(const char *word)
 {

@@ -2,21 +2,10 @@
 /* Wiring: a stack that does not fit is refused, in a sentence, before anything starts. */
 #include "co.h"
 
+#include "dataplane/refuse.h"
+
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
-
-static int refuse(char *why, size_t size, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static int refuse(char *why, size_t size, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(why, size, format, args);
-    va_end(args);
-    return -EINVAL;
-}
 
 void stack_conf_default(struct stack_conf *c)
 {

@@ -20,6 +20,7 @@
 #include "dataplane/log.h"
 #include "protocols/post.h"
 #include "protocols/view.h"
+#include "dataplane/refuse.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -98,16 +99,13 @@ static int log_device_recover(struct co *self, char *why, size_t why_size)
     struct stack *st = self->st;
     struct log_report report;
     struct log_id id = {st->conf.cluster, st->self};
-    if (st->env->disk == NULL) {
-        snprintf(why, why_size, "stack %s needs stable storage: give the process a log folder",
-                 st->def->name);
-        return -ENODEV;
-    }
+    if (st->env->disk == NULL)
+        return refuse_as(why, why_size, -ENODEV,
+                         "stack %s needs stable storage: give the process a log folder",
+                         st->def->name);
     int err = log_open(&d->log, st->env->disk, id, record_found, d, false, &report);
-    if (err != 0) {
-        snprintf(why, why_size, "p%u: log: %s", st->self, report.why);
-        return err;
-    }
+    if (err != 0)
+        return refuse_as(why, why_size, err, "p%u: log: %s", st->self, report.why);
     co_run(st);
     st->conf.incarnation = report.incarnation; /* stored before anything is sent under it */
     for (uint16_t i = 0; i < self->users; i++)

@@ -17,7 +17,7 @@ SYSTEM_HEADERS = {
     "stdint.h", "stdio.h", "string.h", "xxhash.h",
 }
 DATAPLANE_HEADERS = {
-    "dataplane/" + h for h in ("counters.h", "env.h", "frame.h", "limits.h", "log.h", "pkt.h", "timer.h")
+    "dataplane/" + h for h in ("counters.h", "env.h", "frame.h", "limits.h", "log.h", "pkt.h", "refuse.h", "timer.h")
 }
 FORBIDDEN_CALLS = {
     "heap": "malloc calloc realloc reallocarray free aligned_alloc posix_memalign alloca strdup "
