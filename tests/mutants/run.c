@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,8 +23,8 @@
 
 #define ROWS_MAX    512
 #define LAYERS_MAX  CO_STACK_MAX
-#define LONG_FACTOR 20 /* seeds of the long form, against the short one */
-#define ROW_SECONDS 60 /* a row that takes longer has hung */
+#define LONG_FACTOR 20  /* seeds of the long form, against the short one */
+#define ROW_SECONDS 300 /* of processor time: a row that takes more never ends */
 #define WORKERS     2
 
 enum verdict { NOT_RUN, FOUND, SILENT, MISSED, UNRELATED, ENDED, STALE };
@@ -278,7 +279,8 @@ static bool start(struct row *row)
         return true;
     if (!verbose && freopen("/dev/null", "w", stderr) == NULL)
         _exit(2);
-    alarm(ROW_SECONDS * (long_form ? LONG_FACTOR : 1));
+    rlim_t seconds = ROW_SECONDS * (long_form ? LONG_FACTOR : 1);
+    setrlimit(RLIMIT_CPU, &(struct rlimit){seconds, seconds});
     if (strcmp(m->stack, "(log)") == 0) {
         run_log_row(row);
         _exit(0);
