@@ -28,7 +28,6 @@
 enum { USE_SBEB, USE_FLL, USE_LOG };
 
 struct lbeb {
-    struct co co;
     struct intake in;
     uint64_t next;
     uint64_t acked[]; /* of each process: it has stored all below */
@@ -47,7 +46,7 @@ static size_t lbeb_bytes(const struct stack_conf *conf)
 static void lbeb_init(struct co *self)
 {
     struct lbeb *s = lbeb(self);
-    intake_init(self, &s->in, EV_LBEB_DELIVER, self->use[USE_LOG], self->use[USE_FLL],
+    intake_init(self, EV_LBEB_DELIVER, self->use[USE_LOG], self->use[USE_FLL],
                 &s->acked[self->st->n]);
 }
 
@@ -56,7 +55,7 @@ static void lbeb_init(struct co *self)
 static uint64_t least_acked(const struct lbeb *s)
 {
     uint64_t least = UINT64_MAX;
-    for (uint16_t q = 0; q < s->co.st->n; q++)
+    for (uint16_t q = 0; q < s->in.co.st->n; q++)
         least = s->acked[q] < least ? s->acked[q] : least;
     return least;
 }
@@ -90,90 +89,18 @@ static void upon_fll_deliver(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct lbeb *s = lbeb(self);
     for (uint32_t i = 0; i < n; i++) {
-        struct msg m = ev_msg(&ev[i]);
         uint16_t q = ev[i].proc;
-        struct name x;
-        if (!name_get(self, &m, &x))
-            continue;
-        if (x.incarnation != self->st->conf.incarnation) {
-            co_count(self, COUNT_drop_incarnation, 1);
-        } else if (x.kind != NAME_STORED || x.origin != self->st->self || x.number > s->next) {
-            co_count(self, COUNT_drop_message, 1);
-        } else if (x.number > s->acked[q]) {
-            s->acked[q] = x.number;
-            trigger(self->use[USE_SBEB], ev_make(EV_SBEB_FORGET, q, 0, x.number - 1, MSG_NONE));
-        }
+        if (intake_answered(self, &ev[i], s->next, &s->acked[q]))
+            trigger(self->use[USE_SBEB], ev_make(EV_SBEB_FORGET, q, 0, s->acked[q] - 1, MSG_NONE));
     }
 }
 
-/* ---- receiving ------------------------------------------------------------------------------- */
-
-/* upon ⟨sbeb, Deliver | p, m⟩ do if m ∉ delivered then delivered := delivered ∪ {m};
- * store(delivered) */
-static void upon_sbeb_deliver(struct co *self, const struct ev *ev, uint32_t n)
-{
-    struct lbeb *s = lbeb(self);
-    uint32_t budget = co_room(self->use[USE_LOG]);
-    for (uint32_t i = 0; i < n; i++) {
-        struct msg m = ev_msg(&ev[i]), whole = m;
-        struct name x;
-        if (!name_get(self, &m, &x))
-            continue;
-        if (likely(x.kind == NAME_DATA))
-            intake_data(self, &s->in, ev[i].proc, &x, whole, &budget);
-        else
-            co_count(self, COUNT_drop_message, 1);
-    }
-    intake_answer(self, &s->in);
-}
-
-/* upon ⟨log, Stored⟩ do trigger ⟨lbeb, Deliver | delivered⟩ */
-static void upon_log_stored(struct co *self, const struct ev *ev, uint32_t n)
-{
-    intake_stored(self, &lbeb(self)->in, ev, n);
-}
-
-/* upon ⟨lbeb, Release | a⟩: the layer above needs no log-delivery below a any more. */
-static void upon_lbeb_release(struct co *self, const struct ev *ev, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++)
-        deliveries_release(self, &lbeb(self)->in.d, ev[i].attr, UINT8_MAX);
-}
-
-/* upon ⟨lbeb, Recovery⟩ do retrieve(delivered); trigger ⟨lbeb, Deliver | delivered⟩ */
-static void upon_log_found(struct co *self, const struct ev *ev, uint32_t n)
-{
-    intake_found(self, &lbeb(self)->in, ev, n);
-}
-
-static void upon_log_recovered(struct co *self, const struct ev *ev, uint32_t n)
-{
-    (void)ev, (void)n;
-    intake_recovered(self, &lbeb(self)->in);
-}
-
-static void upon_log_compact(struct co *self, const struct ev *ev, uint32_t n)
-{
-    (void)ev, (void)n;
-    intake_compact(self, &lbeb(self)->in);
-}
-
-/* ---- the rest -------------------------------------------------------------------------------- */
-
-static void lbeb_flush(struct co *self)
-{
-    deliveries_flush(&lbeb(self)->in.d);
-}
-
-static void lbeb_fini(struct co *self)
-{
-    deliveries_fini(&lbeb(self)->in.d);
-}
+/* ---- the rest; receiving is intake.c --------------------------------------------------------- */
 
 static void lbeb_check(const struct co *self)
 {
     const struct lbeb *s = (const struct lbeb *)self;
-    intake_check(self, &s->in);
+    intake_check(self);
     for (uint16_t q = 0; q < self->st->n; q++)
         assert(s->acked[q] <= s->next);
     assert(s->next - least_acked(s) <= s->in.mask + 1u);
@@ -185,17 +112,17 @@ static void lbeb_show(const struct co *self, struct view *v)
     view_u64(v, "next", s->next);
     for (uint16_t q = 0; q < self->st->n; q++)
         view_u64(v, "acked", s->acked[q]);
-    intake_show(self, &s->in, v);
+    intake_show(self, v);
 }
 
 static const struct co_upon upon[] = {{EV_LBEB_BROADCAST, upon_lbeb_broadcast},
-                                      {EV_LBEB_RELEASE, upon_lbeb_release},
-                                      {EV_SBEB_DELIVER, upon_sbeb_deliver},
+                                      {EV_LBEB_RELEASE, intake_upon_release},
+                                      {EV_SBEB_DELIVER, intake_upon_deliver},
                                       {EV_FLL_DELIVER, upon_fll_deliver},
-                                      {EV_LOG_STORED, upon_log_stored},
-                                      {EV_LOG_FOUND, upon_log_found},
-                                      {EV_LOG_RECOVERED, upon_log_recovered},
-                                      {EV_LOG_COMPACT, upon_log_compact},
+                                      {EV_LOG_STORED, intake_upon_stored},
+                                      {EV_LOG_FOUND, intake_upon_found},
+                                      {EV_LOG_RECOVERED, intake_upon_recovered},
+                                      {EV_LOG_COMPACT, intake_upon_compact},
                                       {EV_NONE, NULL}};
 
 const struct co_class lbeb_basic_class = {
@@ -209,8 +136,8 @@ const struct co_class lbeb_basic_class = {
     .init = lbeb_init,
     .upon = upon,
     .room = lbeb_room,
-    .flush = lbeb_flush,
-    .fini = lbeb_fini,
+    .flush = intake_flush,
+    .fini = intake_fini,
     .check = lbeb_check,
     .show = lbeb_show,
     .tell = name_tell,

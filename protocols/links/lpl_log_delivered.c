@@ -38,9 +38,8 @@ struct lpl_out {
 };
 
 struct lpl {
-    struct co co;
-    struct demux demux;
     struct intake in;
+    struct demux demux;
     struct lpl_out out[];
 };
 
@@ -58,8 +57,7 @@ static void lpl_init(struct co *self)
 {
     struct lpl *s = lpl(self);
     demux_init(&s->demux, self);
-    intake_init(self, &s->in, EV_LPL_DELIVER, self->use[USE_LOG], self->use[USE_FLL],
-                &s->out[self->st->n]);
+    intake_init(self, EV_LPL_DELIVER, self->use[USE_LOG], self->use[USE_FLL], &s->out[self->st->n]);
     s->in.user = s->demux.user;
 }
 
@@ -99,92 +97,20 @@ static void upon_fll_deliver(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct lpl *s = lpl(self);
     for (uint32_t i = 0; i < n; i++) {
-        struct msg m = ev_msg(&ev[i]);
         uint16_t q = ev[i].proc;
-        struct name x;
-        if (!name_get(self, &m, &x))
-            continue;
-        if (x.incarnation != self->st->conf.incarnation) {
-            co_count(self, COUNT_drop_incarnation, 1);
-        } else if (x.kind != NAME_STORED || x.origin != self->st->self ||
-                   x.number > s->out[q].next) {
-            co_count(self, COUNT_drop_message, 1);
-        } else if (x.number > s->out[q].acked) {
-            s->out[q].acked = x.number;
+        struct lpl_out *o = &s->out[q];
+        if (intake_answered(self, &ev[i], o->next, &o->acked))
             trigger(self->use[USE_SL],
-                    ev_make(EV_SL_FORGET, q, self->port, x.number - 1, MSG_NONE));
-        }
+                    ev_make(EV_SL_FORGET, q, self->port, o->acked - 1, MSG_NONE));
     }
 }
 
-/* ---- receiving ------------------------------------------------------------------------------- */
-
-/* upon ⟨sl, Deliver | p, m⟩ do if m ∉ delivered then delivered := delivered ∪ {m};
- * store(delivered) */
-static void upon_sl_deliver(struct co *self, const struct ev *ev, uint32_t n)
-{
-    struct lpl *s = lpl(self);
-    uint32_t budget = co_room(self->use[USE_LOG]);
-    for (uint32_t i = 0; i < n; i++) {
-        struct msg m = ev_msg(&ev[i]), whole = m;
-        struct name x;
-        if (!name_get(self, &m, &x))
-            continue;
-        if (likely(x.kind == NAME_DATA))
-            intake_data(self, &s->in, ev[i].proc, &x, whole, &budget);
-        else
-            co_count(self, COUNT_drop_message, 1);
-    }
-    intake_answer(self, &s->in);
-}
-
-/* upon ⟨log, Stored⟩ do trigger ⟨lpl, Deliver | delivered⟩ */
-static void upon_log_stored(struct co *self, const struct ev *ev, uint32_t n)
-{
-    intake_stored(self, &lpl(self)->in, ev, n);
-}
-
-/* upon ⟨lpl, Release | a⟩: that user needs no log-delivery below a any more. */
-static void upon_lpl_release(struct co *self, const struct ev *ev, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++)
-        deliveries_release(self, &lpl(self)->in.d, ev[i].attr, (uint8_t)ev[i].inst);
-}
-
-/* upon ⟨lpl, Recovery⟩ do retrieve(delivered); trigger ⟨lpl, Deliver | delivered⟩ */
-static void upon_log_found(struct co *self, const struct ev *ev, uint32_t n)
-{
-    intake_found(self, &lpl(self)->in, ev, n);
-}
-
-static void upon_log_recovered(struct co *self, const struct ev *ev, uint32_t n)
-{
-    (void)ev, (void)n;
-    intake_recovered(self, &lpl(self)->in);
-}
-
-static void upon_log_compact(struct co *self, const struct ev *ev, uint32_t n)
-{
-    (void)ev, (void)n;
-    intake_compact(self, &lpl(self)->in);
-}
-
-/* ---- the rest -------------------------------------------------------------------------------- */
-
-static void lpl_flush(struct co *self)
-{
-    deliveries_flush(&lpl(self)->in.d);
-}
-
-static void lpl_fini(struct co *self)
-{
-    deliveries_fini(&lpl(self)->in.d);
-}
+/* ---- the rest; receiving is intake.c --------------------------------------------------------- */
 
 static void lpl_check(const struct co *self)
 {
     const struct lpl *s = (const struct lpl *)self;
-    intake_check(self, &s->in);
+    intake_check(self);
     for (uint16_t q = 0; q < self->st->n; q++) {
         assert(s->out[q].acked <= s->out[q].next);
         assert(s->out[q].next - s->out[q].acked <= s->in.mask + 1u);
@@ -199,17 +125,17 @@ static void lpl_show(const struct co *self, struct view *v)
         view_u64(v, "next", s->out[q].next);
         view_u64(v, "acked", s->out[q].acked);
     }
-    intake_show(self, &s->in, v);
+    intake_show(self, v);
 }
 
 static const struct co_upon upon[] = {{EV_LPL_SEND, upon_lpl_send},
-                                      {EV_LPL_RELEASE, upon_lpl_release},
-                                      {EV_SL_DELIVER, upon_sl_deliver},
+                                      {EV_LPL_RELEASE, intake_upon_release},
+                                      {EV_SL_DELIVER, intake_upon_deliver},
                                       {EV_FLL_DELIVER, upon_fll_deliver},
-                                      {EV_LOG_STORED, upon_log_stored},
-                                      {EV_LOG_FOUND, upon_log_found},
-                                      {EV_LOG_RECOVERED, upon_log_recovered},
-                                      {EV_LOG_COMPACT, upon_log_compact},
+                                      {EV_LOG_STORED, intake_upon_stored},
+                                      {EV_LOG_FOUND, intake_upon_found},
+                                      {EV_LOG_RECOVERED, intake_upon_recovered},
+                                      {EV_LOG_COMPACT, intake_upon_compact},
                                       {EV_NONE, NULL}};
 
 const struct co_class lpl_log_delivered_class = {
@@ -222,8 +148,8 @@ const struct co_class lpl_log_delivered_class = {
     .init = lpl_init,
     .upon = upon,
     .room = lpl_room,
-    .flush = lpl_flush,
-    .fini = lpl_fini,
+    .flush = intake_flush,
+    .fini = intake_fini,
     .check = lpl_check,
     .show = lpl_show,
     .tell = name_tell,

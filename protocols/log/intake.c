@@ -17,9 +17,14 @@ size_t intake_bytes(const struct stack_conf *conf)
            conf->n * (sizeof(struct intake_peer) + ((intake_window(conf) + 7u) & ~7u));
 }
 
-void intake_init(struct co *self, struct intake *in, enum ev_type type, struct co *log,
-                 struct co *fll, void *tables)
+static struct intake *intake(struct co *co)
 {
+    return (struct intake *)co;
+}
+
+void intake_init(struct co *self, enum ev_type type, struct co *log, struct co *fll, void *tables)
+{
+    struct intake *in = intake(self);
     const struct stack_conf *conf = &self->st->conf;
     struct delivery *rows = (struct delivery *)tables;
     in->log = log;
@@ -56,7 +61,8 @@ static void mark_stored(struct intake *in, struct intake_peer *q, uint64_t numbe
         q->state[q->floor++ & in->mask] = NUMBER_NEW;
 }
 
-void intake_data(struct co *self, struct intake *in, uint16_t p, const struct name *x,
+/* DATA from p; `budget`: records that the log takes in this call of the handler. */
+static void data(struct co *self, struct intake *in, uint16_t p, const struct name *x,
                  struct msg whole, uint32_t *budget)
 {
     struct intake_peer *q = &in->peer[p];
@@ -88,7 +94,8 @@ void intake_data(struct co *self, struct intake *in, uint16_t p, const struct na
     log_store(self, in->log, record_name(RECORD_DELIVERED, p, position), whole);
 }
 
-void intake_answer(struct co *self, struct intake *in)
+/* Answer whoever is to be answered: once, at the end of a handler. */
+static void answer(struct co *self, struct intake *in)
 {
     for (; in->answer != 0; in->answer &= in->answer - 1) {
         uint16_t p = (uint16_t)__builtin_ctzll(in->answer);
@@ -100,6 +107,23 @@ void intake_answer(struct co *self, struct intake *in)
         co_count(self, COUNT_tx_acks, 1);
         link_send(self, in->fll, EV_FLL_SEND, p, m);
     }
+}
+
+void intake_upon_deliver(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct intake *in = intake(self);
+    uint32_t budget = co_room(in->log);
+    for (uint32_t i = 0; i < n; i++) {
+        struct msg m = ev_msg(&ev[i]), whole = m;
+        struct name x;
+        if (!name_get(self, &m, &x))
+            continue;
+        if (likely(x.kind == NAME_DATA))
+            data(self, in, ev[i].proc, &x, whole, &budget);
+        else
+            co_count(self, COUNT_drop_message, 1);
+    }
+    answer(self, in);
 }
 
 /* trigger ⟨…, Deliver | i, p, m⟩ */
@@ -119,8 +143,9 @@ static void deliver(struct co *self, struct intake *in, uint64_t position)
     }
 }
 
-void intake_stored(struct co *self, struct intake *in, const struct ev *ev, uint32_t n)
+void intake_upon_stored(struct co *self, const struct ev *ev, uint32_t n)
 {
+    struct intake *in = intake(self);
     for (uint32_t i = 0; i < n; i++) {
         /* Of what a compaction stored again, the first storing counts. */
         if (record_kind(ev[i].inst) != RECORD_DELIVERED ||
@@ -134,7 +159,15 @@ void intake_stored(struct co *self, struct intake *in, const struct ev *ev, uint
         in->answer |= 1ull << r->proc;
         deliver(self, in, position);
     }
-    intake_answer(self, in);
+    answer(self, in);
+}
+
+void intake_upon_release(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct intake *in = intake(self);
+    for (uint32_t i = 0; i < n; i++)
+        deliveries_release(self, &in->d, ev[i].attr,
+                           in->user == NULL ? UINT8_MAX : (uint8_t)ev[i].inst);
 }
 
 /* ---- lives ----------------------------------------------------------------------------------- */
@@ -172,8 +205,9 @@ static void found_floor(struct co *self, struct intake *in, uint16_t p, struct m
             mark_stored(in, q, floor + i);
 }
 
-void intake_found(struct co *self, struct intake *in, const struct ev *ev, uint32_t n)
+void intake_upon_found(struct co *self, const struct ev *ev, uint32_t n)
 {
+    struct intake *in = intake(self);
     for (uint32_t i = 0; i < n; i++) {
         uint16_t p = record_proc(ev[i].inst);
         enum record_kind kind = record_kind(ev[i].inst);
@@ -186,8 +220,10 @@ void intake_found(struct co *self, struct intake *in, const struct ev *ev, uint3
     }
 }
 
-void intake_recovered(struct co *self, struct intake *in)
+void intake_upon_recovered(struct co *self, const struct ev *ev, uint32_t n)
 {
+    struct intake *in = intake(self);
+    (void)ev, (void)n;
     for (uint64_t i = in->d.first; i < in->d.next; i++)
         deliver(self, in, i);
 }
@@ -209,8 +245,10 @@ static void store_floor(struct co *self, struct intake *in, uint16_t p)
 }
 
 /* What is being stored is stored again too: its first record lies in what is about to be dropped. */
-void intake_compact(struct co *self, struct intake *in)
+void intake_upon_compact(struct co *self, const struct ev *ev, uint32_t n)
 {
+    struct intake *in = intake(self);
+    (void)ev, (void)n;
     for (uint16_t p = 0; p < self->st->n; p++)
         store_floor(self, in, p);
     for (uint64_t i = in->d.first; i < in->d.next; i++) {
@@ -219,17 +257,51 @@ void intake_compact(struct co *self, struct intake *in)
     }
 }
 
+/* ---- the sender's side ------------------------------------------------------------------------ */
+
+bool intake_answered(struct co *self, const struct ev *ev, uint64_t next, uint64_t *acked)
+{
+    struct msg m = ev_msg(ev);
+    struct name x;
+    if (!name_get(self, &m, &x))
+        return false;
+    if (x.incarnation != self->st->conf.incarnation) {
+        co_count(self, COUNT_drop_incarnation, 1);
+        return false;
+    }
+    if (x.kind != NAME_STORED || x.origin != self->st->self || x.number > next) {
+        co_count(self, COUNT_drop_message, 1);
+        return false;
+    }
+    bool more = x.number > *acked;
+    if (more)
+        *acked = x.number;
+    return more;
+}
+
 /* ---- the rest -------------------------------------------------------------------------------- */
 
-void intake_check(const struct co *self, const struct intake *in)
+void intake_flush(struct co *self)
 {
+    deliveries_flush(&intake(self)->d);
+}
+
+void intake_fini(struct co *self)
+{
+    deliveries_fini(&intake(self)->d);
+}
+
+void intake_check(const struct co *self)
+{
+    const struct intake *in = (const struct intake *)self;
     deliveries_check(&in->d);
     for (uint16_t p = 0; p < self->st->n; p++)
         assert(in->peer[p].state[in->peer[p].floor & in->mask] != NUMBER_STORED);
 }
 
-void intake_show(const struct co *self, const struct intake *in, struct view *v)
+void intake_show(const struct co *self, struct view *v)
 {
+    const struct intake *in = (const struct intake *)self;
     deliveries_show(&in->d, v);
     for (uint16_t p = 0; p < self->st->n; p++) {
         const struct intake_peer *q = &in->peer[p];

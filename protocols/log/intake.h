@@ -31,7 +31,9 @@ struct intake_peer {
 
 enum intake_state { NUMBER_NEW, NUMBER_STORING, NUMBER_STORED };
 
+/* A component that receives so begins with this. */
 struct intake {
+    struct co co;
     struct deliveries d;
     struct co *log;
     struct co *fll;
@@ -51,23 +53,34 @@ static inline uint32_t intake_window(const struct stack_conf *conf)
 
 /* Bytes of the tables, to be laid out behind the state. */
 size_t intake_bytes(const struct stack_conf *conf);
-void intake_init(struct co *self, struct intake *in, enum ev_type type, struct co *log,
-                 struct co *fll, void *tables);
+void intake_init(struct co *self, enum ev_type type, struct co *log, struct co *fll, void *tables);
 
-/* DATA from p; `budget`: records that the log takes in this call of the handler. */
-void intake_data(struct co *self, struct intake *in, uint16_t p, const struct name *x,
-                 struct msg whole, uint32_t *budget);
+/* upon ⟨sl or sbeb, Deliver | p, m⟩ do if m ∉ delivered then delivered := delivered ∪ {m};
+ * store(delivered) */
+void intake_upon_deliver(struct co *self, const struct ev *ev, uint32_t n);
 
-/* Answer whoever is to be answered: once, at the end of a handler. */
-void intake_answer(struct co *self, struct intake *in);
+/* upon ⟨log, Stored⟩ do trigger ⟨…, Deliver | delivered⟩ */
+void intake_upon_stored(struct co *self, const struct ev *ev, uint32_t n);
 
-/* upon ⟨log, Stored⟩, ⟨log, Found⟩, ⟨log, Recovered⟩, ⟨log, Compact⟩ */
-void intake_stored(struct co *self, struct intake *in, const struct ev *ev, uint32_t n);
-void intake_found(struct co *self, struct intake *in, const struct ev *ev, uint32_t n);
-void intake_recovered(struct co *self, struct intake *in);
-void intake_compact(struct co *self, struct intake *in);
+/* upon ⟨…, Release | a⟩: that user needs no log-delivery below a any more. */
+void intake_upon_release(struct co *self, const struct ev *ev, uint32_t n);
 
-void intake_check(const struct co *self, const struct intake *in);
-void intake_show(const struct co *self, const struct intake *in, struct view *v);
+/* upon ⟨…, Recovery⟩ do retrieve(delivered); trigger ⟨…, Deliver | delivered⟩ */
+void intake_upon_found(struct co *self, const struct ev *ev, uint32_t n);
+void intake_upon_recovered(struct co *self, const struct ev *ev, uint32_t n);
+
+/* upon ⟨log, Compact⟩: store again what is still needed. */
+void intake_upon_compact(struct co *self, const struct ev *ev, uint32_t n);
+
+/*
+ * ⟨fll, Deliver | q, [STORED floor]⟩ to whoever sent q the numbers below `next`: true, and `acked`
+ * has become floor, if q has stored more than was known. What is not such an answer is counted.
+ */
+bool intake_answered(struct co *self, const struct ev *ev, uint64_t next, uint64_t *acked);
+
+void intake_flush(struct co *self);
+void intake_fini(struct co *self);
+void intake_check(const struct co *self);
+void intake_show(const struct co *self, struct view *v);
 
 #endif
