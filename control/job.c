@@ -118,7 +118,7 @@ static const struct key keys[] = {
     {"params", "ack_delay", KIND_DURATION, CONF(ack_delay_ns), NULL, NULL,
      "links: how long an acknowledgement waits for company"},
     {"params", "give_up", KIND_DURATION, CONF(give_up_ns), NULL, NULL,
-     "links: silence after which a full window is given up; never"},
+     "silence after which who holds up sources is given up; never: a detector's word only"},
     {"params", "heartbeat", KIND_DURATION, CONF(heartbeat_ns), NULL, NULL, "detectors: period"},
     {"params", "detect", KIND_DURATION, CONF(detect_ns), NULL, NULL,
      "detectors: timeout, its first value, or its increment"},

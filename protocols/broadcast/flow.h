@@ -23,8 +23,8 @@
  * that says nothing whatever for `give_up_ns`, while half of the window waits for it, is given up,
  * as pl_window gives it up; it is counted. One that was alive after all is waited for again when
  * the floor that it tells is inside the window; if it is not, then it lacks messages for good, and
- * is to be treated as crashed. With give_up_ns = UINT64_MAX nobody is ever given up, and a crash
- * stops the sources once their window is used up.
+ * is to be treated as crashed. With give_up_ns = UINT64_MAX nobody is ever given up, and without P
+ * a crash stops the sources once their window is used up.
  */
 #ifndef UPON_FLOW_H
 #define UPON_FLOW_H

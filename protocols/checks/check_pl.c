@@ -18,6 +18,8 @@ static struct check *pl_open(uint16_t n)
 static void pl_event(struct check *c, const struct check_event *e)
 {
     bool sent;
+    if (e->type == EV_PL_SUSPECT || e->type == EV_PL_RESTORE)
+        return; /* promises are made to the correct, whoever is suspected */
     const struct link_row *r = link_count((struct link_check *)c, e, &sent);
     if (r == NULL || sent)
         return;

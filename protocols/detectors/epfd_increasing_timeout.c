@@ -18,6 +18,8 @@
  * Differs       As with P, period (`heartbeat_ns`) and delay are apart: the delay begins with
  *               `detect_ns` and grows by `detect_ns` whenever a suspicion proves false. What
  *               arrives in the same breath as the alarm is in time. We never suspect ourselves.
+ *               The link hears of it too (⟨pl, Suspect⟩, ⟨pl, Restore⟩), so that what a crashed
+ *               process is owed stops nobody: the book's links have no bound.
  */
 #include "detectors.h"
 #include "heartbeat.h"
@@ -72,6 +74,8 @@ static void upon_epfd_judge(struct co *self, const struct ev *ev, uint32_t n)
     if (restored != 0)
         s->delay_ns += self->st->conf.detect_ns;
     s->suspected = (s->suspected & ~restored) | late;
+    heartbeat_tell_link(self, EV_PL_RESTORE, restored);
+    heartbeat_tell_link(self, EV_PL_SUSPECT, late);
     tell_users(self, EV_EPFD_RESTORE, restored);
     tell_users(self, EV_EPFD_SUSPECT, late);
     heartbeat_next(self, &s->hb, s->hb.peers);

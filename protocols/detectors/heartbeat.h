@@ -108,6 +108,14 @@ static inline void heartbeat_next(struct co *self, struct heartbeat *h, uint64_t
     co_timer(self, &h->timer, self->st->conf.heartbeat_ns, 0);
 }
 
+/* Tell the link whom not to wait for, or to wait for again: EV_PL_SUSPECT, EV_PL_RESTORE. */
+static inline void heartbeat_tell_link(struct co *self, enum ev_type type, uint64_t set)
+{
+    for (; set != 0; set &= set - 1)
+        trigger(self->use[0],
+                ev_make(type, (uint16_t)__builtin_ctzll(set), self->port, 0, MSG_NONE));
+}
+
 static inline void heartbeat_check(const struct co *self, const struct heartbeat *h)
 {
     assert((h->peers >> self->st->self & 1) == 0);

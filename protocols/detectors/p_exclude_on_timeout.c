@@ -21,7 +21,8 @@
  * Differs       The book asks once per timeout; here the period (`heartbeat_ns`) and the timeout
  *               (`detect_ns`) are two parameters: a crash is detected at most `detect_ns` + 2
  *               periods after it, and a request need not be repeated to a process that owes an
- *               answer. What arrives in the same breath as the alarm is in time.
+ *               answer. What arrives in the same breath as the alarm is in time. The link hears
+ *               of it too (⟨pl, Suspect⟩), so that what a crashed process is owed stops nobody.
  */
 #include "detectors.h"
 #include "heartbeat.h"
@@ -64,6 +65,7 @@ static void upon_p_judge(struct co *self, const struct ev *ev, uint32_t n)
     struct p_exclude *s = p_exclude(self);
     uint64_t late = heartbeat_late(self, &s->hb, self->st->conf.detect_ns) & ~s->detected;
     s->detected |= late;
+    heartbeat_tell_link(self, EV_PL_SUSPECT, late);
     for (; late != 0; late &= late - 1)
         indicate(self, ev_make(EV_P_CRASH, (uint16_t)__builtin_ctzll(late), 0, 0, MSG_NONE));
     heartbeat_next(self, &s->hb, ~s->detected);

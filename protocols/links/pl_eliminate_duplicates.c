@@ -24,11 +24,13 @@
  *               A message is copied behind its header: this is the textbook's pair, to be read and
  *               measured against; pl_window is the one to build on. As there, a peer that takes
  *               nothing for `give_up_ns` while half of its store is used is treated as crashed,
- *               and a receiver whose own stores run full sheds what will come again.
+ *               and a receiver whose own stores run full sheds what will come again. A peer that a
+ *               detector suspects (⟨pl, Suspect | q⟩) is given up as soon as half of its store is
+ *               used; pl_window keeps the other half for it.
  */
 #include "demux.h"
 #include "links.h"
-#include "protocols/post.h"
+#include "silence.h"
 #include "protocols/view.h"
 
 #include <assert.h>
@@ -61,6 +63,7 @@ struct pl_peer {
     uint64_t *delivered;
     uint32_t incarnation; /* the highest that we have seen; 0: not heard of yet */
     bool lost;            /* given up */
+    bool suspected;
 };
 
 enum { PL_SL, PL_FLL }; /* what it uses */
@@ -70,6 +73,7 @@ struct pl_eliminate {
     struct demux demux;
     struct timer alarm;
     uint64_t window;
+    struct silence silence;          /* peers who acknowledged something, or begin to owe it */
     uint64_t answer[PROCS_MAX / 64]; /* whom to acknowledge when this batch is through */
     struct pl_peer peer[];
 };
@@ -136,6 +140,44 @@ static struct msg with_header(struct pl_eliminate *s, const struct pl_peer *p, c
     return m;
 }
 
+/* The silence of q begins now. */
+static void speak(struct pl_eliminate *s, uint16_t q)
+{
+    s->peer[q].progress_ns = s->co.st->now;
+    silence_broken(&s->co, &s->silence, q);
+}
+
+/* All up to number `k` is done with: sl need not send it any more. */
+static void done(struct pl_eliminate *s, uint16_t q, uint64_t k)
+{
+    s->peer[q].acked = k;
+    speak(s, q);
+    trigger(s->co.use[PL_SL], ev_make(EV_SL_FORGET, q, s->co.port, k, MSG_NONE));
+}
+
+static void give_up(struct pl_eliminate *s, uint16_t q)
+{
+    struct pl_peer *p = &s->peer[q];
+    co_count(&s->co, COUNT_drop_lost_peer, in_flight(p));
+    done(s, q, p->last);
+    p->lost = true;
+}
+
+/* Whether it stops the sources: room() is that of the fullest store. */
+static bool holds_up(const struct pl_eliminate *s, const struct pl_peer *p)
+{
+    return in_flight(p) >= s->window / 2;
+}
+
+/* q holds up the sources: if it is suspected, it has done so long enough. */
+static void __attribute__((noinline)) watch(struct pl_eliminate *s, uint16_t q)
+{
+    if (s->peer[q].suspected)
+        give_up(s, q);
+    else if (!timer_armed(&s->alarm) && s->co.st->conf.give_up_ns != UINT64_MAX)
+        co_timer(&s->co, &s->alarm, s->co.st->conf.give_up_ns, 0);
+}
+
 /* upon ⟨pl, Send | q, m⟩ do trigger ⟨sl, Send | q, m⟩ */
 static void upon_pl_send(struct co *self, const struct ev *ev, uint32_t n)
 {
@@ -147,22 +189,13 @@ static void upon_pl_send(struct co *self, const struct ev *ev, uint32_t n)
             continue;
         }
         if (in_flight(p) == 0)
-            p->progress_ns = self->st->now;
+            speak(s, ev[i].proc);
         p->last++;
         trigger(self->use[PL_SL],
                 ev_make(EV_SL_SEND, ev[i].proc, self->port, p->last, with_header(s, p, &ev[i])));
-        if (unlikely(in_flight(p) >= s->window / 2) && !timer_armed(&s->alarm) &&
-            self->st->conf.give_up_ns != UINT64_MAX)
-            co_timer(self, &s->alarm, self->st->conf.give_up_ns, 0);
+        if (unlikely(holds_up(s, p)))
+            watch(s, ev[i].proc);
     }
-}
-
-/* All up to number `k` is done with: sl need not send it any more. */
-static void done(struct pl_eliminate *s, uint16_t q, uint64_t k)
-{
-    s->peer[q].acked = k;
-    s->peer[q].progress_ns = s->co.st->now;
-    trigger(s->co.use[PL_SL], ev_make(EV_SL_FORGET, q, s->co.port, k, MSG_NONE));
 }
 
 /* What was meant for a former self of the peer is void, and so is what we know of that self. */
@@ -303,6 +336,32 @@ static void upon_sl_deliver(struct co *self, const struct ev *ev, uint32_t n)
 
 /* ---- giving up ------------------------------------------------------------------------------- */
 
+/* upon ⟨pl, Suspect | q⟩ */
+static void upon_pl_suspect(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct pl_eliminate *s = pl(self);
+    for (uint32_t i = 0; i < n; i++) {
+        s->peer[ev[i].proc].suspected = true;
+        if (holds_up(s, &s->peer[ev[i].proc]))
+            give_up(s, ev[i].proc);
+    }
+}
+
+/* upon ⟨pl, Restore | q⟩ */
+static void upon_pl_restore(struct co *self, const struct ev *ev, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        pl(self)->peer[ev[i].proc].suspected = false;
+}
+
+/* When this breath's frames have left. */
+static void pl_settle(struct co *self)
+{
+    struct pl_eliminate *s = pl(self);
+    for (int q; (q = silence_next(&s->silence, self->st->n)) >= 0;)
+        s->peer[q].progress_ns = self->st->now;
+}
+
 /* upon ⟨Timeout⟩: a peer that has taken nothing since give_up_ns, and holds up all, has crashed. */
 static void upon_timeout(struct co *self, const struct ev *ev, uint32_t n)
 {
@@ -312,15 +371,12 @@ static void upon_timeout(struct co *self, const struct ev *ev, uint32_t n)
     for (uint16_t q = 0; q < self->st->n; q++) {
         struct pl_peer *p = &s->peer[q];
         uint64_t silent_ns = self->st->now - p->progress_ns;
-        if (in_flight(p) < s->window / 2)
+        if (!holds_up(s, p))
             continue;
-        if (silent_ns >= patience_ns) {
-            co_count(self, COUNT_drop_lost_peer, in_flight(p));
-            done(s, q, p->last);
-            p->lost = true;
-        } else if (patience_ns - silent_ns < least_ns) {
+        if (silent_ns >= patience_ns)
+            give_up(s, q);
+        else if (patience_ns - silent_ns < least_ns)
             least_ns = patience_ns - silent_ns;
-        }
     }
     if (least_ns != UINT64_MAX)
         co_timer(self, &s->alarm, least_ns, 0);
@@ -350,6 +406,7 @@ static void pl_show(const struct co *self, struct view *v)
         view_u64(v, "floor", p->floor);
         view_u64(v, "incarnation", p->incarnation);
         view_u64(v, "lost", p->lost);
+        view_u64(v, "suspected", p->suspected);
         v->bytes(v, "delivered", p->delivered, (uint32_t)(words(&self->st->conf) * 8));
     }
 }
@@ -371,23 +428,19 @@ static void pl_post(const struct co *self, struct co_post *post)
     const struct pl_eliminate *s = (const struct pl_eliminate *)self;
     for (uint16_t q = 0; q < self->st->n; q++) {
         const struct pl_peer *p = &s->peer[q];
-        if (q == self->st->self)
-            continue;
-        post->link[q] =
-            (struct post_link){.state = p->lost               ? POST_LINK_LOST
-                                        : p->incarnation == 0 ? POST_LINK_UNHEARD
-                                                              : POST_LINK_UP,
-                               .window = s->window / 2,
-                               .flight = in_flight(p),
-                               .credit =
-                                   in_flight(p) < s->window / 2 ? s->window / 2 - in_flight(p) : 0,
-                               .stalled_ns = in_flight(p) > 0 ? self->st->now - p->progress_ns : 0,
-                               .resent = post->link[q].resent};
+        link_post(self, post, q, p->lost, p->incarnation,
+                  (struct post_link){.window = s->window / 2,
+                                     .flight = in_flight(p),
+                                     .credit = holds_up(s, p) ? 0 : s->window / 2 - in_flight(p),
+                                     .stalled_ns =
+                                         in_flight(p) > 0 ? self->st->now - p->progress_ns : 0,
+                                     .resent = post->link[q].resent});
     }
-    post->have |= POST_LINKS;
 }
 
 static const struct co_upon upon[] = {{EV_PL_SEND, upon_pl_send},
+                                      {EV_PL_SUSPECT, upon_pl_suspect},
+                                      {EV_PL_RESTORE, upon_pl_restore},
                                       {EV_SL_DELIVER, upon_sl_deliver},
                                       {EV_FLL_DELIVER, upon_fll_deliver},
                                       {EV_TIMER_TIMEOUT, upon_timeout},
@@ -402,6 +455,7 @@ const struct co_class pl_eliminate_duplicates_class = {
     .init = pl_init,
     .upon = upon,
     .room = pl_room,
+    .settle = pl_settle,
     .check = pl_check,
     .show = pl_show,
     .post = pl_post,

@@ -17,10 +17,14 @@
  *               arrives out of order is delivered at once and only marked. A peer that takes
  *               nothing for `give_up_ns` while its ring is half full, which stops all sources, is
  *               given up: treated as crashed, which asynchrony cannot tell apart from slow. It is
- *               counted, and a verdict knows of it. With give_up_ns = UINT64_MAX it never happens.
+ *               counted, and a verdict knows of it. With give_up_ns = UINT64_MAX silence alone never
+ *               has that effect. Where a detector stands above (⟨pl, Suspect | q⟩), a peer that it
+ *               suspects holds up nobody from then on: what it is owed is kept in its ring, for it
+ *               may be restored; when the others have filled that ring, it is given up.
  */
 #include "frames.h"
 #include "links.h"
+#include "silence.h"
 #include "protocols/post.h"
 #include "protocols/view.h"
 
@@ -62,7 +66,8 @@ struct peer {
     bool ack_now;
     bool resend; /* una is believed lost */
     bool lost;   /* given up */
-    bool tight;  /* its ring is more than three quarters full */
+    bool tight;  /* its ring is more than three quarters full, and it is not suspected */
+    bool suspected;
     /* Time. */
     uint64_t probe_seq; /* acknowledged beyond this: the round trip since probe_ns; 0: no probe */
     uint64_t probe_ns;
@@ -81,7 +86,7 @@ struct pl_window {
     uint32_t flight;
     uint32_t tight;                 /* peers whose ring is tight */
     uint64_t dirty[PROCS_MAX / 64]; /* peers to look at when the breath ends */
-    uint64_t late[PROCS_MAX / 64];  /* peers who acknowledged something */
+    struct silence silence;         /* peers who acknowledged something, or begin to owe it */
     struct co *user[CO_PORTS_MAX];
     struct peer peer[];
 };
@@ -139,29 +144,41 @@ static uint64_t used(const struct peer *p)
 
 static void set_tight(struct pl_window *w, struct peer *p)
 {
-    bool tight = used(p) > tight_from(w);
+    bool tight = used(p) > tight_from(w) && !p->suspected;
     w->tight += (uint32_t)tight - (uint32_t)p->tight;
     p->tight = tight;
-    p->bound = p->lost ? 0 : tight ? w->ring_mask + 1 : tight_from(w);
+    p->bound = p->lost ? 0 : tight || p->suspected ? w->ring_mask + 1 : tight_from(w);
+}
+
+/* Messages in the fullest ring, of peers that are not suspected. */
+static uint64_t fullest(const struct pl_window *w)
+{
+    uint64_t most = 0;
+    for (uint16_t q = 0; q < w->co.st->n; q++)
+        if (used(&w->peer[q]) > most && likely(!w->peer[q].suspected))
+            most = used(&w->peer[q]);
+    return most;
 }
 
 /* Half of the fullest ring is for sources; the other half is for what must be sent in answer. */
 static uint32_t pl_window_room(const struct co *co)
 {
     const struct pl_window *w = (const struct pl_window *)co;
-    uint64_t half = (w->ring_mask + 1) / 2, most = 0;
-    for (uint16_t q = 0; q < co->st->n; q++)
-        if (used(&w->peer[q]) > most)
-            most = used(&w->peer[q]);
+    uint64_t half = (w->ring_mask + 1) / 2, most = fullest(w);
     return most < half ? (uint32_t)(half - most) : 0;
 }
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
-/* Whether one more message may go into the ring of q, which is lost, or tight, or about to be. */
+static void give_up(struct pl_window *w, struct peer *p);
+
+/* Whether one more message may go into the ring of q, which is lost, suspected, tight, or about to
+ * be. */
 static bool __attribute__((noinline, cold)) admit(struct pl_window *w, uint16_t q)
 {
     struct peer *p = &w->peer[q];
+    if (p->suspected && !p->lost && used(p) > w->ring_mask)
+        give_up(w, p);
     if (p->lost) {
         co_count(&w->co, COUNT_drop_lost_peer, 1);
         return false;
@@ -169,7 +186,7 @@ static bool __attribute__((noinline, cold)) admit(struct pl_window *w, uint16_t 
     if (used(p) > w->ring_mask)
         rte_panic("p%u pl: %u messages to p%u wait: a layer sends beyond its room()\n",
                   w->co.st->self, w->ring_mask + 1, q);
-    if (!p->tight) {
+    if (!p->tight && !p->suspected) {
         p->tight = true;
         p->bound = w->ring_mask + 1;
         w->tight++;
@@ -190,8 +207,11 @@ static void upon_pl_send(struct co *self, const struct ev *ev, uint32_t n)
             continue;
         }
         struct peer *p = &w->peer[q];
-        if (unlikely(used(p) >= p->bound) && !admit(w, q))
-            continue;
+        if (unlikely(used(p) >= p->bound)) {
+            msg_refs_hold_flush(&refs); /* who is given up has its messages released */
+            if (!admit(w, q))
+                continue;
+        }
         p->ring[p->tail++ & w->ring_mask] =
             (struct sent){e->seg, e->off, e->len, (uint8_t)e->inst, {0}};
         msg_refs_hold(&refs, e->seg);
@@ -308,8 +328,10 @@ static void flush_peer(struct pl_window *w, uint16_t q)
     if (unlikely(p->resend) && p->una < p->nxt)
         resend(w, q);
     uint64_t end = p->tail < p->limit ? p->tail : p->limit;
-    if (p->una == p->nxt && p->nxt < end)
+    if (p->una == p->nxt && p->nxt < end) {
         p->since_ns = st->now;
+        silence_broken(&w->co, &w->silence, q);
+    }
     while (p->nxt < end) {
         uint64_t next = send_frame(w, q, p->nxt, end);
         if (unlikely(next == p->nxt)) {
@@ -358,17 +380,10 @@ static void release_until(struct pl_window *w, struct peer *p, uint64_t end)
 static void pl_window_settle(struct co *self)
 {
     struct pl_window *w = window(self);
-    uint32_t words = (self->st->n + 63u) / 64;
-    for (uint32_t i = 0; i < words; i++) {
-        uint64_t late = w->late[i];
-        w->late[i] = 0;
-        for (; late != 0; late &= late - 1) {
-            struct peer *p = &w->peer[i * 64 + (uint32_t)__builtin_ctzll(late)];
-            /* The clock has been read since: after a pause of ours the breath's time was old, and a
-             * peer that has just answered must not look silent for all of the pause. */
-            p->since_ns = self->st->now;
-            release_until(w, p, p->una);
-        }
+    for (int q; (q = silence_next(&w->silence, self->st->n)) >= 0;) {
+        struct peer *p = &w->peer[q];
+        p->since_ns = self->st->now;
+        release_until(w, p, p->una);
     }
 }
 
@@ -430,8 +445,7 @@ static bool acknowledged(struct pl_window *w, struct peer *p, uint16_t q, const 
         return true; /* overtaken by a later one */
     if (f->ack > p->una) {
         p->una = f->ack;
-        w->late[q / 64] |= 1ull << q % 64;
-        w->co.st->late |= w->co.bit;
+        silence_broken(&w->co, &w->silence, q);
         if (p->probe_seq != 0 && f->ack >= p->probe_seq)
             measure(p, w->co.st->now);
         progressed(w, p);
@@ -600,11 +614,7 @@ static void records(struct pl_window *w, struct peer *p, uint16_t q, const struc
  */
 static uint32_t __attribute__((noinline)) delivery_budget(const struct pl_window *w)
 {
-    uint64_t size = w->ring_mask + 1u, most = 0;
-    for (uint16_t q = 0; q < w->co.st->n; q++)
-        if (used(&w->peer[q]) > most)
-            most = used(&w->peer[q]);
-    uint64_t left = size - most;
+    uint64_t left = w->ring_mask + 1u - fullest(w);
     return (uint32_t)(w->tight > 0 ? left / 2 : left);
 }
 
@@ -638,7 +648,28 @@ static void upon_net_frame(struct co *self, const struct ev *ev, uint32_t n)
     }
 }
 
-/* ---- time ------------------------------------------------------------------------------------ */
+/* ---- who has crashed ------------------------------------------------------------------------- */
+
+static void suspect(struct pl_window *w, const struct ev *ev, uint32_t n, bool suspected)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        struct peer *p = &w->peer[ev[i].proc];
+        p->suspected = suspected;
+        set_tight(w, p);
+    }
+}
+
+/* upon ⟨pl, Suspect | q⟩: what q is owed stays in its ring, and holds up nobody. */
+static void upon_pl_suspect(struct co *self, const struct ev *ev, uint32_t n)
+{
+    suspect(window(self), ev, n, true);
+}
+
+/* upon ⟨pl, Restore | q⟩: it is waited for again. */
+static void upon_pl_restore(struct co *self, const struct ev *ev, uint32_t n)
+{
+    suspect(window(self), ev, n, false);
+}
 
 static void give_up(struct pl_window *w, struct peer *p)
 {
@@ -648,6 +679,8 @@ static void give_up(struct pl_window *w, struct peer *p)
     p->lost = true;
     set_tight(w, p);
 }
+
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static void upon_timeout(struct co *self, const struct ev *ev, uint32_t n)
 {
@@ -704,6 +737,7 @@ static void pl_window_check(const struct co *self)
         assert(p->kept <= p->una && p->una <= p->nxt && p->nxt <= p->tail);
         assert(p->nxt <= p->limit || p->lost);
         assert(used(p) <= w->ring_mask + 1);
+        assert(!p->tight || !p->suspected);
         assert(p->ahead < w->flight);
         tight += p->tight;
     }
@@ -725,7 +759,8 @@ static void pl_window_show(const struct co *self, struct view *v)
         view_u64(v, "rcv", p->rcv);
         view_u64(v, "incarnation", p->incarnation);
         view_u64(v, "flags",
-                 (uint64_t)p->lost | (uint64_t)p->resend << 1 | (uint64_t)(p->owed > 0) << 2);
+                 (uint64_t)p->lost | (uint64_t)p->resend << 1 | (uint64_t)(p->owed > 0) << 2 |
+                     (uint64_t)p->suspected << 3);
         if (p->ahead > 0)
             v->bytes(v, "seen", p->seen, (w->flight + 63) / 64 * 8);
         for (uint64_t s = p->una; s < p->tail; s++) {
@@ -740,24 +775,21 @@ static void pl_window_post(const struct co *self, struct co_post *post)
     const struct pl_window *w = (const struct pl_window *)self;
     for (uint16_t q = 0; q < self->st->n; q++) {
         const struct peer *p = &w->peer[q];
-        if (q == self->st->self)
-            continue;
-        post->link[q] =
-            (struct post_link){.state = p->lost               ? POST_LINK_LOST
-                                        : p->incarnation == 0 ? POST_LINK_UNHEARD
-                                                              : POST_LINK_UP,
-                               .window = w->flight,
-                               .flight = p->nxt - p->una,
-                               .queued = p->tail - p->nxt,
-                               .credit = p->limit > p->nxt ? p->limit - p->nxt : 0,
-                               .rtt_ns = p->srtt_ns,
-                               .stalled_ns = p->una < p->nxt ? self->st->now - p->since_ns : 0,
-                               .resent = p->resends};
+        link_post(self, post, q, p->lost, p->incarnation,
+                  (struct post_link){.window = w->flight,
+                                     .flight = p->nxt - p->una,
+                                     .queued = p->tail - p->nxt,
+                                     .credit = p->limit > p->nxt ? p->limit - p->nxt : 0,
+                                     .rtt_ns = p->srtt_ns,
+                                     .stalled_ns =
+                                         p->una < p->nxt ? self->st->now - p->since_ns : 0,
+                                     .resent = p->resends});
     }
-    post->have |= POST_LINKS;
 }
 
 static const struct co_upon upon[] = {{EV_PL_SEND, upon_pl_send},
+                                      {EV_PL_SUSPECT, upon_pl_suspect},
+                                      {EV_PL_RESTORE, upon_pl_restore},
                                       {EV_NET_FRAME, upon_net_frame},
                                       {EV_TIMER_TIMEOUT, upon_timeout},
                                       {EV_NONE, NULL}};

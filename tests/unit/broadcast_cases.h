@@ -532,6 +532,25 @@ __attribute__((unused)) static void case_P_frees_sources(void **state)
     world_end(&w);
 }
 
+/* Nobody is given up for silence; what P says is enough for the links, too. */
+__attribute__((unused)) static void case_P_frees_links(void **state)
+{
+    const struct subject *s = *state;
+    struct stack_conf conf = quiet;
+    conf.heartbeat_ns = MS;
+    conf.detect_ns = 5 * MS;
+    conf.flight_msgs = 64;
+    conf.ring_msgs = 256;
+    conf.store_msgs = 32;
+    world_start(&w, stack_find(s->stack), 3, &conf);
+    world_crash(&w, 2);
+    uint64_t sent = pump(s, 0, 0, 2000);
+    world_run(&w, 20 * MS);
+    assert_int_equal(pump(s, 0, sent, 2000), 2000);
+    assert_int_equal(world_count_type(&w, 1, s->deliver), 2000);
+    world_end(&w);
+}
+
 __attribute__((unused)) static void case_P_itself_detects(void **state)
 {
     const struct subject *s = *state;

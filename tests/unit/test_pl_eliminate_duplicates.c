@@ -178,6 +178,66 @@ static void test_a_crashed_peer_is_given_up_and_the_others_go_on(void **state)
     world_end(&w);
 }
 
+static void test_a_suspected_peer_is_given_up_when_it_holds_up_sources(void **state)
+{
+    (void)state;
+    const struct stack_conf conf = {.flight_msgs = 16, .ring_msgs = 32, .give_up_ns = UINT64_MAX};
+    for (int late = 0; late < 2; late++) {
+        start(3, &conf);
+        world_crash(&w, 2);
+        uint64_t sent = 0;
+        for (int slice = 0; slice < 200; slice++) {
+            if (slice == late * 100)
+                trigger(stack_co(w.st[0], "pl"), ev_make(EV_PL_SUSPECT, 2, 0, 0, MSG_NONE));
+            for (uint32_t room = co_room(w.st[0]->app->use[0]); room > 0 && sent < 500; room--) {
+                send_value(0, 1, sent);
+                send_value(0, 2, sent++);
+            }
+            world_run(&w, MS);
+        }
+        assert_int_equal(sent, 500);
+        assert_int_equal(world_count_type(&w, 1, EV_PL_DELIVER), 500);
+        world_end(&w);
+    }
+}
+
+/* Where the clock is dear, the first breath after a pause has an old time: a peer that is sent
+ * something in that breath, or answers in it, is not given up for the silence that was ours. */
+static void test_PL1_a_pause_of_our_own_gives_nobody_up(void **state)
+{
+    (void)state;
+    const struct stack_conf conf = {.flight_msgs = 16,
+                                    .ring_msgs = 32,
+                                    .frame_records = 8,
+                                    .give_up_ns = 20 * MS};
+    for (int owed = 0; owed < 2; owed++) {
+        start(2, &conf);
+        w.sim.env[0].env.clock_dear = true;
+        for (uint64_t i = 0; i < 24; i++)
+            send_value(0, 1, i);
+        world_step(&w, 0);
+        if (owed)
+            world_settle(&w); /* all is taken: what follows is owed from then on */
+        else
+            world_deliver(&w, 0); /* one frame of eight is; half of the store is still owed */
+        world_lose(&w, 0, 1);
+        send_value(1, 0, 99);
+        world_step(&w, 1);
+        for (uint16_t p = 0; p < 2; p++)
+            w.sim.env[p].now_ns += 10 * conf.give_up_ns;
+        for (uint64_t i = 24; owed && i < 48; i++)
+            send_value(0, 1, i);
+        while (w.sim.flights > 0 && w.sim.flight[0].to == 0)
+            world_deliver(&w, 0);
+        for (int idle = 0; idle < 4 * UNCLOCKED_BREATHS; idle++)
+            world_step(&w, 0);
+        assert_int_equal(w.st[0]->counters[COUNT_drop_lost_peer], 0);
+        world_run(&w, 100 * MS);
+        assert_int_equal(world_count_type(&w, 1, EV_PL_DELIVER), owed ? 48 : 24);
+        world_end(&w);
+    }
+}
+
 static void test_a_restarted_peer_is_a_new_one(void **state)
 {
     (void)state;
@@ -260,6 +320,8 @@ int main(void)
         cmocka_unit_test(test_one_message_to_many_peers_carries_a_header_of_its_own_to_each),
         cmocka_unit_test(test_a_long_run_keeps_its_memory),
         cmocka_unit_test(test_a_crashed_peer_is_given_up_and_the_others_go_on),
+        cmocka_unit_test(test_a_suspected_peer_is_given_up_when_it_holds_up_sources),
+        cmocka_unit_test(test_PL1_a_pause_of_our_own_gives_nobody_up),
         cmocka_unit_test(test_a_restarted_peer_is_a_new_one),
         cmocka_unit_test(test_messages_and_acknowledgements_that_lie_are_dropped_and_counted),
     };

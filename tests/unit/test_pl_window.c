@@ -147,6 +147,63 @@ static void test_PL1_a_pause_of_our_own_gives_nobody_up(void **state)
     world_end(&w);
 }
 
+/* p0 sends to both of the others as much as room() allows, for `ms` milliseconds. */
+static uint64_t send_to_both(uint64_t from, uint64_t total, int ms)
+{
+    uint64_t sent = from;
+    for (int slice = 0; slice < ms; slice++) {
+        for (uint32_t room = co_room(stack_co(w.st[0], "pl")); room > 0 && sent < total; room--) {
+            send_value(0, 1, sent, 8);
+            send_value(0, 2, sent++, 8);
+        }
+        world_run(&w, 1000000);
+    }
+    return sent;
+}
+
+static void tell_link(enum ev_type type, uint16_t q)
+{
+    trigger(stack_co(w.st[0], "pl"), ev_make(type, q, 0, 0, MSG_NONE));
+    world_step(&w, 0);
+}
+
+/* Nobody is given up for silence: a crashed peer stops the sources until a detector speaks. */
+static void test_who_is_suspected_stops_no_source(void **state)
+{
+    (void)state;
+    struct stack_conf conf = {.flight_msgs = 64, .ring_msgs = 256, .give_up_ns = UINT64_MAX};
+    world_start(&w, stack_find("pl"), 3, &conf);
+    world_crash(&w, 2);
+    assert_int_equal(send_to_both(0, 2000, 100), 128); /* half of a ring */
+    tell_link(EV_PL_SUSPECT, 2);
+    assert_int_equal(w.st[0]->counters[COUNT_drop_lost_peer], 0);
+    assert_int_equal(send_to_both(128, 2000, 100), 2000);
+    assert_int_equal(world_count_type(&w, 1, EV_PL_DELIVER), 2000);
+    assert_int_equal(w.st[0]->counters[COUNT_drop_lost_peer], 2000); /* its ring was full */
+    world_end(&w);
+}
+
+static void test_PL1_who_is_restored_gets_what_was_kept(void **state)
+{
+    (void)state;
+    struct stack_conf conf = {.flight_msgs = 64, .ring_msgs = 256, .give_up_ns = UINT64_MAX};
+    world_start(&w, stack_find("pl"), 3, &conf);
+    w.crashed[2] = true; /* it takes no steps, for a while */
+    assert_int_equal(send_to_both(0, 128, 50), 128);
+    tell_link(EV_PL_SUSPECT, 2);
+    assert_int_equal(send_to_both(128, 256, 50), 256); /* the ring is full */
+    w.crashed[2] = false;
+    tell_link(EV_PL_RESTORE, 2);
+    assert_int_equal(co_room(stack_co(w.st[0], "pl")), 0); /* it is waited for */
+    world_run(&w, 200000000);
+    for (uint64_t i = 0; i < 256; i++)
+        assert_int_equal(world_count(&w, 2, EV_PL_DELIVER, 0, i), 1);
+    assert_int_equal(w.st[0]->counters[COUNT_drop_lost_peer], 0);
+    assert_int_equal(send_to_both(256, 2000, 100), 2000);
+    assert_int_equal(world_count_type(&w, 2, EV_PL_DELIVER), 2000);
+    world_end(&w);
+}
+
 static void test_messages_of_one_breath_ride_in_one_frame(void **state)
 {
     (void)state;
@@ -269,6 +326,8 @@ int main(void)
         cmocka_unit_test(test_PL1_a_lost_window_is_sent_again_within_a_few_alarms),
         cmocka_unit_test(test_a_pause_of_a_peer_costs_a_frame_for_each_alarm),
         cmocka_unit_test(test_PL1_a_pause_of_our_own_gives_nobody_up),
+        cmocka_unit_test(test_who_is_suspected_stops_no_source),
+        cmocka_unit_test(test_PL1_who_is_restored_gets_what_was_kept),
         cmocka_unit_test(test_messages_of_one_breath_ride_in_one_frame),
         cmocka_unit_test(test_acknowledgement_of_what_was_not_sent_is_refused),
         cmocka_unit_test(test_a_restarted_peer_gets_what_its_former_self_lacked),

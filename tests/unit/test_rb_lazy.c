@@ -90,6 +90,7 @@ int main(void)
         cmocka_unit_test(test_RB4_is_not_uniform),
         CASE("sources_go_on_when_P_has_detected_a_crash", case_P_frees_sources, &rb),
         CASE("a_crash_that_P_itself_detects", case_P_itself_detects, &rb),
+        CASE("a_crash_that_P_detects_stops_no_source", case_P_frees_links, &rb),
         cmocka_unit_test(test_RB4_a_whole_window_is_relayed_in_portions),
         cmocka_unit_test(test_nothing_is_relayed_and_little_kept_while_nobody_crashes),
     };

@@ -122,6 +122,31 @@ static void test_UC1_UC4_the_leader_crashes_at_every_point(void **state)
         }
 }
 
+/* Nobody is given up for silence; that ◇P suspects the leader is enough for links and rows. */
+static void test_UC1_a_crashed_leader_stops_nobody_who_is_never_given_up(void **state)
+{
+    (void)state;
+    struct stack_conf conf = small;
+    conf.ring_msgs = 64;
+    conf.heartbeat_ns = 1 * MS;
+    conf.detect_ns = 5 * MS;
+    world_start(&w, stack_find("uc"), 3, &conf);
+    uint64_t next = 0;
+    for (int slice = 0; slice < 400; slice++) {
+        if (slice == 20)
+            world_crash(&w, 0);
+        for (uint32_t room = co_room(stack_co(w.st[1], "uc")); room > 0 && next < 1000; room--)
+            world_request(&w, 1, EV_UC_PROPOSE, 0, next++, world_msg(&w, 1, 1, 24));
+        for (uint64_t i = world_count_type(&w, 0, EV_UC_DECIDE); slice < 20 && i < next; i++)
+            world_request(&w, 0, EV_UC_PROPOSE, 0, i, world_msg(&w, 0, 0, 24));
+        world_run(&w, MS);
+    }
+    assert_int_equal(next, 1000);
+    for (uint16_t p = 1; p < 3; p++)
+        assert_int_equal(world_count_type(&w, p, EV_UC_DECIDE), 1000);
+    world_end(&w);
+}
+
 static void test_UC1_UC4_two_leaders_crash_one_after_the_other(void **state)
 {
     (void)state;
@@ -359,6 +384,7 @@ int main(void)
         cmocka_unit_test(test_a_decision_costs_one_round_trip_at_the_leader),
         cmocka_unit_test(test_a_burst_of_proposals_costs_one_frame_each_way),
         cmocka_unit_test(test_UC1_UC4_the_leader_crashes_at_every_point),
+        cmocka_unit_test(test_UC1_a_crashed_leader_stops_nobody_who_is_never_given_up),
         cmocka_unit_test(test_UC1_UC4_two_leaders_crash_one_after_the_other),
         cmocka_unit_test(test_UC4_competing_leaders_never_disagree_and_UC1_when_omega_settles),
         cmocka_unit_test(test_a_forwarded_proposal_is_decided),

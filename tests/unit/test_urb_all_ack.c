@@ -60,6 +60,7 @@ int main(void)
         cmocka_unit_test(test_URB4_nobody_delivers_what_only_its_sender_has),
         CASE("sources_go_on_when_P_has_detected_a_crash", case_P_frees_sources, &urb),
         CASE("a_crash_that_P_itself_detects", case_P_itself_detects, &urb),
+        CASE("a_crash_that_P_detects_stops_no_source", case_P_frees_links, &urb),
         cmocka_unit_test(test_URB1_a_crash_makes_a_whole_window_deliverable),
     };
     harness_start();
