@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* `upon replay`: a recorded schedule again: printed, dumped, compared, shrunk, drawn. */
+#include "sim_main.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config_diff.h"
+#include "replay.h"
+#include "sim_session.h"
+
+struct replay_options {
+    const char *path;
+    uint64_t dump;     /* choice; UINT64_MAX: none */
+    uint64_t from, to; /* diff: choices */
+    uint64_t limit_ns; /* shrink; 0: until nothing can be left out */
+    const char *out;   /* shrink: the file to write; NULL: beside the other */
+    struct picture picture;
+    bool diff;
+    bool shrink;
+    bool trace;
+    bool any_revision;
+};
+
+enum { OPT_ANY_REVISION = 512, OPT_DUMP, OPT_DIFF, OPT_SHRINK, OPT_LIMIT };
+
+static const struct argp_option replay_table[] =
+    {{"trace", 't', NULL, 0, "print the whole execution in the book's notation"},
+     {"dump", OPT_DUMP, "STEP", 0, "show the configuration of all processes after that choice"},
+     {"diff", OPT_DIFF, "A..B", 0, "show what differs between the configurations after both"},
+     {"shrink", OPT_SHRINK, NULL, 0, "make it small, the violation kept; write FILE.small.replay"},
+     {"time", OPT_LIMIT, "TIME", 0, "shrink for at most this long"},
+     {"out", 'o', "FILE", 0, "shrink: write this file instead"},
+     PICTURE_OPTIONS,
+     {"any-revision", OPT_ANY_REVISION, NULL, 0, "try a file of another revision"},
+     {0}};
+
+static error_t on_replay_option(int key, char *arg, struct argp_state *state)
+{
+    struct replay_options *o = state->input;
+    switch (key) {
+    case 't':
+        o->trace = true;
+        return 0;
+    case OPT_DUMP:
+        o->dump = arg_number(state, "dump", arg, 0, UINT64_MAX - 1);
+        return 0;
+    case OPT_DIFF:
+        if (!arg_range(arg, &o->from, &o->to))
+            argp_failure(state, EXIT_FAILED, 0, "--diff %s: not two choices such as 3..9", arg);
+        o->diff = true;
+        return 0;
+    case OPT_SHRINK:
+        o->shrink = true;
+        return 0;
+    case OPT_LIMIT:
+        if (!fault_parse_time(arg, &o->limit_ns))
+            argp_failure(state, EXIT_FAILED, 0, "--time %s: not a time such as 10s", arg);
+        return 0;
+    case 'o':
+        o->out = arg;
+        return 0;
+    case OPT_ANY_REVISION:
+        o->any_revision = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (o->path != NULL)
+            return ARGP_ERR_UNKNOWN;
+        o->path = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (o->path == NULL)
+            argp_failure(state, EXIT_FAILED, 0, "which FILE is to be replayed?");
+        return 0;
+    default:
+        return arg_picture(key, arg, state, &o->picture);
+    }
+}
+
+static void print_line(void *ctx, const char *line)
+{
+    (void)ctx;
+    printf("%s\n", line);
+}
+
+/* Apply the file's lines up to that many choices. */
+static int play(struct sim_world *w, const char *path, const char *all, uint64_t step)
+{
+    struct script sc = {.w = w};
+    char why[512], *text = strdup(all), *save = NULL;
+    int status = text != NULL ? EXIT_HOLDS : EXIT_FAILED;
+    for (char *line = text != NULL ? strtok_r(text, "\n", &save) : NULL; line != NULL;
+         line = strtok_r(NULL, "\n", &save)) {
+        if (sc.started && (w->steps >= step || strncmp(line, "end", 3) == 0))
+            break;
+        if (script_line(&sc, line, why, sizeof why) != 0) {
+            fprintf(stderr, "upon replay: %s: %s\n", path, why);
+            status = EXIT_FAILED;
+            break;
+        }
+    }
+    free(text);
+    if (status == EXIT_HOLDS && w->steps < step) {
+        fprintf(stderr, "upon replay: %s: there is no choice %" PRIu64 ": it has %" PRIu64 "\n",
+                path, step, w->steps);
+        status = EXIT_FAILED;
+    }
+    return status;
+}
+
+static int dump(struct sim_world *w, const char *path, const char *text, uint64_t step)
+{
+    int status = play(w, path, text, step);
+    if (status == EXIT_HOLDS)
+        sim_world_dump(w, print_line, NULL);
+    return status;
+}
+
+/* What differs between the configurations after two choices. */
+static int diff(struct sim_world *w, const struct replay_options *o, const char *text)
+{
+    struct config before = {0}, after = {0};
+    int status = play(w, o->path, text, o->from);
+    if (status == EXIT_HOLDS) {
+        config_take(&before, w);
+        status = play(w, o->path, text, o->to);
+    }
+    if (status == EXIT_HOLDS) {
+        config_take(&after, w);
+        if (config_diff(&before, &after, print_line, NULL) == 0)
+            printf("the configurations are the same\n");
+    }
+    config_free(&before);
+    config_free(&after);
+    return status;
+}
+
+static int shrink_replayed(struct sim_world *w, const struct replay_options *o, bool fair)
+{
+    struct outcome out = {.violated = true, .fair = fair};
+    char path[4096];
+    const struct check_result *v = sim_world_violation(w, &out.layer);
+    if (v == NULL) {
+        fprintf(stderr, "upon replay: %s: no property is violated: there is nothing to shrink\n",
+                o->path);
+        return EXIT_FAILED;
+    }
+    out.result = *v;
+    session_small_path(o->path, path, sizeof path);
+    int status = session_shrink(w, &out, o->out != NULL ? o->out : path, o->limit_ns);
+    return status == EXIT_HOLDS ? EXIT_VIOLATED : status;
+}
+
+static int replay(struct session *s, const struct replay_options *o, const struct replay_info *info,
+                  const char *text)
+{
+    struct sim_world *w = s->large = sim_world_new(s->pool);
+    if (o->dump != UINT64_MAX)
+        return dump(w, o->path, text, o->dump);
+    if (o->diff)
+        return diff(w, o, text);
+    int status = session_script(w, o->path, text, o->trace, false);
+    if (status != EXIT_FAILED && w->trace_hash != info->trace_hash)
+        printf("this is not the execution that was recorded: its trace was %016" PRIx64 "\n",
+               info->trace_hash);
+    if (status != EXIT_FAILED && o->shrink)
+        status = shrink_replayed(w, o, strstr(text, "\nend fair") != NULL);
+    return session_draw_script(w, &o->picture, status);
+}
+
+int replay_main(int argc, char **argv)
+{
+    static const struct argp argp = {replay_table, on_replay_option, "FILE",
+                                     "Run a recorded schedule again, byte for byte."};
+    static struct session s;
+    struct replay_options o = {.dump = UINT64_MAX};
+    struct replay_info info;
+    char *text = NULL, why[512];
+    argp_err_exit_status = EXIT_FAILED;
+    if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0)
+        return EXIT_FAILED;
+    if (replay_read(o.path, o.any_revision, &info, &text, why, sizeof why) != 0) {
+        fprintf(stderr, "upon replay: %s\n", why);
+        return EXIT_FAILED;
+    }
+    s = (struct session){0};
+    int status = session_start(&s);
+    if (status == 0) {
+        status = replay(&s, &o, &info, text);
+        session_end(&s);
+        status = session_leak(&s, status);
+    }
+    free(text);
+    return status;
+}

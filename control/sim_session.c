@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sim_session.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dataplane/eal.h"
+#include "diagram.h"
+#include "replay.h"
+#include "shiviz.h"
+#include "shrink.h"
+
+#define POOL_PKTS 16383
+#define PKT_BYTES 1024          /* of a packet, and more where a job's messages are larger */
+#define SHRINK_NS 2000000000ull /* given to a violation that has just been found */
+
+/* ---- an execution in hand --------------------------------------------------------------------- */
+
+/* What an abort in a protocol's own assertion leaves behind: the schedule that led there. */
+static struct {
+    const struct sim_world *w;
+    char path[512];
+} in_hand;
+
+static void on_abort(int signal_number)
+{
+    signal(signal_number, SIG_DFL);
+    if (in_hand.w == NULL)
+        return;
+    const struct sim_world *w = in_hand.w;
+    char what[256];
+    choice_text(&w->current, &w->app, what, sizeof what);
+    fprintf(stderr,
+            "\nstack %s stopped at an assertion in seed %" PRIu64 ", after %" PRIu64
+            " choices, in: %s\n",
+            w->job.def->name, w->job.seed, w->steps - 1, what);
+    if (in_hand.path[0] != '\0' && replay_write(in_hand.path, w, "assert", REPLAY_CUT) == 0)
+        fprintf(stderr, "again: upon replay %s\n", in_hand.path);
+    fflush(NULL);
+    _exit(EXIT_VIOLATED);
+}
+
+static void replay_path(const struct options *o, const struct sim_job *job, char *path, size_t size)
+{
+    const char *dir = o->out != NULL ? o->out : "runs";
+    snprintf(path, size, "%s/%s-%" PRIu64 ".replay", dir, job->def->name, job->seed);
+}
+
+void session_hold(const struct options *o, const struct sim_world *w, const struct sim_job *job)
+{
+    in_hand.w = w;
+    in_hand.path[0] = '\0';
+    if (job != NULL)
+        replay_path(o, job, in_hand.path, sizeof in_hand.path);
+}
+
+static void make_dir(const struct options *o)
+{
+    const char *dir = o->out != NULL ? o->out : "runs";
+    if (mkdir(dir, 0777) != 0 && errno != EEXIST)
+        fprintf(stderr, "upon sim: %s: %s: replay files are not written\n", dir, strerror(errno));
+}
+
+/* Run the same choices again, this time watched. */
+static void explain(struct sim_world *w)
+{
+    static struct explain x;
+    uint64_t records = w->records;
+    struct choice *record = malloc((records + 1) * sizeof *record);
+    char why[256];
+    if (record == NULL)
+        return;
+    memcpy(record, w->record, records * sizeof *record);
+    if (sim_world_start(w, &w->job, why, sizeof why) == 0) {
+        explain_attach(&x, w, NULL);
+        for (uint64_t i = 0; i < records; i++)
+            sim_world_apply(w, &record[i]);
+        explain_detach(&x);
+        explain_print(&x, stdout);
+    }
+    free(record);
+}
+
+static void draw_title(const struct sim_world *w, char *title, size_t size)
+{
+    snprintf(title, size, "%s, n = %u, seed %" PRIu64, w->job.def->name, w->n, w->job.seed);
+}
+
+static int picture_failed(const char *path, int err)
+{
+    fprintf(stderr, "upon: %s: %s\n", path,
+            err == -ENODATA ? "nothing visible happens in those choices" : strerror(-err));
+    return EXIT_FAILED;
+}
+
+int session_draw(struct sim_world *w, const struct picture *p, const struct check_result *violation)
+{
+    struct spacetime st = {0};
+    uint64_t records = w->records;
+    struct choice *record = malloc((records + 1) * sizeof *record);
+    char why[256], title[128], caption[320] = "";
+    int err = 0, status = EXIT_HOLDS;
+    if ((p->diagram == NULL && p->shiviz == NULL) || record == NULL) {
+        free(record);
+        return EXIT_HOLDS;
+    }
+    draw_title(w, title, sizeof title);
+    if (violation != NULL)
+        snprintf(caption, sizeof caption, "%s violated at choice %" PRIu64 ": %s", violation->code,
+                 violation->step, violation->witness);
+    memcpy(record, w->record, records * sizeof *record);
+    if (sim_world_start(w, &w->job, why, sizeof why) == 0) {
+        spacetime_attach(&st, w);
+        for (uint64_t i = 0; i < records; i++)
+            sim_world_apply(w, &record[i]);
+        spacetime_detach(&st);
+        struct diagram_conf conf = {.first = p->first,
+                                    .last = p->last,
+                                    .title = title,
+                                    .caption = violation != NULL ? caption : NULL};
+        if (p->diagram != NULL && (err = diagram_write(p->diagram, &st, &conf)) != 0)
+            status = picture_failed(p->diagram, err);
+        if (p->shiviz != NULL && (err = shiviz_write(p->shiviz, &st)) != 0)
+            status = picture_failed(p->shiviz, err);
+    }
+    if (status == EXIT_HOLDS && p->shiviz != NULL)
+        printf("ShiViz reads %s with the expression %s\n", p->shiviz, SHIVIZ_REGEX);
+    spacetime_free(&st);
+    free(record);
+    return status;
+}
+
+int session_shrink(struct sim_world *w, const struct outcome *out, const char *path,
+                   uint64_t limit_ns)
+{
+    struct shrink_result r;
+    char text[512];
+    if (shrink_run(w, out, limit_ns, &r) != 0) {
+        printf("it cannot be shrunk: %s does not show up again under a fair end\n",
+               out->result.code);
+        return EXIT_FAILED;
+    }
+    shrink_text(&r, text, sizeof text);
+    printf("shrunk: %s\n    %s\n", text, r.out.result.witness);
+    int err = replay_write(path, w, r.out.result.code, r.out.fair ? REPLAY_END_FAIR : REPLAY_END);
+    if (err != 0) {
+        fprintf(stderr, "upon: %s: %s\n", path, strerror(-err));
+        return EXIT_FAILED;
+    }
+    explain(w);
+    printf("again: upon replay %s\n", path);
+    return EXIT_HOLDS;
+}
+
+void session_small_path(const char *path, char *small, size_t size)
+{
+    const char *end = strstr(path, ".replay");
+    int stem = end != NULL ? (int)(end - path) : (int)strlen(path);
+    snprintf(small, size, "%.*s.small.replay", stem, path);
+}
+
+void session_report(struct session *s, struct sim_world *w, const struct outcome *out)
+{
+    const struct stack_layer *l = &w->job.def->layers[out->layer];
+    char path[512];
+    enum replay_end end = out->fair ? REPLAY_END_FAIR : REPLAY_END;
+    replay_path(&s->o, &w->job, path, sizeof path);
+    make_dir(&s->o);
+    int err = replay_write(path, w, out->result.code, end);
+    printf("%s\n%s of stack %s: %s violated in seed %" PRIu64 ", at choice %" PRIu64 " of %" PRIu64
+           "\n    %s\nThe end of the execution:\n",
+           isatty(STDERR_FILENO) ? "\r" : "", l->name, w->job.def->name, out->result.code,
+           w->job.seed, out->result.step, w->steps, out->result.witness);
+    explain(w);
+    if (err == 0)
+        printf("again: upon replay %s\n", path);
+    else
+        printf("(%s could not be written: %s)\n", path, strerror(-err));
+    char small[600];
+    in_hand.w = NULL; /* the file of the whole schedule is not to be overwritten */
+    session_small_path(path, small, sizeof small);
+    session_shrink(w, out, small, SHRINK_NS);
+    printf("\n");
+}
+
+/* ---- scenarios ------------------------------------------------------------------------------- */
+
+static int judge_script(struct sim_world *w, const struct script *sc)
+{
+    uint16_t layer;
+    const struct check_result *r = sim_world_violation(w, &layer);
+    if (sc->echo == NULL) /* a transcript is to change only where what it shows has changed */
+        printf("trace %016" PRIx64 ", %" PRIu64 " choices, %" PRIu64 " events\n", w->trace_hash,
+               w->steps, w->events);
+    if (r == NULL) {
+        printf("no property is violated%s\n", !sc->judged ? "; liveness was not judged"
+                                              : sc->fair  ? ""
+                                                          : "; liveness is open");
+        return EXIT_HOLDS;
+    }
+    if (sc->echo != NULL)
+        printf("%s: %s is violated\n", w->job.def->layers[layer].name, r->code);
+    else
+        printf("%s: %s violated at choice %" PRIu64 "\n    %s\n", w->job.def->layers[layer].name,
+               r->code, r->step, r->witness);
+    return EXIT_VIOLATED;
+}
+
+int session_script(struct sim_world *w, const char *name, const char *text, bool trace,
+                   bool transcript)
+{
+    static struct explain x;
+    struct script sc = {.w = w, .echo = transcript ? stdout : NULL};
+    char why[512];
+    explain_attach(&x, w, trace || transcript ? stdout : NULL);
+    x.transcript = transcript;
+    x.shown = &sc.shown;
+    session_hold(NULL, w, NULL);
+    int err = script_text(&sc, text, why, sizeof why);
+    session_hold(NULL, NULL, NULL);
+    explain_detach(&x);
+    if (err != 0) {
+        fflush(stdout);
+        fprintf(stderr, "upon: %s: %s\n", name, why);
+        return EXIT_FAILED;
+    }
+    uint16_t layer;
+    if (sim_world_violation(w, &layer) != NULL)
+        explain_print(&x, stdout);
+    return judge_script(w, &sc);
+}
+
+int session_draw_script(struct sim_world *w, const struct picture *p, int status)
+{
+    uint16_t layer;
+    const struct check_result *v = sim_world_violation(w, &layer);
+    struct check_result copy = {0};
+    if (v != NULL)
+        copy = *v;
+    int failed = status != EXIT_FAILED ? session_draw(w, p, v != NULL ? &copy : NULL) : EXIT_HOLDS;
+    return failed != EXIT_HOLDS ? failed : status;
+}
+
+/* ---- the session ----------------------------------------------------------------------------- */
+
+uint32_t session_stack(const struct stack_def *def)
+{
+    uint32_t i = 0;
+    while (stack_defs[i] != def)
+        i++;
+    return i;
+}
+
+struct sim_world *session_world(struct session *s, const struct sim_job *job)
+{
+    struct sim_world **w = &s->large;
+    if (job->n < SHAPES_MAX)
+        w = &s->world[session_stack(job->def)][job->n];
+    if (*w == NULL)
+        *w = sim_world_new(s->pool);
+    return *w;
+}
+
+int session_start(struct session *s)
+{
+    uint64_t pkts = s->o.pool_pkts != 0 ? s->o.pool_pkts : POOL_PKTS;
+    uint64_t bytes = s->o.size + 512 > PKT_BYTES ? s->o.size + 512 : PKT_BYTES;
+    unsigned megabytes = (unsigned)(32 + pkts * (bytes + 512) / (1u << 20));
+    if (eal_start_light(megabytes) != 0 ||
+        (s->pool = eal_pool("sim", (unsigned)pkts, 256, (unsigned)bytes)) == NULL) {
+        fprintf(stderr, "upon sim: no memory for %" PRIu64 " packets: lower --memory\n", pkts);
+        return EXIT_FAILED;
+    }
+    s->adversary = adversary_new();
+    s->states = calloc(STATES_MAX, sizeof s->states[0]);
+    if (s->adversary == NULL || s->states == NULL)
+        return EXIT_FAILED;
+    while (stack_defs[s->stacks] != NULL)
+        s->stacks++;
+    if (s->stacks > STACKS_MAX)
+        rte_panic("simulator: raise STACKS_MAX to %u\n", s->stacks);
+    clock_gettime(CLOCK_MONOTONIC, &s->begin);
+    signal(SIGABRT, on_abort);
+    return 0;
+}
+
+void session_end(struct session *s)
+{
+    for (uint32_t i = 0; i < STACKS_MAX; i++)
+        for (uint32_t n = 0; n < SHAPES_MAX; n++)
+            if (s->world[i][n] != NULL)
+                sim_world_free(s->world[i][n]);
+    if (s->large != NULL)
+        sim_world_free(s->large);
+    adversary_free(s->adversary);
+    free(s->states);
+}
+
+int session_leak(struct session *s, int status)
+{
+    unsigned full = (unsigned)(s->o.pool_pkts != 0 ? s->o.pool_pkts : POOL_PKTS);
+    unsigned have = rte_mempool_avail_count(s->pool);
+    if (have == full)
+        return status;
+    fprintf(stderr, "upon sim: %u packets did not return to the pool: a leak\n", full - have);
+    return status == EXIT_HOLDS ? EXIT_VIOLATED : status;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What `upon sim` and `upon replay` share: a pool, worlds, and what is done about an execution once
+ * it has been run: said, drawn, shrunk, kept in a file.
+ */
+#ifndef UPON_SIM_SESSION_H
+#define UPON_SIM_SESSION_H
+
+#include "sim_args.h"
+
+#include <time.h>
+
+#define STACKS_MAX 64
+#define SHAPES_MAX 9 /* worlds are kept for n = 1 … 8 of each stack */
+#define STATES_MAX (1u << 21)
+
+struct tally {
+    uint64_t runs;
+    uint64_t unfair; /* that did not come to rest */
+    uint64_t state[CO_STACK_MAX][CHECK_PROPERTIES_MAX][4];
+    const char *code[CO_STACK_MAX][CHECK_PROPERTIES_MAX];
+};
+
+struct session {
+    struct options o;
+    struct rte_mempool *pool;
+    struct adversary *adversary;
+    struct sim_world *world[STACKS_MAX][SHAPES_MAX];
+    struct sim_world *large;
+    struct tally tally[STACKS_MAX];
+    uint32_t stacks;
+    uint64_t *states; /* hashes seen: open addressing */
+    uint64_t distinct;
+    uint64_t runs, events, breaths, choices, violations;
+    uint64_t digest; /* of all trace hashes, in order of seeds */
+    struct timespec begin;
+    uint64_t next_progress_ns;
+};
+
+/* Start EAL and make what a session has. 0, or EXIT_FAILED with a sentence on stderr. */
+int session_start(struct session *s);
+void session_end(struct session *s);
+
+/* The pool must be full again: a packet that is missing is a leak in a protocol. */
+int session_leak(struct session *s, int status);
+
+/* Its place in stack_defs. */
+uint32_t session_stack(const struct stack_def *def);
+
+/* The world in which a job is run: one is kept for each shape. NULL: out of memory. */
+struct sim_world *session_world(struct session *s, const struct sim_job *job);
+
+/*
+ * A schedule is about to be run, of `job` unless that is NULL; NULL: it has been. Should a protocol
+ * stop at an assertion of its own, the choices that led there are written beside the others.
+ */
+void session_hold(const struct options *o, const struct sim_world *w, const struct sim_job *job);
+
+/* Say a violation, keep the schedule in a file, and a small one beside it. */
+void session_report(struct session *s, struct sim_world *w, const struct outcome *out);
+
+/* Run what the world has recorded again and draw it, if that was asked. `violation`: NULL, none. */
+int session_draw(struct sim_world *w, const struct picture *p,
+                 const struct check_result *violation);
+
+/* Make what the world has recorded as small as `limit_ns` allows, and keep that in a file. */
+int session_shrink(struct sim_world *w, const struct outcome *out, const char *path,
+                   uint64_t limit_ns);
+
+/* "runs/urb-7.replay" → "runs/urb-7.small.replay" */
+void session_small_path(const char *path, char *small, size_t size);
+
+/* Obey a scenario and judge it. An exit status. */
+int session_script(struct sim_world *w, const char *name, const char *text, bool trace,
+                   bool transcript);
+
+/* Draw what a scenario or a replay did. Its exit status stands, unless drawing fails. */
+int session_draw_script(struct sim_world *w, const struct picture *p, int status);
+
+#endif
