@@ -99,6 +99,27 @@ static bool ends_something(const struct timeline_fault *f)
     return is_about(f, "recover") || is_about(f, "resume") || is_about(f, "clear");
 }
 
+static bool needs_majority(const struct stack_def *def)
+{
+    for (const struct stack_layer *l = def->layers; l->name != NULL; l++)
+        if (l->cls->majority)
+            return true;
+    return false;
+}
+
+/* Whom a rule parts from a majority, where one is needed: they cannot go on, the others can. */
+static uint64_t cut_off(const char *what, uint16_t n)
+{
+    struct fault_rule r;
+    char why[256];
+    if (fault_parse(what, &r, why, sizeof why) != 0 ||
+        (r.kind != FAULT_PARTITION && r.kind != FAULT_ONEWAY))
+        return 0;
+    const uint64_t all = UINT64_MAX >> (64 - n), other = all & ~r.side;
+    const int here = __builtin_popcountll(r.side), there = __builtin_popcountll(other);
+    return here < there ? r.side : there < here ? other : 0;
+}
+
 static struct timeline_fault *fault_of(struct timeline *t, uint32_t id, const char *what)
 {
     for (uint32_t i = 0; i < t->faults; i++)
@@ -141,6 +162,8 @@ static void read_event(struct timeline *t, const json_t *o)
         f->begin_ns = at < f->begin_ns ? at : f->begin_ns;
         if (stops(f) || is_about(f, "recover") || is_about(f, "resume"))
             f->procs |= 1ull << p;
+        else if (needs_majority(t->job->def))
+            f->procs = cut_off(what, (uint16_t)t->board->n);
     }
 }
 
@@ -177,6 +200,18 @@ static void add_deaths(struct timeline *t)
         f->begin_ns = at > t->start_ns ? at - t->start_ns : 0;
         f->procs = 1ull << p;
     }
+}
+
+/* A rule that has no end of its own ends where all are cleared. */
+static void end_cleared(struct timeline *t)
+{
+    for (uint32_t c = 0; c < t->faults; c++)
+        for (uint32_t i = 0; i < t->faults && is_about(&t->fault[c], "clear"); i++) {
+            const uint64_t at = t->fault[c].begin_ns;
+            struct timeline_fault *f = &t->fault[i];
+            if (!stops(f) && !ends_something(f) && f->begin_ns < at && at < f->end_ns)
+                f->end_ns = at;
+        }
 }
 
 /* In the order of their beginnings; without those that took no effect while the load was on. */
@@ -366,6 +401,7 @@ void timeline_make(struct timeline *t, const struct job *job, const struct board
         t->repeated += board_get(&board_row(board, p)->fault[BOARD_DUPLICATION]);
     read_events(t, folder);
     add_deaths(t);
+    end_cleared(t);
     order_faults(t);
     for (uint32_t i = 0; i < t->faults && area_of(t) != NULL; i++) {
         struct timeline_fault *f = &t->fault[i];
@@ -374,7 +410,7 @@ void timeline_make(struct timeline *t, const struct job *job, const struct board
             continue;
         find_gap(t, f, until);
         find_detection(t, f, until);
-        if (stops(f))
+        if (f->procs != 0)
             find_leader(t, f, until);
     }
 }

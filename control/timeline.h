@@ -23,7 +23,7 @@ struct timeline_fault {
     char what[TIMELINE_WHAT_BYTES];
     uint64_t begin_ns; /* it took effect; the first of those that it befell */
     uint64_t end_ns;   /* TIMELINE_NEVER: it did not end */
-    uint64_t procs;    /* crash, pause: who takes no step */
+    uint64_t procs;    /* crash, pause: who takes no step; partition: the side without a majority */
     /* What it did. TIMELINE_NEVER: it did not come to it. */
     uint64_t
         detect_first_ns;     /* after its beginning, here and below: first to suspect who stopped */

@@ -182,7 +182,7 @@ class Faults(unittest.TestCase):
             self.assertEqual(got.stderr.count("\n"), 1)
 
     def test_the_examples_are_accepted(self):
-        for name in "faults.ini", "crash.ini":
+        for name in "faults.ini", "crash.ini", "recover.ini":
             got = self.upon("run", "--json", "--out", name + ".run",
                             os.path.join(ROOT, "jobs", name),
                             sets=["load.rate=1k", "job.drain=60s"])

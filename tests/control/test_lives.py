@@ -12,6 +12,8 @@ import tempfile
 import time
 import unittest
 
+from live import Job
+
 UPON = os.path.abspath(sys.argv[1])
 KILLS = int(sys.argv[2]) if len(sys.argv) > 2 else 0
 PATIENT = ["job.drain=60s", "params.give_up=never", "params.detect=1s"]
@@ -21,71 +23,6 @@ SHORT = PATIENT + ["job.duration=300ms", "job.warmup=50ms", "load.rate=1k", "log
 
 def sets_of(sets):
     return [word for s in sets for word in ("--set", s)]
-
-
-class Job:
-    """A run that does not end by itself, under way."""
-
-    def __init__(self, case, sets):
-        self.case = case
-        self.child = subprocess.Popen([UPON, "run", "--json", "--out", "run", *sets_of(sets)],
-                                      cwd=case.folder.name, stdout=subprocess.PIPE,
-                                      stderr=subprocess.PIPE, text=True)
-        case.addCleanup(self.child.stderr.close)
-        case.addCleanup(self.child.stdout.close)
-        case.addCleanup(self.child.wait)
-        case.addCleanup(self.child.kill)
-
-    def ctl(self, *words):
-        return subprocess.run([UPON, "ctl", "run", *words], cwd=self.case.folder.name,
-                              capture_output=True, text=True, timeout=60, check=False)
-
-    def must(self, *words):
-        got = self.ctl(*words)
-        self.case.assertEqual(got.returncode, 0, got.stderr)
-
-    def delivered(self):
-        """Operations that the slowest process has delivered; None: it cannot be asked yet."""
-        got = subprocess.run([UPON, "ctl", "run", "--json", "stats"], cwd=self.case.folder.name,
-                             capture_output=True, text=True, timeout=60, check=False)
-        if got.returncode != 0:
-            return None
-        return min(p["delivered"] for p in json.loads(got.stdout)["processes"])
-
-    def progress(self, more):
-        """Wait until everybody has delivered so many more."""
-        first, until = None, time.monotonic() + 120
-        while time.monotonic() < until:
-            self.case.assertIsNone(self.child.poll(), "the run ended by itself")
-            now = self.delivered()
-            first = now if first is None else first
-            if now is not None and now >= first + more:
-                return
-            time.sleep(0.05)
-        self.case.fail("no progress")
-
-    def nodes(self):
-        """OS process by the ranks that it runs."""
-        found = {}
-        task = f"/proc/{self.child.pid}/task/{self.child.pid}/children"
-        with open(task, encoding="utf-8") as f:
-            for pid in f.read().split():
-                try:
-                    with open(f"/proc/{pid}/cmdline", encoding="utf-8") as c:
-                        words = c.read().split("\0")
-                except OSError:
-                    continue
-                if "--rank" in words:
-                    found[words[words.index("--rank") + 1]] = int(pid)
-        return found
-
-    def end(self):
-        self.child.send_signal(signal.SIGINT)
-        out, err = self.child.communicate(timeout=180)
-        self.case.assertIn(self.child.returncode, (0, 1, 2), err)
-        summary = json.loads(out)
-        self.case.assertEqual(summary["verdict"], "valid", (summary["why"], err))
-        return summary
 
 
 class Lives(unittest.TestCase):
@@ -123,7 +60,7 @@ class Lives(unittest.TestCase):
                 self.assertFalse(os.path.exists(os.path.join(self.folder.name, "run", "log")))
 
     def crash_and_recover(self, stack, times):
-        job = Job(self, ENDLESS + ["job.stack=" + stack])
+        job = Job(self, UPON, ENDLESS + ["job.stack=" + stack])
         rng = random.Random(7)
         job.progress(50)
         for _ in range(times):
@@ -146,7 +83,7 @@ class Lives(unittest.TestCase):
         self.crash_and_recover("handover_cursor", 3)
 
     def test_all_crash_at_once_and_go_on(self):
-        job = Job(self, ENDLESS + ["job.stack=lurb"])
+        job = Job(self, UPON, ENDLESS + ["job.stack=lurb"])
         job.progress(50)
         for p in "012":
             job.must("crash", p)
@@ -156,7 +93,7 @@ class Lives(unittest.TestCase):
         self.found(job.end(), 6)
 
     def test_who_has_no_log_or_has_not_crashed_is_refused(self):
-        job = Job(self, [s for s in ENDLESS if "log" not in s] + ["job.stack=urb"])
+        job = Job(self, UPON, [s for s in ENDLESS if "log" not in s] + ["job.stack=urb"])
         job.progress(20)
         got = job.ctl("recover", "1")
         self.assertEqual(got.returncode, 2, got.stderr)
@@ -168,7 +105,7 @@ class Lives(unittest.TestCase):
         job.child.kill()
 
     def sigkill(self, stack, kills, seed=1):
-        job = Job(self, ENDLESS + ["job.stack=" + stack, "job.device=memif", "load.rate=500",
+        job = Job(self, UPON, ENDLESS + ["job.stack=" + stack, "job.device=memif", "load.rate=500",
                                    f"log.size={64 if KILLS > 0 else 16}MiB",
                                    f"job.restart={4 * kills + 8}"])
         rng = random.Random(seed)

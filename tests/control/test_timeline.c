@@ -207,15 +207,53 @@ static void effects_belong_to_the_last_fault_before_them(void **state)
     close_desk(&desk);
 }
 
+/* p0 led, and is cut off: the others suspect it, and go on under p1. */
+static void a_partition_is_told_as_the_loss_of_the_side_without_a_majority(void **state)
+{
+    static const char *const cuts[] = {"partition 0|1,2", "partition 1,2|0", "isolate 0",
+                                       "oneway 0>1,2"};
+    (void)state;
+    for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
+        open_desk(&desk);
+        trust_p0(&desk);
+        for (int p = 0; p < N; p++)
+            event(&desk, 1, cuts[i], "begin", p, 400);
+        if (i % 2 == 0)
+            event(&desk, 1, cuts[i], "end", 0, 700);
+        else
+            event(&desk, 2, "clear", "begin", 0, 700); /* by hand: of all that holds */
+        rare(&desk, 0, EV_EPFD_SUSPECT, 1, 490);       /* what the minority thinks is not told */
+        rare(&desk, 1, EV_EPFD_SUSPECT, 0, 510);
+        rare(&desk, 2, EV_EPFD_SUSPECT, 0, 505);
+        rare(&desk, 1, EV_OMEGA_TRUST, 1, 511);
+        rare(&desk, 2, EV_OMEGA_TRUST, 1, 506);
+        deliver(&desk, 0, 0, 400);
+        deliver(&desk, 0, 800, 1000);
+        for (uint16_t p = 1; p < N; p++) {
+            deliver(&desk, p, 0, 399);
+            deliver(&desk, p, 520, 1000);
+        }
+        const struct timeline_fault *f = &make(&desk)->fault[0];
+        assert_int_equal(f->procs, 1);
+        assert_int_equal(f->end_ns, 700 * MS);
+        assert_int_equal(f->detect_first_ns, 105 * MS);
+        assert_int_equal(f->detect_last_ns, 110 * MS);
+        assert_int_equal(f->leader, 1);
+        assert_int_equal(f->leader_ns, 111 * MS);
+        assert_int_equal(f->gap_ns, (520 - 398) * MS);
+        close_desk(&desk);
+    }
+}
+
 static void who_recovered_is_waited_for_again(void **state)
 {
     (void)state;
     open_desk(&desk);
     event(&desk, 1, "crash 2", "begin", 2, 100);
     event(&desk, 2, "recover 2", "begin", 2, 200);
-    event(&desk, 3, "partition 0,1|2", "begin", 0, 500);
-    event(&desk, 3, "partition 0,1|2", "begin", 2, 501);
-    event(&desk, 3, "partition 0,1|2", "end", 0, 800);
+    event(&desk, 3, "loss 0->2", "begin", 0, 500);
+    event(&desk, 3, "loss 0->2", "begin", 2, 501);
+    event(&desk, 3, "loss 0->2", "end", 0, 800);
     deliver(&desk, 0, 0, 1000);
     deliver(&desk, 1, 0, 1000);
     deliver(&desk, 2, 0, 100);
@@ -311,6 +349,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_crash_of_another_changes_no_leader),
     cmocka_unit_test(a_process_that_dies_unasked_is_a_crash),
     cmocka_unit_test(effects_belong_to_the_last_fault_before_them),
+    cmocka_unit_test(a_partition_is_told_as_the_loss_of_the_side_without_a_majority),
     cmocka_unit_test(who_recovered_is_waited_for_again),
     cmocka_unit_test(lines_that_are_no_events_are_passed_over),
     cmocka_unit_test(operations_that_came_again_or_not_at_all_are_counted),
