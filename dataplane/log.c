@@ -269,7 +269,7 @@ static void write_batch(struct log *log)
         bytes += LOG_BLOCK_BYTES;
         offset = 0;
     }
-    log->flight[log->flight_tail++ % LOG_BUFFERS_MAX] =
+    log->flight[log->flight_tail++ % LOG_FLIGHTS_MAX] =
         (struct log_flight){log->next_seq, log->buffer, bytes, false};
     log->disk->ops->write(log->disk, slot, offset, log->buffer, skip, bytes);
     log->block += blocks;
@@ -282,12 +282,13 @@ static void write_batch(struct log *log)
 static void written(struct log *log, const struct disk_done *done)
 {
     for (uint64_t i = log->flight_head; i < log->flight_tail; i++) {
-        struct log_flight *f = &log->flight[i % LOG_BUFFERS_MAX];
+        struct log_flight *f = &log->flight[i % LOG_FLIGHTS_MAX];
         if (f->buffer != done->buffer || f->done)
             continue;
         if (done->result != (int32_t)f->bytes)
             log->error = done->result < 0 ? done->result : -EIO;
         f->done = true;
+        log->free_buffers[log->frees++] = f->buffer; /* whatever those before it do */
         return;
     }
 }
@@ -296,11 +297,10 @@ static void written(struct log *log, const struct disk_done *done)
 static void acknowledge(struct log *log)
 {
     while (log->flight_head < log->flight_tail) {
-        struct log_flight *f = &log->flight[log->flight_head % LOG_BUFFERS_MAX];
+        struct log_flight *f = &log->flight[log->flight_head % LOG_FLIGHTS_MAX];
         if (!f->done)
             return;
         log->durable_seq = f->end_seq;
-        log->free_buffers[log->frees++] = f->buffer;
         log->flight_head++;
     }
 }
@@ -319,7 +319,8 @@ int log_pump(struct log *log)
     if (log->buffer == UINT32_MAX)
         stage_nothing(log);
     /* One buffer stays back to stage into while the others are on their way. */
-    if (log->records > 0 && log->frees > 0) {
+    if (log->records > 0 && log->frees > 0 &&
+        log->flight_tail - log->flight_head < LOG_FLIGHTS_MAX) {
         write_batch(log);
         log->disk->ops->submit(log->disk);
     }

@@ -7,8 +7,9 @@
 #include "log_format.h"
 
 #define LOG_BUFFERS_MAX 64
+#define LOG_FLIGHTS_MAX 256 /* batches from the oldest that is not durable on */
 
-/* A batch on its way to the disk. */
+/* A batch on its way to the disk, or there before an older one. */
 struct log_flight {
     uint64_t end_seq; /* of its last record, plus one */
     uint32_t buffer;
@@ -39,7 +40,7 @@ struct log {
     uint64_t staged_seq; /* of its first record */
     uint32_t free_buffers[LOG_BUFFERS_MAX];
     uint32_t frees;
-    struct log_flight flight[LOG_BUFFERS_MAX];
+    struct log_flight flight[LOG_FLIGHTS_MAX];
     uint64_t flight_head, flight_tail;
     /* The first seq of each live segment, by slot: what a checkpoint may release. */
     uint64_t *segment_seq;

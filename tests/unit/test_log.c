@@ -300,6 +300,41 @@ static void test_an_error_is_a_crash_and_acknowledges_nothing(void **state)
     }
 }
 
+/* A buffer is free when its own write has ended. What is durable is still told in order, however many
+ * writes have overtaken the oldest; and there is a bound to these. */
+static void test_writes_that_overtake_the_oldest_do_not_wait_for_it(void **state)
+{
+    (void)state;
+    const struct log_shape wide = {4, 256 * LOG_BLOCK_BYTES};
+    struct log *log;
+    struct log_report report;
+    disk = disk_sim_new(wide, BUFFERS, BUFFER_BYTES);
+    assert_non_null(disk);
+    assert_int_equal(log_format(&disk->disk, id, wide), 0);
+    assert_int_equal(open_log(&log, &report), 0);
+    uint64_t appended = 0, overtaken = 0;
+    for (int i = 0; i < 1000 && log_room(log, record_len(appended)); i++) {
+        append(log);
+        appended++;
+        assert_int_equal(log_pump(log), 0);
+        if (disk->writes == BUFFERS - 1) { /* all that may be under way at a time */
+            disk_sim_finish(disk, disk->writes - 1, DISK_KEEPS, NULL, NULL);
+            overtaken++;
+        }
+        assert_int_equal(log_durable(log), 0);
+    }
+    assert_int_equal(overtaken, LOG_FLIGHTS_MAX - (BUFFERS - 2));
+    disk_sim_finish(disk, 0, DISK_KEEPS, NULL, NULL);
+    finish_all(log);
+    assert_int_equal(log_durable(log), appended);
+    log_close(log);
+    assert_int_equal(open_log(&log, &report), 0);
+    assert_int_equal(report.outcome, LOG_CLEAN);
+    assert_int_equal(found_next, appended);
+    log_close(log);
+    disk_sim_free(disk);
+}
+
 static void test_the_log_of_another_is_refused(void **state)
 {
     (void)state;
@@ -387,6 +422,7 @@ int main(void)
         cmocka_unit_test(test_a_lost_write_is_found_by_the_next_batch),
         cmocka_unit_test(test_a_misdirected_write_is_refused),
         cmocka_unit_test(test_an_error_is_a_crash_and_acknowledges_nothing),
+        cmocka_unit_test(test_writes_that_overtake_the_oldest_do_not_wait_for_it),
         cmocka_unit_test(test_the_log_of_another_is_refused),
         cmocka_unit_test(test_a_full_log_waits_for_a_checkpoint),
         cmocka_unit_test(test_recovery_table),
