@@ -4,16 +4,19 @@
  * the same flags: direct writes, a flush linked behind each, into files filled with zeros before.
  *
  *   log_one    one durable record at a time                 floor: one 4 KiB write at a time
- *   log_many   64 B records as fast as they are taken       floor: as many writes of the same size
- *                                                           at the same depth
+ *   log_many   64 B records as fast as they are taken       floor: the writes that the last round
+ *                                                           made, at the same depth
  *   log_cpu    append and seal, 32 records to a batch       floor: memcpy of the records
- *   log_read   recovery                                     floor: reading the same segments
+ *   log_read   recovery                                     floor: reading the same segments, as
+ *                                                           deep, without a look at them
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -26,6 +29,7 @@
 #define BUFFERS       8
 #define BUFFER_BYTES  (128u << 10)
 #define RECORD_BYTES_ 64
+#define PORTION_BYTES (512u << 10) /* of a read, as in log_recover.c */
 
 struct log_bench {
     char dir[64];
@@ -35,11 +39,12 @@ struct log_bench {
     struct io_uring ring; /* of the floor */
     int fd;
     uint8_t *block;
-    uint64_t at;          /* where the floor writes next */
-    uint32_t write_bytes; /* of a floor's write: what the subject's last round wrote on average */
-    uint64_t records;     /* a round of log_many */
-    double batch_records; /* records to a write, seen in the last round */
-    struct disk null;     /* of log_cpu: it is done at once */
+    uint64_t at;      /* where the floor writes next */
+    uint64_t records; /* a round of log_many */
+    uint32_t *sizes;  /* of the writes of its last round, in bytes and in order */
+    uint64_t writes;
+    uint8_t *portions; /* of log_read's floor */
+    struct disk null;  /* of log_cpu: it is done at once */
     struct disk_done null_done[BUFFERS];
     uint32_t null_dones;
 };
@@ -93,8 +98,6 @@ static void *log_open_files(const char **why)
     must(io_uring_register_buffers(&b->ring, &iov, 1), "buffers");
     must(io_uring_register_files(&b->ring, &b->fd, 1), "files");
     memset(b->block, 0x5a, BUFFERS * BUFFER_BYTES);
-    b->write_bytes = 6 * LOG_BLOCK_BYTES; /* until a round has shown better */
-    b->batch_records = 256;
     return b;
 }
 
@@ -146,6 +149,8 @@ static void log_close_files(void *ctx)
     snprintf(command, sizeof command, "rm -r %s", b->dir);
     if (system(command) != 0)
         fprintf(stderr, "log bench: %s is left behind\n", b->dir);
+    free(b->sizes);
+    free(b->portions);
     free(b->block);
     free(b);
 }
@@ -185,21 +190,14 @@ BENCH(log_one, .rounds = 401, .open = one_open, .floor = one_floor, .subject = o
 
 /* ---- many ------------------------------------------------------------------------------------ */
 
-static void *many_open(const int64_t *args, const char **why)
-{
-    struct log_bench *b = log_open_files(why);
-    if (b != NULL)
-        b->records = (uint64_t)args[0];
-    return b;
-}
-
 static double many_subject(void *ctx)
 {
     struct log_bench *b = ctx;
     uint8_t data[RECORD_BYTES_] = {1};
     free_segments(b);
-    struct log_stats before = log_stats(b->log);
+    uint64_t blocks = log_stats(b->log).blocks;
     uint64_t start = tsc_now(), end = log_next(b->log) + b->records;
+    b->writes = 0;
     while (log_durable(b->log) < end) {
         for (int i = 0; i < 32; i++) {
             if (log_next(b->log) == end || !log_room(b->log, sizeof data))
@@ -207,29 +205,38 @@ static double many_subject(void *ctx)
             log_append(b->log, 1, NULL, 0, data, sizeof data);
         }
         must(log_pump(b->log), "write");
+        uint64_t now = log_stats(b->log).blocks;
+        if (now != blocks)
+            b->sizes[b->writes++] = (uint32_t)(now - blocks) * LOG_BLOCK_BYTES;
+        blocks = now;
     }
-    double ns = tsc_ns(tsc_now() - start);
-    struct log_stats after = log_stats(b->log);
-    uint64_t batches = after.batches - before.batches;
-    b->batch_records = (double)b->records / (double)batches;
-    b->write_bytes =
-        (uint32_t)((after.blocks - before.blocks + batches - 1) / batches) * LOG_BLOCK_BYTES;
-    return ns / (double)b->records;
+    return tsc_ns(tsc_now() - start) / (double)b->records;
 }
 
-/* As many writes as the records took, of the same size and depth. */
+static void *many_open(const int64_t *args, const char **why)
+{
+    struct log_bench *b = log_open_files(why);
+    if (b == NULL)
+        return NULL;
+    b->records = (uint64_t)args[0];
+    b->sizes = calloc(b->records, sizeof b->sizes[0]);
+    many_subject(b); /* its writes are the floor's */
+    return b;
+}
+
 static double many_floor(void *ctx)
 {
     struct log_bench *b = ctx;
-    uint64_t writes = (uint64_t)((double)b->records / b->batch_records + 0.5), begun = 0, done = 0;
+    uint64_t begun = 0, done = 0;
     uint64_t start = tsc_now();
-    for (; begun < BUFFERS - 1 && begun < writes; begun++)
-        floor_write(b, (uint32_t)begun, b->write_bytes);
-    io_uring_submit(&b->ring);
-    for (; done < writes; done++) {
+    for (; begun < BUFFERS - 1 && begun < b->writes; begun++) {
+        floor_write(b, (uint32_t)begun, b->sizes[begun]);
+        io_uring_submit(&b->ring);
+    }
+    for (; done < b->writes; done++) {
         uint32_t buffer = floor_reap(b);
-        if (begun++ < writes) {
-            floor_write(b, buffer, b->write_bytes);
+        if (begun < b->writes) {
+            floor_write(b, buffer, b->sizes[begun++]);
             io_uring_submit(&b->ring);
         }
     }
@@ -239,8 +246,11 @@ static double many_floor(void *ctx)
 static void many_report(void *ctx, struct bench_out *out)
 {
     struct log_bench *b = ctx;
-    bench_put(out, "records_per_write", b->batch_records);
-    bench_put(out, "bytes_per_write", b->write_bytes);
+    uint64_t bytes = 0;
+    for (uint64_t i = 0; i < b->writes; i++)
+        bytes += b->sizes[i];
+    bench_put(out, "records_per_write", (double)b->records / (double)b->writes);
+    bench_put(out, "bytes_per_write", (double)bytes / (double)b->writes);
 }
 
 BENCH(log_many, .arg_names = {"records"}, .cases = {{1000}, {100000}}, .case_count = 2,
@@ -382,16 +392,25 @@ static void *read_open(const int64_t *args, const char **why)
         must(log_pump(b->log), "write");
     log_close(b->log);
     b->log = NULL;
+    b->portions = aligned_alloc(2u << 20, DISK_READS_MAX * PORTION_BYTES);
+    (void)madvise(b->portions, DISK_READS_MAX * PORTION_BYTES, MADV_HUGEPAGE);
     return b;
 }
 
+/* The depth and the portions of log_recover.c, into memory that is there already. */
 static double read_floor(void *ctx)
 {
     struct log_bench *b = ctx;
+    const struct disk_ops *ops = b->disk->ops;
+    const uint32_t per_slot = SEGMENT_BYTES / PORTION_BYTES, portions = 4 * per_slot;
     uint64_t start = tsc_now();
-    for (uint32_t slot = 0; slot < 4; slot++)
-        for (uint32_t at = 0; at < SEGMENT_BYTES; at += BUFFERS * BUFFER_BYTES)
-            b->disk->ops->read(b->disk, slot, at, b->block, BUFFERS * BUFFER_BYTES);
+    for (uint32_t begun = 0, ended = 0; ended < portions; ended++) {
+        for (; begun < portions && begun - ended < DISK_READS_MAX; begun++)
+            ops->read_begin(b->disk, begun / per_slot, begun % per_slot * PORTION_BYTES,
+                            b->portions + begun % DISK_READS_MAX * PORTION_BYTES, PORTION_BYTES);
+        if (ops->read_end(b->disk) != PORTION_BYTES)
+            must(-EIO, "read");
+    }
     return tsc_ns(tsc_now() - start) / (4.0 * SEGMENT_BYTES / 4096);
 }
 
