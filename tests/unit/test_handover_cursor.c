@@ -71,6 +71,40 @@ static void test_a_cursor_that_was_not_stored_hands_over_again(void **state)
     world_end(&w);
 }
 
+/* A compaction begins while a cursor is on its way to the disk, which that makes durable: so what the
+ * compaction keeps is that one, not the one before. */
+static void test_HO2_a_compaction_keeps_the_cursor_that_is_on_its_way(void **state)
+{
+    (void)state;
+    uint32_t compactions = 0, kept = 0;
+    start("handover_cursor");
+    for (uint64_t v = 0; v < 600 && kept < 3; v++) {
+        struct stack *st = w.st[0];
+        if (co_room(st->app->use[0]) > 0)
+            world_request(&w, 0, EV_HO_BROADCAST, 0, 0, world_msg(&w, 0, v % 256, 3000));
+        for (uint16_t p = 1; p < 3; p++)
+            world_run(&w, 1 << 18);
+        memset(knows, 0, sizeof knows);
+        take(true);
+        w.disks_held = true;
+        co_breath(st); /* the cursor is on its way, and a compaction may begin */
+        uint32_t begun = (uint32_t)st->counters[COUNT_log_compactions];
+        w.disks_held = false;
+        if (begun == compactions)
+            continue;
+        compactions = begun;
+        world_run(&w, 4 << 20); /* both come to their end */
+        take(false);
+        world_restart(&w, 0);
+        for (uint32_t k = 0; k < w.seens; k++)
+            assert_false(w.seen_by[k] == 0 && w.seen[k].type == EV_HO_DELIVER &&
+                         w.seen[k].inst < at[0]);
+        kept++;
+    }
+    assert_int_equal(kept, 3);
+    world_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -78,6 +112,7 @@ int main(void)
         cmocka_unit_test(test_HO1_what_was_not_taken_is_handed_over_after_a_recovery),
         cmocka_unit_test(test_HO2_what_the_stored_cursor_has_passed_is_never_handed_over_again),
         cmocka_unit_test(test_a_cursor_that_was_not_stored_hands_over_again),
+        cmocka_unit_test(test_HO2_a_compaction_keeps_the_cursor_that_is_on_its_way),
     };
     harness_start();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,6 +121,33 @@ static void test_the_log_is_bounded_by_compaction(void **state)
     world_end(&w);
 }
 
+/* What a component stores before it is told to store its state again is dropped; so it is told before
+ * anything else that the breath brings, and to which it might answer by storing a change. */
+static void test_a_compaction_is_the_first_thing_that_a_breath_brings(void **state)
+{
+    (void)state;
+    struct stack_conf conf = {.store_msgs = 64};
+    uint32_t told = 0, among = 0;
+    world_start(&w, stack_find("log"), 1, &conf);
+    w.disks_held = true;
+    for (uint64_t i = 0; i < 10000; i++) {
+        if (co_room(w.st[0]->co[0]) > 0)
+            store(0, i, i, 500);
+        w.seens = 0;
+        world_step(&w, 0);
+        for (uint32_t k = 0; k < w.seens; k++)
+            if (w.seen[k].type == EV_LOG_COMPACT) {
+                assert_int_equal(k, 0);
+                told++;
+                among += w.seens > 1;
+            }
+        if (w.disk[0]->writes > 0)
+            disk_sim_finish(w.disk[0], 0, DISK_KEEPS, NULL, NULL);
+    }
+    assert_true(told > 2 && among > 0);
+    world_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,6 +155,7 @@ int main(void)
         cmocka_unit_test(test_LOG2_LOG3_LOG4_crash_sweep),
         cmocka_unit_test(test_a_failing_disk_crashes_the_process),
         cmocka_unit_test(test_the_log_is_bounded_by_compaction),
+        cmocka_unit_test(test_a_compaction_is_the_first_thing_that_a_breath_brings),
     };
     harness_start();
     return cmocka_run_group_tests(tests, NULL, NULL);
