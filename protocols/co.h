@@ -134,6 +134,9 @@ struct co_class {
     const struct co_upon *upon;
     /* Requests that it can take now without loss, its lower layers included; NULL: no bound. */
     uint32_t (*room)(const struct co *self);
+    /* Who uses the log: records that may be on their way there at once, by the bounds of its tables,
+     * what a compaction stores again included. NULL: it keeps to the log's room(). */
+    uint32_t (*stores)(const struct stack_conf *conf);
     /* End of the breath: make frames of what is to be sent. Called when co_dirty() was. */
     void (*flush)(struct co *self);
     /* The breath's frames have left: do what nobody waits for. Called when its bit in `late` is set. */
@@ -184,10 +187,11 @@ struct stack_conf {
     uint32_t incarnation;
     uint64_t seed;
     uint32_t inbox_events;
-    uint32_t flight_msgs; /* pl_window: in flight per peer, a power of two */
-    uint32_t ring_msgs;   /* pl_window: kept per peer, a power of two, ≥ 2 × flight */
-    uint32_t instances;   /* rows of a table of instances, a power of two */
-    uint32_t store_msgs;  /* messages that a broadcast keeps until they are stable, power of two */
+    uint32_t flight_msgs;  /* pl_window: in flight per peer, a power of two */
+    uint32_t ring_msgs;    /* pl_window: kept per peer, a power of two, ≥ 2 × flight */
+    uint32_t instances;    /* rows of a table of instances, a power of two */
+    uint32_t store_msgs;   /* messages that a broadcast keeps until they are stable, power of two */
+    uint32_t log_requests; /* the log's queue: what all its users may ask for; co_wire() says it */
     uint32_t frame_records;  /* records in one frame, at most */
     uint32_t batch_events;   /* events given to a handler in one call, at most */
     uint32_t msg_copy_bytes; /* up to here copied into a frame, above it shared */

@@ -227,6 +227,37 @@ static void connect(struct co *user, int slot, struct co *below)
     below->user[below->users++] = user;
 }
 
+static bool uses_log(const struct co_class *cls)
+{
+    for (int i = 0; i < CO_USES_MAX && cls->uses[i] != ABS_NONE; i++)
+        if (cls->uses[i] == ABS_LOG)
+            return true;
+    return false;
+}
+
+static uint32_t stores(const struct co_class *cls, const struct stack_conf *conf)
+{
+    return cls->stores != NULL ? cls->stores(conf) : conf->store_msgs;
+}
+
+/* The configuration of this stack: the log's queue takes what all its users may ask of it, so that
+ * none has to ask how many others there are. */
+static struct stack_conf conf_of(const struct stack_def *def, const struct co_class *app,
+                                 const struct stack_conf *conf)
+{
+    struct stack_conf c = *conf;
+    uint32_t sum = 1;
+    for (const struct stack_layer *l = def->layers; l->name != NULL; l++) {
+        if (uses_log(l->cls))
+            sum += stores(l->cls, conf);
+        if (app != NULL && l->cls->implements == ABS_LOG && strcmp(l->name, def->top) == 0)
+            sum += stores(app, conf);
+    }
+    for (c.log_requests = 1; c.log_requests < sum;)
+        c.log_requests *= 2;
+    return c;
+}
+
 static size_t lay_out(struct arena *a, const struct stack_def *def, const struct co_class *app,
                       const struct stack_conf *conf)
 {
@@ -259,17 +290,19 @@ size_t co_wire_bytes(const struct stack_def *def, const struct co_class *app,
                      const struct stack_conf *conf)
 {
     struct arena count = {NULL, 0};
-    return lay_out(&count, def, app, conf);
+    struct stack_conf c = conf_of(def, app, conf);
+    return lay_out(&count, def, app, &c);
 }
 
 struct stack *co_wire(void *mem, const struct stack_def *def, const struct co_class *app,
                       const struct stack_conf *conf, struct env *env)
 {
     struct arena a = {mem, 0};
-    lay_out(&a, def, app, conf);
+    struct stack_conf c = conf_of(def, app, conf);
+    lay_out(&a, def, app, &c);
     struct stack *st = mem;
     st->def = def;
-    st->conf = *conf;
+    st->conf = c;
     st->env = env;
     st->counters = env->counters;
     st->n = conf->n;

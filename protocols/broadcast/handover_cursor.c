@@ -45,6 +45,13 @@ static size_t cursor_bytes(const struct stack_conf *conf)
     return sizeof(struct cursor);
 }
 
+/* A cursor, and at a compaction the same again. */
+static uint32_t cursor_stores(const struct stack_conf *conf)
+{
+    (void)conf;
+    return 2;
+}
+
 /* upon ⟨ho, Broadcast | m⟩ do trigger ⟨lurb, Broadcast | m⟩ */
 static void upon_ho_broadcast(struct co *self, const struct ev *ev, uint32_t n)
 {
@@ -166,6 +173,7 @@ const struct co_class handover_cursor_class = {
     .bytes = cursor_bytes,
     .upon = upon,
     .room = cursor_room,
+    .stores = cursor_stores,
     .check = cursor_check,
     .show = cursor_show,
 };

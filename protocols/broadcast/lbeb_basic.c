@@ -136,6 +136,7 @@ const struct co_class lbeb_basic_class = {
     .init = lbeb_init,
     .upon = upon,
     .room = lbeb_room,
+    .stores = intake_stores,
     .flush = intake_flush,
     .fini = intake_fini,
     .check = lbeb_check,

@@ -118,6 +118,13 @@ static uint32_t window(const struct stack_conf *conf)
     return w;
 }
 
+/* Records on their way at once: messages and log-deliveries, and at a compaction all again with the
+ * records of the origins. */
+static uint32_t lurb_stores(const struct stack_conf *conf)
+{
+    return 2 * (conf->n * window(conf) + deliveries_rows(conf)) + conf->n;
+}
+
 static uint32_t relay_rows(const struct stack_conf *conf)
 {
     uint32_t rows = 1;
@@ -737,6 +744,7 @@ const struct co_class lurb_majority_ack_class = {
     .init = lurb_init,
     .upon = upon,
     .room = lurb_room,
+    .stores = lurb_stores,
     .flush = lurb_flush,
     .fini = lurb_fini,
     .check = lurb_check,

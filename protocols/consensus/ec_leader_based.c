@@ -72,6 +72,8 @@ struct ec_leader_based {
     struct co co;
     struct co *log;     /* lec; NULL: ec */
     uint64_t stores[2]; /* lec: records asked for, by what waits for them */
+    bool storing[2];    /* lec: one is on its way … */
+    bool again[2];      /* … and its values are not the present ones any more */
     uint64_t announced; /* lec: the last that was broadcast in this life */
     bool recovered;     /* lec: this is not the first life */
     uint64_t lastts;    /* of the epoch started last */
@@ -100,9 +102,16 @@ static struct msg message(struct ec_leader_based *s, enum kind kind, uint64_t ts
     return m;
 }
 
-/* lec: store what must survive; ⟨log, Stored⟩ of the last one goes on. */
+/* lec: store what must survive, one record for each purpose at a time; ⟨log, Stored⟩ of the one that
+ * holds the present values goes on. */
 static void store(struct ec_leader_based *s, uint16_t what)
 {
+    if (what != STORE_AGAIN && s->storing[what]) {
+        s->again[what] = true;
+        return;
+    }
+    if (what != STORE_AGAIN)
+        s->storing[what] = true;
     struct msg m = msg_new(s->co.st, sizeof(struct epoch_wire));
     struct epoch_wire *w = (struct epoch_wire *)msg_data(m);
     le64_put(w->lastts, s->lastts);
@@ -248,18 +257,28 @@ static void lec_leader_based_init(struct co *self)
     state(self)->log = self->use[3];
 }
 
-/* Of several stores for the same purpose the last one counts: its values are the present ones. */
+static uint32_t lec_stores(const struct stack_conf *conf)
+{
+    (void)conf;
+    return 3; /* of each purpose one */
+}
+
 static void upon_log_stored(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct ec_leader_based *s = state(self);
     for (uint32_t i = 0; i < n; i++) {
         uint16_t what = record_proc(ev[i].inst);
-        if (what == STORE_AGAIN || record_number(ev[i].inst) != s->stores[what])
+        if (what == STORE_AGAIN)
             continue;
-        if (what == STORE_ANNOUNCE)
+        s->storing[what] = false;
+        if (s->again[what]) {
+            s->again[what] = false;
+            store(s, what);
+        } else if (what == STORE_ANNOUNCE) {
             broadcast_newepoch(s);
-        else
+        } else {
             start_epoch(s, (uint16_t)(s->lastts % self->st->n), false);
+        }
     }
 }
 
@@ -320,6 +339,8 @@ static void ec_leader_based_show(const struct co *self, struct view *v)
         view_u64(v, "announced", s->announced);
         view_u64(v, "announcing", s->stores[STORE_ANNOUNCE]);
         view_u64(v, "starting", s->stores[STORE_START]);
+        for (int what = 0; what < STORE_AGAIN; what++)
+            view_u64(v, "storing", (uint64_t)s->storing[what] | (uint64_t)s->again[what] << 1);
         view_u64(v, "recovered", s->recovered);
     }
     for (uint16_t q = 0; q < self->st->n; q++)
@@ -371,6 +392,7 @@ const struct co_class lec_leader_based_class = {
     .bytes = ec_leader_based_bytes,
     .init = lec_leader_based_init,
     .upon = lec_upon,
+    .stores = lec_stores,
     .check = ec_leader_based_check,
     .show = ec_leader_based_show,
     .tell = ec_leader_based_tell,

@@ -123,6 +123,7 @@ enum {
     ROW_TOLD = 2,    /* DECIDED has come, of epoch told_ts, before its value */
     ROW_LED = 4,     /* leader: its WRITE of this epoch has been sent */
     ROW_CHOSEN = 8,  /* leader: a majority accepted; DECIDED has been sent */
+    ROW_AGAIN = 16,  /* lep: an older value is on its way to stable storage, this one follows */
 };
 
 struct row {
@@ -137,7 +138,7 @@ struct row {
     uint64_t accepted; /* leader: who sent ACCEPT in this epoch */
     struct rte_mbuf *prop_seg;
     uint16_t prop_len;
-    uint16_t storing; /* lep: records of the value on their way to stable storage */
+    uint16_t storing; /* lep: 1 while a record of the value is on its way to stable storage */
     uint8_t pad2[12];
 };
 static_assert(sizeof(struct row) == 64, "a row to a cache line");
@@ -166,6 +167,7 @@ struct ep {
     bool recovered;     /* lep: this is not the first life */
     bool resumed;       /* lep: the epoch is of an earlier life, and we do not lead it any more */
     bool sure_asked;    /* lep: a record of done is on its way */
+    uint32_t agains;    /* lep: rows with ROW_AGAIN */
     uint64_t sure_next; /* lep: the done that it tells */
     uint64_t sure;      /* lep: done, on stable storage */
     uint64_t released;  /* lep: our user needs no decision before it */
@@ -504,11 +506,17 @@ static bool learn(struct ep *s, struct row *r, uint64_t inst, uint64_t ts, struc
     return true;
 }
 
-/* lep: store(valts, val): the message that told of it, whole as it came. */
+/* lep: store(valts, val): the message that told of it, whole as it came. One record of a row at a
+ * time, so that however long the disk takes, no more are on their way than there are rows. */
 static void store_row(struct ep *s, struct row *r, uint64_t inst, struct msg v, uint16_t header)
 {
     struct msg whole = {v.seg, (uint16_t)(v.off - header), (uint16_t)(v.len + header)};
-    r->storing++;
+    if (unlikely(r->storing)) {
+        s->agains += !(r->flags & ROW_AGAIN);
+        r->flags |= ROW_AGAIN;
+        return;
+    }
+    r->storing = 1;
     log_store(&s->co, s->log, record_name(RECORD_ROWS, 0, inst & RECORD_NUMBER_MAX), whole);
 }
 
@@ -1046,9 +1054,20 @@ static void store_position(struct ep *s, uint16_t copy)
     log_store(&s->co, s->log, record_name(RECORD_POSITION, copy, 0), m);
 }
 
+/* lep: store(valts, val), for what is not at hand any more as it came. `copy`: 0, or 1 for one that
+ * nobody waits for. */
+static void store_value(struct ep *s, const struct row *r, uint64_t inst, uint16_t copy)
+{
+    struct msg m = msg_new(s->co.st, (uint32_t)SHORT_BYTES + r->len);
+    header((struct ep_wire *)msg_data(m), SHORT_BYTES, WRITE, r->valts, inst, 0, 0);
+    pkt_copy(msg_data(m) + SHORT_BYTES, msg_data(value_of(r)), r->len);
+    log_store(&s->co, s->log, record_name(RECORD_ROWS, copy, inst & RECORD_NUMBER_MAX), m);
+}
+
+/* Behind the records of the values that it speaks of. */
 static void store_done(struct ep *s)
 {
-    if (s->sure_asked)
+    if (s->sure_asked || s->agains > 0)
         return;
     s->sure_asked = true;
     s->sure_next = s->done;
@@ -1093,9 +1112,14 @@ static void upon_log_stored(struct co *self, const struct ev *ev, uint32_t n)
         }
         uint64_t inst = record_number(ev[i].inst);
         struct row *r = row_of(s, inst);
-        assert(inst >= s->floor && r->storing > 0); /* sure, and so the floor, waits for it */
-        r->storing--;
-        if (s->active && r->valts == s->ets)
+        assert(inst >= s->floor && r->storing); /* sure, and so the floor, waits for it */
+        r->storing = 0;
+        if (unlikely(r->flags & ROW_AGAIN)) {
+            r->flags &= (uint8_t)~ROW_AGAIN;
+            s->agains--;
+            r->storing = 1;
+            store_value(s, r, inst, 0);
+        } else if (s->active && r->valts == s->ets)
             accept(s, r, inst);
     }
     conclude(s);
@@ -1200,14 +1224,16 @@ static void upon_log_compact(struct co *self, const struct ev *ev, uint32_t n)
     struct ep *s = state(self);
     for (uint64_t i = s->floor; i < s->top; i++) {
         const struct row *r = row_of(s, i);
-        if (r->seg == NULL)
-            continue;
-        struct msg m = msg_new(self->st, (uint32_t)SHORT_BYTES + r->len);
-        header((struct ep_wire *)msg_data(m), SHORT_BYTES, WRITE, r->valts, i, 0, 0);
-        pkt_copy(msg_data(m) + SHORT_BYTES, msg_data(value_of(r)), r->len);
-        log_store(self, s->log, record_name(RECORD_ROWS, 1, i & RECORD_NUMBER_MAX), m);
+        if (r->seg != NULL)
+            store_value(s, r, i, 1);
     }
     store_position(s, 1);
+}
+
+/* A record of each row and one of done, and at a compaction all again. */
+static uint32_t lep_stores(const struct stack_conf *conf)
+{
+    return 2 * (conf->instances + 1);
 }
 
 static void lep_init(struct co *self)
@@ -1462,6 +1488,7 @@ const struct co_class lep_read_write_class = {
     .init = lep_init,
     .upon = lep_upon,
     .room = ep_room,
+    .stores = lep_stores,
     .fini = ep_fini,
     .check = ep_check,
     .show = ep_show,

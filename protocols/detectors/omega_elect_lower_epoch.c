@@ -64,6 +64,12 @@ static size_t elect_bytes(const struct stack_conf *conf)
     return sizeof(struct elect) + conf->n * sizeof(uint32_t);
 }
 
+static uint32_t elect_stores(const struct stack_conf *conf)
+{
+    (void)conf;
+    return 0; /* its epoch is the incarnation, which the log keeps */
+}
+
 static void elect_init(struct co *self)
 {
     elect(self)->leader = NOBODY;
@@ -211,6 +217,7 @@ const struct co_class omega_elect_lower_epoch_class = {
     .procs_max = PSET_PROCS,
     .bytes = elect_bytes,
     .init = elect_init,
+    .stores = elect_stores,
     .upon = upon,
     .check = elect_check,
     .show = elect_show,

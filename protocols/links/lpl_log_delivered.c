@@ -148,6 +148,7 @@ const struct co_class lpl_log_delivered_class = {
     .init = lpl_init,
     .upon = upon,
     .room = lpl_room,
+    .stores = intake_stores,
     .flush = intake_flush,
     .fini = intake_fini,
     .check = lpl_check,

@@ -51,6 +51,12 @@ static inline uint32_t intake_window(const struct stack_conf *conf)
     return w >= 4 ? w / 4 : 1;
 }
 
+/* Records on their way at once: log-deliveries, and at a compaction all again with the floors. */
+static inline uint32_t intake_stores(const struct stack_conf *conf)
+{
+    return 2 * deliveries_rows(conf) + conf->n;
+}
+
 /* Bytes of the tables, to be laid out behind the state. */
 size_t intake_bytes(const struct stack_conf *conf);
 void intake_init(struct co *self, enum ev_type type, struct co *log, struct co *fll, void *tables);

@@ -8,7 +8,8 @@
  * Uses          the disk of the environment
  * Properties    LOG1, LOG2, LOG3, LOG4
  * Model         crash-recovery; the disk keeps what it said to be durable, or recovery finds out
- * Space         `store_msgs` requests that wait for room in the log or for their write
+ * Space         as many requests, that wait for room in the log or for their write, as its users'
+ *               tables may give rise to at once (co_class.stores)
  * Differs       The book stores variables, each overwriting its last value. Here records are
  *               appended, and a component that finds them at the start lets the later ones win.
  *               When the log is half full, components store their live state again (Compact), and
@@ -60,13 +61,13 @@ static struct log_device *device(struct co *co)
 
 static size_t log_device_bytes(const struct stack_conf *conf)
 {
-    return sizeof(struct log_device) + conf->store_msgs * sizeof(struct request);
+    return sizeof(struct log_device) + conf->log_requests * sizeof(struct request);
 }
 
 static void log_device_init(struct co *co)
 {
     struct log_device *d = device(co);
-    d->mask = co->st->conf.store_msgs - 1;
+    d->mask = co->st->conf.log_requests - 1;
     d->compact_seq = UINT64_MAX;
     for (uint16_t i = 0; i < co->users; i++)
         d->user[co->user[i]->port] = co->user[i];
@@ -140,7 +141,7 @@ static void upon_log_store(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct log_device *d = device(self);
     for (uint32_t i = 0; i < n; i++) {
-        assert(d->tail - d->head <= d->mask); /* its users keep to room() */
+        assert(d->tail - d->head <= d->mask); /* what its users said that they store */
         struct request *r = &d->request[d->tail++ & d->mask];
         *r = (struct request){ev[i].inst, 0, self->st->now, ev_msg(&ev[i]), (uint16_t)ev[i].attr};
         if (r->m.seg != NULL)
@@ -153,7 +154,7 @@ static void upon_log_store(struct co *self, const struct ev *ev, uint32_t n)
 static uint32_t log_device_room(const struct co *self)
 {
     const struct log_device *d = (const struct log_device *)self;
-    uint64_t used = d->tail - d->head, half = (d->mask + 1u) / 2;
+    uint64_t used = d->tail - d->head, half = self->st->conf.store_msgs / 2;
     return used < half ? (uint32_t)(half - used) : 0;
 }
 

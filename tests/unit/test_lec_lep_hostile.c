@@ -315,6 +315,74 @@ static void test_lep_noise_in_every_field_breaks_no_invariant(void **state)
     world_end(&w);
 }
 
+/* ---- while the disk takes its time ------------------------------------------------------------ */
+
+static void finish_one(uint16_t p)
+{
+    assert_true(w.disk[p]->writes > 0);
+    disk_sim_finish(w.disk[p], 0, DISK_KEEPS, NULL, NULL);
+    world_step(&w, p); /* hears of it, and may ask for more */
+    world_step(&w, p);
+}
+
+/* Announcements and epochs that follow one another faster than the disk is: one record of each on its
+ * way, and one that holds the last. */
+static void test_lec_epochs_that_outrun_the_disk_wait_in_one_record(void **state)
+{
+    (void)state;
+    uint8_t b[LEC_BYTES + 1];
+    start_lec();
+    uint64_t before = stored(0);
+    w.disks_held = true;
+    for (uint64_t k = 1; k <= 50; k++) {
+        script_trust(&w, 0, 0);
+        world_step(&w, 0);
+        script_trust(&w, 0, 1);
+        world_step(&w, 0);
+        lec_message(b, NEWEPOCH, 300 * k + 1);
+        send("lec", 1, 0, b, LEC_BYTES);
+    }
+    assert_int_equal(stored(0), before + 2);
+    assert_int_equal(w.seens, 0);
+    while (w.disk[0]->writes > 0)
+        finish_one(0);
+    assert_int_equal(stored(0), before + 4);
+    assert_int_equal(world_count_type(&w, 0, EV_LEC_START_EPOCH), 1);
+    assert_int_equal(w.seen[0].attr, 300 * 50 + 1);
+    w.disks_held = false;
+    world_run(&w, 3 * MS);
+    world_end(&w);
+}
+
+/* Values of ever newer epochs for one instance: the same. That it is decided is not stored before
+ * the value that is. */
+static void test_lep_values_that_outrun_the_disk_wait_in_one_record(void **state)
+{
+    (void)state;
+    uint8_t b[LEP_LONG + 8];
+    start_lep();
+    uint64_t before = stored(1), ets = 0;
+    w.disks_held = true;
+    for (; ets < 60; ets += 3) {
+        uint32_t bytes = lep_message(b, (struct said){.kind = WRITE, .ets = ets});
+        le64_put(b + bytes, 1000 + ets);
+        send("lep", 0, 1, b, bytes + 8);
+    }
+    uint32_t bytes = lep_message(b, (struct said){.kind = DECIDED, .count = 1, .ets = ets - 3});
+    send("lep", 0, 1, b, bytes);
+    assert_int_equal(world_count(&w, 1, EV_LEP_LEARN, UINT16_MAX, 1000 + ets - 3), 1);
+    assert_int_equal(stored(1), before + 1); /* of an old value, and nothing of the decision */
+    finish_one(1);
+    assert_int_equal(stored(1), before + 3); /* the value, and behind it that it is decided */
+    while (w.disk[1]->writes > 0)
+        finish_one(1);
+    w.disks_held = false;
+    w.seens = 0;
+    world_restart(&w, 1);
+    assert_int_equal(world_count(&w, 1, EV_LEP_DECIDE, UINT16_MAX, 1000 + ets - 3), 1);
+    world_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +396,8 @@ int main(void)
         cmocka_unit_test(test_lep_only_the_leader_of_an_epoch_leads_it),
         cmocka_unit_test(test_lep_counts_out_of_range_are_refused),
         cmocka_unit_test(test_lep_noise_in_every_field_breaks_no_invariant),
+        cmocka_unit_test(test_lec_epochs_that_outrun_the_disk_wait_in_one_record),
+        cmocka_unit_test(test_lep_values_that_outrun_the_disk_wait_in_one_record),
     };
     harness_start();
     return cmocka_run_group_tests(tests, NULL, NULL);

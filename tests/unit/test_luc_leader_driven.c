@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "protocols/post.h"
+
 #define INSTANCES 4096
 
 static struct world w;
@@ -24,13 +26,26 @@ static const struct stack_conf small = {.store_msgs = 256,
                                         .detect_ns = 4000000,
                                         .forward = true};
 
-static void start(uint16_t n)
+/* A queue much shorter than the table of instances. */
+static const struct stack_conf short_log = {.store_msgs = 32,
+                                            .instances = 64,
+                                            .ring_msgs = 256,
+                                            .flight_msgs = 64,
+                                            .heartbeat_ns = 1000000,
+                                            .detect_ns = 4000000};
+
+static void start_with(uint16_t n, const struct stack_conf *conf)
 {
     memset(known, 0, sizeof known);
     memset(has, 0, sizeof has);
     memset(all_before, 0, sizeof all_before);
     memset(next, 0, sizeof next);
-    world_start(&w, stack_find("luc"), n, &small);
+    world_start(&w, stack_find("luc"), n, conf);
+}
+
+static void start(uint16_t n)
+{
+    start_with(n, &small);
 }
 
 static void propose(uint16_t p, uint64_t inst, uint64_t value)
@@ -245,6 +260,59 @@ static void test_LUC1_LUC2_LUC3_under_crashes_of_all(void **state)
     }
 }
 
+/* p0 and p1 decide all up to `upto`, and release; p2 is left alone. */
+static void two_decide(uint64_t upto)
+{
+    for (int i = 0; i < 400 && (all_before[0] < upto || all_before[1] < upto); i++) {
+        world_run(&w, 1 << 19);
+        take();
+        for (uint16_t p = 0; p < 2; p++)
+            release(p, all_before[p]);
+        while (next[0] < upto && next[0] < all_before[0] + 4 && co_room(w.st[0]->app->use[0]) > 0) {
+            propose(0, next[0], next[0] * 1000);
+            world_step(&w, 0);
+        }
+    }
+    assert_int_equal(all_before[0], upto);
+    assert_int_equal(all_before[1], upto);
+}
+
+static void test_LUC1_one_that_stays_down_does_not_stop_the_window(void **state)
+{
+    (void)state;
+    start_with(3, &short_log);
+    world_crash(&w, 2);
+    two_decide(60);
+    world_end(&w);
+}
+
+/* p2 was away, and is told of as many instances as it has rows, while its disk takes its time; then
+ * it compacts. Its log takes all that it asks for. */
+static void test_a_slow_disk_holds_a_record_of_each_row(void **state)
+{
+    (void)state;
+    start_with(3, &short_log);
+    world_crash(&w, 2);
+    two_decide(60);
+    w.crashed[2] = false;
+    w.disks_held = true;
+    uint32_t waiting = 0;
+    for (int i = 0; i < 100; i++) {
+        world_run(&w, 1 << 20);
+        struct co_post post = {0};
+        struct co *log = stack_co(w.st[2], "log");
+        log->cls->post(log, &post);
+        waiting = post.wait[0].open > waiting ? (uint32_t)post.wait[0].open : waiting;
+    }
+    assert_true(waiting > short_log.store_msgs);
+    struct co *lep = stack_co(w.st[2], "lep");
+    trigger(lep, ev_make(EV_LOG_COMPACT, 0, 0, 0, MSG_NONE));
+    world_step(&w, 2);
+    heal(&w, 20000000);
+    take();
+    world_end(&w);
+}
+
 /* ---- crash sweep ----------------------------------------------------------------------------- */
 
 static void sweep_step(uint32_t step)
@@ -304,6 +372,8 @@ int main(void)
         cmocka_unit_test(test_LUC3_everybody_crashes_and_decisions_stand),
         cmocka_unit_test(test_what_is_released_is_not_handed_over_again_after_compaction),
         cmocka_unit_test(test_LUC1_LUC2_LUC3_under_crashes_of_all),
+        cmocka_unit_test(test_LUC1_one_that_stays_down_does_not_stop_the_window),
+        cmocka_unit_test(test_a_slow_disk_holds_a_record_of_each_row),
         cmocka_unit_test(test_crash_sweep),
     };
     harness_start();

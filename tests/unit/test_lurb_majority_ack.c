@@ -322,6 +322,27 @@ static void test_bad_messages_are_dropped_and_counted(void **state)
     world_end(&w);
 }
 
+/* Tables so small that the records of the origins alone fill as many requests as they have rows. */
+static void test_a_compaction_fits_the_log_of_small_tables(void **state)
+{
+    (void)state;
+    const struct stack_conf least = {.store_msgs = 8, .ring_msgs = 32, .flight_msgs = 16};
+    memset(got, 0, sizeof got);
+    world_start(&w, stack_find("lurb"), 7, &least);
+    for (int round = 0; round < 400; round++) {
+        for (uint16_t p = 0; p < 7; p++)
+            if (room(p) > 0)
+                broadcast(p, (uint64_t)round * 7 + p, 2000);
+        world_run(&w, 1 << 18);
+        take();
+        for (uint16_t p = 0; p < 7; p++)
+            release(p, got[p].positions);
+    }
+    for (uint16_t p = 0; p < 7; p++)
+        assert_true(w.st[p]->counters[COUNT_log_compactions] > 0);
+    world_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -335,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_LURB1_LURB2_LURB3_LURB4_under_crashes_of_all),
         cmocka_unit_test(test_crash_sweep),
         cmocka_unit_test(test_bad_messages_are_dropped_and_counted),
+        cmocka_unit_test(test_a_compaction_fits_the_log_of_small_tables),
     };
     harness_start();
     return cmocka_run_group_tests(tests, NULL, NULL);
