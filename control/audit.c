@@ -7,13 +7,18 @@
 #include "host.h"
 #include "storage.h"
 
-/* The tags that a log holds. Open addressing, at most half full; 0 is no tag. */
+/* A set of tags. Open addressing, at most half full; 0 is no tag. */
 struct tags {
-    const struct load_reader *reader;
     uint64_t *slot;
     uint64_t mask;
     uint64_t count;
     bool no_memory;
+};
+
+/* A log that is being read. */
+struct reading {
+    const struct load_reader *reader;
+    struct tags tags; /* that it holds */
 };
 
 static void put(uint64_t *slot, uint64_t mask, uint64_t tag)
@@ -46,22 +51,44 @@ static bool has(const struct tags *t, uint64_t tag)
     return t->slot[i] == tag;
 }
 
-static void record_found(void *ctx, uint64_t seq, uint16_t type, const void *data, uint32_t len)
+/* Whether it is new. */
+static bool add(struct tags *t, uint64_t tag)
 {
-    struct tags *t = ctx;
-    (void)seq, (void)type;
-    uint64_t tag = load_reader_tag(t->reader, data, len);
-    if (tag == 0 || t->no_memory)
-        return;
+    if (t->no_memory || has(t, tag))
+        return false;
     if (2 * ++t->count > t->mask)
         t->no_memory = !grow(t);
     if (!t->no_memory)
         put(t->slot, t->mask, tag);
+    return true;
 }
 
-/* Look for each entry of the ledger of p. */
-static void compare(struct audit *a, const struct board *b, uint16_t p, const struct tags *t,
-                    bool compacted)
+static bool tags_open(struct tags *t)
+{
+    *t = (struct tags){.mask = (1 << 15) - 1};
+    return grow(t);
+}
+
+static void record_found(void *ctx, uint64_t seq, uint16_t type, const void *data, uint32_t len)
+{
+    struct reading *r = ctx;
+    (void)seq, (void)type;
+    uint64_t tag = load_reader_tag(r->reader, data, len);
+    if (tag != 0)
+        (void)add(&r->tags, tag);
+}
+
+static void broken(struct audit *a, uint16_t p, uint64_t key, const char *what)
+{
+    if (a->lost + a->doubled == 1 && !a->refused)
+        snprintf(a->why, sizeof a->why, "p%u acknowledged operation %" PRIu64 " of p%u%s", p,
+                 (uint64_t)(key & ((1ull << BOARD_KEY_SHIFT) - 1)),
+                 (unsigned)(key >> BOARD_KEY_SHIFT), what);
+}
+
+/* Look for each entry of the ledger of p; each is there once. */
+static void compare(struct audit *a, const struct board *b, uint16_t p, const struct tags *log,
+                    struct tags *told, bool compacted)
 {
     uint64_t missing = 0;
     for (uint64_t place = 0; place < b->ledger_max && missing < LOAD_WINDOW_OPS; place++) {
@@ -71,15 +98,17 @@ static void compare(struct audit *a, const struct board *b, uint16_t p, const st
         if (tag == 0)
             continue;
         a->acknowledged++;
-        if (has(t, tag)) {
+        if (!add(told, tag) && !told->no_memory) {
+            a->doubled++;
+            broken(a, p, key, " twice");
+        }
+        if (has(log, tag)) {
             a->found++;
         } else if (compacted) {
             a->released++;
-        } else if (a->lost++ == 0) {
-            snprintf(a->why, sizeof a->why,
-                     "p%u acknowledged operation %" PRIu64 " of p%u, and its log does not hold it",
-                     p, (uint64_t)(key & ((1ull << BOARD_KEY_SHIFT) - 1)),
-                     (unsigned)(key >> BOARD_KEY_SHIFT));
+        } else {
+            a->lost++;
+            broken(a, p, key, ", and its log does not hold it");
         }
     }
 }
@@ -87,22 +116,25 @@ static void compare(struct audit *a, const struct board *b, uint16_t p, const st
 static bool audit_log(struct audit *a, const struct job *job, struct board *b, uint16_t p,
                       const struct load_reader *reader, bool compacted)
 {
-    struct tags t = {.reader = reader, .mask = (1 << 15) - 1};
+    struct reading r = {.reader = reader};
+    struct tags told = {0};
     struct log_report report;
     char why[sizeof a->why] = "";
-    if (!grow(&t))
-        return false;
-    if (storage_read(job, p, record_found, &t, &report, why, sizeof why) != 0) {
+    bool good = tags_open(&r.tags) && tags_open(&told);
+    if (!good) {
+        /* said by the caller */
+    } else if (storage_read(job, p, record_found, &r, &report, why, sizeof why) != 0) {
         if (!a->refused)
             snprintf(a->why, sizeof a->why, "the log of p%u: %.280s", p, why);
         a->refused = true;
     } else {
         a->logs++;
         a->records += report.records;
-        compare(a, b, p, &t, compacted);
+        compare(a, b, p, &r.tags, &told, compacted);
     }
-    free(t.slot);
-    return !t.no_memory;
+    free(r.tags.slot);
+    free(told.slot);
+    return good && !r.tags.no_memory && !told.no_memory;
 }
 
 bool audit_logs(struct audit *a, const struct job *job, struct board *board, uint64_t compacted)

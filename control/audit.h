@@ -15,10 +15,11 @@ struct audit {
     uint64_t found;        /* of these, in the log of their process */
     uint64_t released;     /* not found, in a log that has dropped what is over (compaction) */
     uint64_t lost;         /* not found, and nothing was dropped: a broken promise */
+    uint64_t doubled;      /* acknowledged under a second position or instance: another */
     uint64_t records;
     uint64_t lives; /* of all processes */
     bool refused;   /* a log is damaged, or cannot be read */
-    char why[320];  /* the first loss or refusal */
+    char why[320];  /* the first loss, doubling or refusal */
 };
 
 /* `compacted`: bitmap of the processes whose log has dropped something. False: no memory. */

@@ -173,6 +173,8 @@ static void put_disk(FILE *out, const struct result *r)
             a->found, a->acknowledged, a->logs);
     if (a->released > 0)
         fprintf(out, ", %" PRIu64 " released and dropped", a->released);
+    if (a->doubled > 0)
+        fprintf(out, ", %" PRIu64 " acknowledged twice", a->doubled);
     fprintf(out, ", %" PRIu64 " lost; %" PRIu64 " lives\n", a->lost, a->lives);
 }
 

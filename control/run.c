@@ -389,7 +389,7 @@ static void audit(struct run *r)
     storage_describe(&r->job, d->device, sizeof d->device);
     if (!audit_logs(&d->audit, &r->job, r->board, compacted))
         verdict_note(&r->verdict, "no memory for an audit of the logs");
-    else if (d->audit.lost > 0 || d->audit.refused)
+    else if (d->audit.lost > 0 || d->audit.doubled > 0 || d->audit.refused)
         verdict_break(&r->verdict, "%s", d->audit.why);
     close_logs(r);
     if (r->log_here && !r->job.log_keep)

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The audit of logs, over real ones that were written by hand: what was acknowledged and is there is
+ * found; what is lost, altered, acknowledged twice or in the log of another is told; so is a log that
+ * cannot be read.
+ */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <xxhash.h>
+
+#include "control/audit.h"
+#include "control/host.h"
+#include "control/load_state.h"
+#include "control/storage.h"
+
+#define N    3
+#define OPS  40
+#define SIZE 64
+#define HEAD 24 /* of a record, in front of its operation; whatever wrote it */
+
+struct desk {
+    char dir[32];
+    struct job job;
+    struct board *board;
+    struct load *load; /* for its pattern */
+    struct audit audit;
+};
+
+static struct desk desk;
+
+static void write_op(uint8_t *to, uint16_t source, uint64_t number)
+{
+    struct op_wire *w = (struct op_wire *)to;
+    memset(to, 0, SIZE);
+    le64_put(w->intended_ns, 1000 * number);
+    le64_put(w->number, number);
+    le16_put(w->source, source);
+    le32_put(w->bytes, SIZE);
+    le64_put(w->tag, XXH3_64bits_withSeed(w, offsetof(struct op_wire, tag), desk.job.seed));
+    memcpy(w + 1, desk.load->pattern, SIZE - sizeof *w);
+}
+
+static struct board_entry *entry(uint16_t p, uint64_t place)
+{
+    return &board_ledger(desk.board, p)[place];
+}
+
+static void acknowledge(uint16_t p, uint64_t place, uint16_t source, uint64_t number)
+{
+    uint8_t op[SIZE];
+    write_op(op, source, number);
+    board_put(&entry(p, place)->key, (uint64_t)source << BOARD_KEY_SHIFT | number);
+    board_put(&entry(p, place)->tag, le64_get(((struct op_wire *)op)->tag));
+}
+
+/* Write the log of p: operations of p0 from `first` to `last`, without `skip`; of `altered` the byte
+ * at `at` is another. */
+static void write_log(uint16_t p, uint64_t first, uint64_t last, uint64_t skip, uint64_t altered,
+                      uint32_t at)
+{
+    struct disk *disk;
+    struct log *log;
+    struct log_report report;
+    char why[320];
+    assert_int_equal(storage_open(&desk.job, p, &disk, why, sizeof why), 0);
+    assert_int_equal(log_open(&log, disk, (struct log_id){desk.job.conf.cluster, p}, NULL, NULL,
+                              false, &report),
+                     0);
+    for (uint64_t k = first; k <= last; k++) {
+        uint8_t head[HEAD] = {1}, op[SIZE];
+        write_op(op, 0, k);
+        op[k == altered ? at : 0] ^= k == altered;
+        if (k != skip)
+            log_append(log, 1, head, sizeof head, op, sizeof op);
+    }
+    while (log_durable(log) < log_next(log))
+        assert_int_equal(log_pump(log), 0);
+    log_close(log);
+    storage_close(disk);
+}
+
+/* A run of p0's operations 0 to OPS − 1, log-delivered everywhere. */
+static void open_desk(void)
+{
+    char set[4][64], why[320];
+    char *const sets[] = {set[0], set[1], set[2], set[3]};
+    memset(&desk, 0, sizeof desk);
+    strcpy(desk.dir, "test-audit-XXXXXX");
+    assert_non_null(mkdtemp(desk.dir));
+    snprintf(set[0], sizeof set[0], "job.stack=lurb");
+    snprintf(set[1], sizeof set[1], "job.size=%d", SIZE);
+    snprintf(set[2], sizeof set[2], "log.dir=%s", desk.dir);
+    snprintf(set[3], sizeof set[3], "log.size=4MiB");
+    if (job_read(&desk.job, NULL, sets, 4, why, sizeof why) != 0 ||
+        job_check(&desk.job, why, sizeof why) != 0 ||
+        storage_create(&desk.job, why, sizeof why) != 0)
+        fail_msg("%s", why);
+    desk.board = board_open_ledger(N, 1, 1, 1, 2 * OPS, 0, NULL);
+    assert_non_null(desk.board);
+    desk.load = calloc(1, sizeof *desk.load);
+    desk.load->conf = host_load_conf(&desk.job, desk.board, 0);
+    load_fill(desk.load);
+    for (uint16_t p = 0; p < N; p++)
+        for (uint64_t k = 0; k < OPS; k++)
+            acknowledge(p, k, 0, k);
+}
+
+static bool look(uint64_t compacted)
+{
+    assert_true(audit_logs(&desk.audit, &desk.job, desk.board, compacted));
+    return desk.audit.lost == 0 && desk.audit.doubled == 0 && !desk.audit.refused;
+}
+
+static void close_desk(void)
+{
+    storage_remove(&desk.job);
+    board_close(desk.board);
+    free(desk.load);
+}
+
+static void test_what_was_acknowledged_is_found(void **state)
+{
+    (void)state;
+    open_desk();
+    for (uint16_t p = 0; p < N; p++) {
+        write_log(p, 0, OPS - 1, UINT64_MAX, UINT64_MAX, 0);
+        write_log(p, 0, OPS / 2, UINT64_MAX, UINT64_MAX, 0); /* again, as a compaction does */
+    }
+    assert_true(look(0));
+    assert_int_equal(desk.audit.logs, N);
+    assert_int_equal(desk.audit.acknowledged, N * OPS);
+    assert_int_equal(desk.audit.found, N * OPS);
+    close_desk();
+}
+
+static void test_a_lost_operation_is_told(void **state)
+{
+    (void)state;
+    open_desk();
+    for (uint16_t p = 0; p < N; p++)
+        write_log(p, 0, OPS - 1, p == 1 ? 17 : UINT64_MAX, UINT64_MAX, 0);
+    assert_false(look(0));
+    assert_int_equal(desk.audit.lost, 1);
+    assert_int_equal(desk.audit.found, N * OPS - 1);
+    assert_string_equal(desk.audit.why,
+                        "p1 acknowledged operation 17 of p0, and its log does not hold it");
+    assert_false(look(1)); /* that p0's log dropped something is no excuse for p1 */
+    assert_true(look(2));
+    assert_int_equal(desk.audit.released, 1);
+    close_desk();
+}
+
+static void test_an_altered_operation_is_told(void **state)
+{
+    (void)state;
+    for (uint32_t at = 0; at < SIZE; at++) { /* time, number, source, size, tag, payload */
+        open_desk();
+        for (uint16_t p = 0; p < N; p++)
+            write_log(p, 0, OPS - 1, UINT64_MAX, p == 2 ? 5 : UINT64_MAX, at);
+        assert_false(look(0));
+        assert_int_equal(desk.audit.lost, 1);
+        assert_string_equal(desk.audit.why,
+                            "p2 acknowledged operation 5 of p0, and its log does not hold it");
+        close_desk();
+        at += at > 32 ? 7 : 2;
+    }
+}
+
+static void test_a_doubled_operation_is_told(void **state)
+{
+    (void)state;
+    open_desk();
+    for (uint16_t p = 0; p < N; p++)
+        write_log(p, 0, OPS - 1, UINT64_MAX, UINT64_MAX, 0);
+    acknowledge(1, OPS, 0, 30);
+    assert_false(look(0));
+    assert_int_equal(desk.audit.doubled, 1);
+    assert_int_equal(desk.audit.lost, 0);
+    assert_string_equal(desk.audit.why, "p1 acknowledged operation 30 of p0 twice");
+    close_desk();
+}
+
+static void test_the_log_of_another_process_does_not_vouch(void **state)
+{
+    (void)state;
+    open_desk();
+    for (uint16_t p = 0; p < N; p++)
+        write_log(p, 0, p == 1 ? OPS - 2 : OPS - 1, UINT64_MAX, UINT64_MAX, 0);
+    assert_false(look(0));
+    assert_int_equal(desk.audit.lost, 1);
+    close_desk();
+}
+
+static void test_a_damaged_log_is_refused(void **state)
+{
+    (void)state;
+    char path[64];
+    open_desk();
+    for (uint16_t p = 0; p < N; p++)
+        write_log(p, 0, OPS - 1, UINT64_MAX, UINT64_MAX, 0);
+    snprintf(path, sizeof path, "%s/p0/seg-0000", desk.dir);
+    int fd = open(path, O_WRONLY);
+    assert_int_equal(pwrite(fd, "x", 1, 4096 + 700), 1);
+    close(fd);
+    assert_false(look(0));
+    assert_true(desk.audit.refused);
+    assert_int_equal(desk.audit.logs, N - 1);
+    assert_memory_equal(desk.audit.why, "the log of p0: ", 15);
+    close_desk();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_was_acknowledged_is_found),
+        cmocka_unit_test(test_a_lost_operation_is_told),
+        cmocka_unit_test(test_an_altered_operation_is_told),
+        cmocka_unit_test(test_a_doubled_operation_is_told),
+        cmocka_unit_test(test_the_log_of_another_process_does_not_vouch),
+        cmocka_unit_test(test_a_damaged_log_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
