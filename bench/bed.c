@@ -4,7 +4,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "dataplane/disk_uring.h"
+#include "dataplane/log.h"
 #include "tsc.h"
 
 /* ---- the application ------------------------------------------------------------------------- */
@@ -66,12 +70,27 @@ static const struct co_class app_class = {.name = "bed",
                                           .bytes = bed_app_bytes,
                                           .upon = app_upon};
 
+/* luc: a decision is over as soon as it is known. */
+static void upon_luc_decide(struct co *self, const struct ev *ev, uint32_t n)
+{
+    upon_top(self, ev, n);
+    trigger(self->use[0], ev_make(EV_LUC_RELEASE, 0, ((struct bed_app *)self)->heard, 0, MSG_NONE));
+}
+
+static void upon_luc_resumed(struct co *self, const struct ev *ev, uint32_t n)
+{
+    (void)self, (void)ev, (void)n; /* a new log: nothing was decided before */
+}
+
 static void fill_upon(void)
 {
     uint32_t u = 0;
     for (uint16_t t = 1; t < EV_TYPES; t++)
         if (ev_infos[t].way == EV_WAY_INDICATION)
-            app_upon[u++] = (struct co_upon){t, t == EV_APP_READY ? upon_ready : upon_top};
+            app_upon[u++] = (struct co_upon){t, t == EV_APP_READY     ? upon_ready
+                                                : t == EV_LUC_DECIDE  ? upon_luc_decide
+                                                : t == EV_LUC_RESUMED ? upon_luc_resumed
+                                                                      : upon_top};
 }
 
 /* ---- the bed --------------------------------------------------------------------------------- */
@@ -99,6 +118,31 @@ static struct stack_conf conf_of(const struct bed *b, uint16_t p)
     return c;
 }
 
+/* A log of its own for process p, for its only life. */
+static int open_log(struct bed *b, const struct stack_conf *c, uint16_t p, char *why, size_t size)
+{
+    char dir[80];
+    snprintf(dir, sizeof dir, "%s/p%u", b->dir, p);
+    struct disk_uring_conf conf = {.dir = dir,
+                                   .shape = {4, 8u << 20},
+                                   .buffers = 8,
+                                   .buffer_bytes = 128u << 10};
+    int err = disk_uring_create(&conf, why, size);
+    if (err == 0)
+        err = disk_uring_open(&b->disk[p], &conf, false, why, size);
+    if (err == 0)
+        err = log_format(b->disk[p], (struct log_id){c->cluster, p}, conf.shape);
+    return err;
+}
+
+static void remove_logs(struct bed *b)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -r %s", b->dir);
+    if (b->dir[0] != '\0' && system(command) != 0)
+        fprintf(stderr, "bench: %s is left behind\n", b->dir);
+}
+
 static void wire_process(struct bed *b, uint16_t p)
 {
     struct stack_conf c = conf_of(b, p);
@@ -116,14 +160,23 @@ void bed_begin_again(struct bed *b, uint16_t p)
 static bool wire(struct bed *b, const struct stack_def *def, const char **why)
 {
     static char text[256];
+    *why = text;
+    if (b->conf.logs && mkdtemp(strcpy(b->dir, "upon-bench-bed-XXXXXX")) == NULL) {
+        snprintf(text, sizeof text, "no folder can be made here");
+        b->dir[0] = '\0';
+        return false;
+    }
     for (uint16_t p = 0; p < b->conf.n; p++) {
         struct stack_conf c = conf_of(b, p);
-        if (co_check_wiring(def, &app_class, &c, text, sizeof text) != 0) {
-            *why = text;
+        if (co_check_wiring(def, &app_class, &c, text, sizeof text) != 0)
             return false;
-        }
         b->mem[p] = aligned_alloc(64, co_wire_bytes(def, &app_class, &c));
+        if (b->conf.logs && open_log(b, &c, p, text, sizeof text) != 0)
+            return false;
+        fabric_env(b->fabric, p)->disk = b->disk[p];
         wire_process(b, p);
+        if (b->conf.logs && stack_recover(b->st[p], text, sizeof text) != 0)
+            return false;
     }
     uint8_t top = b->st[0]->app->use[0]->cls->implements;
     b->request = request_of(top);
@@ -175,8 +228,12 @@ void bed_close(struct bed *b)
         fprintf(stderr, "bench: stack %s: %u packets are missing\n", b->conf.stack, leak);
         exit(1);
     }
-    for (uint16_t p = 0; p < b->conf.n; p++)
+    for (uint16_t p = 0; p < b->conf.n; p++) {
+        if (b->disk[p] != NULL)
+            b->disk[p]->ops->close(b->disk[p]);
         free(b->mem[p]);
+    }
+    remove_logs(b);
     free(b);
 }
 

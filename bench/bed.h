@@ -30,6 +30,7 @@ struct bed_conf {
     uint32_t mtu;    /* 0: 1500, or 9000 for messages that need it */
     bool echo;       /* p1 answers every message */
     bool two_cores;
+    bool logs; /* each process has a log, on files of one disk, in a folder of this bench */
     struct stack_conf stack_conf;
 };
 
@@ -48,9 +49,11 @@ struct bed {
     struct fabric *fabric;
     struct stack *st[BED_PROCS];
     void *mem[BED_PROCS];
-    uint16_t request; /* of the top of the stack */
-    bool link;        /* the top is a link: p0 sends to p1 alone */
-    bool stamp;       /* p0 notes when it hears */
+    char dir[64];                 /* of the logs */
+    struct disk *disk[BED_PROCS]; /* of each process's */
+    uint16_t request;             /* of the top of the stack */
+    bool link;                    /* the top is a link: p0 sends to p1 alone */
+    bool stamp;                   /* p0 notes when it hears */
     /* p0 writes it at each message; what is above, every process reads at each message. */
     uint64_t heard_at __attribute__((aligned(128)));
 };

@@ -11,23 +11,22 @@
  *                                                           deep, without a look at them
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <liburing.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "bare_disk.h"
 #include "bench.h"
 #include "dataplane/disk_uring.h"
 #include "dataplane/log.h"
 #include "dataplane/log_format.h"
 #include "tsc.h"
 
-#define SEGMENT_BYTES (16u << 20)
-#define BUFFERS       8
-#define BUFFER_BYTES  (128u << 10)
+#define SEGMENT_BYTES BARE_FILE_BYTES /* the floor writes as the log does */
+#define BUFFERS       BARE_BUFFERS
+#define BUFFER_BYTES  BARE_BUFFER_BYTES
 #define RECORD_BYTES_ 64
 #define PORTION_BYTES (512u << 10) /* of a read, as in log_recover.c */
 
@@ -36,12 +35,10 @@ struct log_bench {
     struct disk_uring_conf conf;
     struct disk *disk;
     struct log *log;
-    struct io_uring ring; /* of the floor */
-    int fd;
-    uint8_t *block;
-    uint64_t at;      /* where the floor writes next */
-    uint64_t records; /* a round of log_many */
-    uint32_t *sizes;  /* of the writes of its last round, in bytes and in order */
+    struct bare_disk bare; /* the floor */
+    uint8_t *super;        /* of log_cpu's disk */
+    uint64_t records;      /* a round of log_many */
+    uint32_t *sizes;       /* of the writes of its last round, in bytes and in order */
     uint64_t writes;
     uint8_t *portions; /* of log_read's floor */
     struct disk null;  /* of log_cpu: it is done at once */
@@ -80,55 +77,10 @@ static void *log_open_files(const char **why)
         return NULL;
     must(log_format(b->disk, id, b->conf.shape), "format");
     must(log_open(&b->log, b->disk, id, NULL, NULL, false, &report), "open");
-    /* The floor's file: another of the same making. */
     char path[128];
     snprintf(path, sizeof path, "%s/floor", b->dir);
-    b->fd = open(path, O_CREAT | O_RDWR, 0600);
-    b->block = aligned_alloc(LOG_BLOCK_BYTES, BUFFERS * BUFFER_BYTES);
-    memset(b->block, 0, BUFFERS * BUFFER_BYTES);
-    for (uint32_t i = 0; i < SEGMENT_BYTES; i += BUFFER_BYTES)
-        if (write(b->fd, b->block, BUFFER_BYTES) != (ssize_t)BUFFER_BYTES)
-            exit(1);
-    fsync(b->fd);
-    close(b->fd);
-    b->fd = open(path, O_RDWR | O_DIRECT);
-    must(b->fd, "floor");
-    must(io_uring_queue_init(4 * BUFFERS, &b->ring, 0), "io_uring");
-    struct iovec iov = {b->block, BUFFERS * BUFFER_BYTES};
-    must(io_uring_register_buffers(&b->ring, &iov, 1), "buffers");
-    must(io_uring_register_files(&b->ring, &b->fd, 1), "files");
-    memset(b->block, 0x5a, BUFFERS * BUFFER_BYTES);
+    bare_disk_open(&b->bare, path);
     return b;
-}
-
-static void floor_write(struct log_bench *b, uint32_t buffer, uint32_t bytes)
-{
-    if (b->at + bytes > SEGMENT_BYTES)
-        b->at = 0;
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&b->ring);
-    io_uring_prep_write_fixed(sqe, 0, b->block + (size_t)buffer * BUFFER_BYTES, bytes, b->at, 0);
-    sqe->flags |= IOSQE_FIXED_FILE | IOSQE_IO_LINK;
-    sqe->user_data = UINT64_MAX;
-    sqe = io_uring_get_sqe(&b->ring);
-    io_uring_prep_fsync(sqe, 0, IORING_FSYNC_DATASYNC);
-    sqe->flags |= IOSQE_FIXED_FILE;
-    sqe->user_data = buffer;
-    b->at += bytes;
-}
-
-/* Wait by polling, as the log does. Returns the buffer whose write finished. */
-static uint32_t floor_reap(struct log_bench *b)
-{
-    struct io_uring_cqe *cqe;
-    for (;;) {
-        while (io_uring_peek_cqe(&b->ring, &cqe) != 0)
-            continue;
-        uint64_t of = cqe->user_data;
-        must(cqe->res, "floor write");
-        io_uring_cqe_seen(&b->ring, cqe);
-        if (of != UINT64_MAX)
-            return (uint32_t)of;
-    }
 }
 
 static void free_segments(struct log_bench *b)
@@ -144,14 +96,12 @@ static void log_close_files(void *ctx)
     log_close(b->log);
     if (b->disk != NULL)
         b->disk->ops->close(b->disk);
-    io_uring_queue_exit(&b->ring);
-    close(b->fd);
+    bare_disk_close(&b->bare);
     snprintf(command, sizeof command, "rm -r %s", b->dir);
     if (system(command) != 0)
         fprintf(stderr, "log bench: %s is left behind\n", b->dir);
     free(b->sizes);
     free(b->portions);
-    free(b->block);
     free(b);
 }
 
@@ -167,9 +117,8 @@ static double one_floor(void *ctx)
 {
     struct log_bench *b = ctx;
     uint64_t start = tsc_now();
-    floor_write(b, 0, LOG_BLOCK_BYTES);
-    io_uring_submit(&b->ring);
-    floor_reap(b);
+    bare_disk_write(&b->bare, 0, LOG_BLOCK_BYTES);
+    bare_disk_reap(&b->bare);
     return tsc_ns(tsc_now() - start);
 }
 
@@ -229,16 +178,12 @@ static double many_floor(void *ctx)
     struct log_bench *b = ctx;
     uint64_t begun = 0, done = 0;
     uint64_t start = tsc_now();
-    for (; begun < BUFFERS - 1 && begun < b->writes; begun++) {
-        floor_write(b, (uint32_t)begun, b->sizes[begun]);
-        io_uring_submit(&b->ring);
-    }
+    for (; begun < BUFFERS - 1 && begun < b->writes; begun++)
+        bare_disk_write(&b->bare, (uint32_t)begun, b->sizes[begun]);
     for (; done < b->writes; done++) {
-        uint32_t buffer = floor_reap(b);
-        if (begun < b->writes) {
-            floor_write(b, buffer, b->sizes[begun++]);
-            io_uring_submit(&b->ring);
-        }
+        uint32_t buffer = bare_disk_reap(&b->bare);
+        if (begun < b->writes)
+            bare_disk_write(&b->bare, buffer, b->sizes[begun++]);
     }
     return tsc_ns(tsc_now() - start) / (double)b->records;
 }
@@ -289,14 +234,14 @@ static uint32_t null_reap(struct disk *d, struct disk_done *done, uint32_t n)
 
 static int null_write_super(struct disk *d, const void *block)
 {
-    memcpy(of_null(d)->block, block, LOG_BLOCK_BYTES);
+    memcpy(of_null(d)->super, block, LOG_BLOCK_BYTES);
     return 0;
 }
 
 static int null_read_super(struct disk *d, int copy, void *block)
 {
     (void)copy;
-    memcpy(block, of_null(d)->block, LOG_BLOCK_BYTES);
+    memcpy(block, of_null(d)->super, LOG_BLOCK_BYTES);
     return 0;
 }
 
@@ -320,7 +265,7 @@ static void *cpu_open(const int64_t *args, const char **why)
     struct log_bench *b = calloc(1, sizeof *b);
     struct log_report report;
     b->records = (uint64_t)args[0];
-    b->block = aligned_alloc(LOG_BLOCK_BYTES, LOG_BLOCK_BYTES);
+    b->super = aligned_alloc(LOG_BLOCK_BYTES, LOG_BLOCK_BYTES);
     b->null = (struct disk){&null_ops, NULL, BUFFERS, BUFFER_BYTES};
     b->null.buffers = aligned_alloc(LOG_BLOCK_BYTES, BUFFERS * BUFFER_BYTES);
     memset(b->null.buffers, 0, BUFFERS * BUFFER_BYTES);
@@ -364,7 +309,7 @@ static void cpu_close(void *ctx)
     struct log_bench *b = ctx;
     log_close(b->log);
     free(b->null.buffers);
-    free(b->block);
+    free(b->super);
     free(b);
 }
 
