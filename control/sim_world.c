@@ -434,6 +434,8 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
         wire(w, p);
         refresh(w, p);
     }
+    if (w->n >= SIM_FETCH_PROCS)
+        sim_fetch_learn(&w->fetch, w->proc[0].st);
     bool same = w->check_def == w->job.def && w->check_n == w->n;
     if (!same || w->job.unchecked) {
         w->app = sim_app_of(w->job.def);
@@ -567,6 +569,13 @@ static void crash_in_step(struct sim_world *w, struct sim_proc *x, const struct 
     crash(w, x, c->a);
 }
 
+/* Frames mostly arrive in the order of sending: the next one is likely to be that which follows. */
+static void fetch_ahead(const struct sim_world *w, const struct sim_frame *f)
+{
+    rte_prefetch0(&w->proc[f->to]);
+    sim_fetch_ahead(&w->fetch, w->proc[f->to].st, &w->sim.env[f->to], f->pkt);
+}
+
 static bool on_frame(struct sim_world *w, const struct choice *c)
 {
     uint32_t k = find_frame(&w->sim, c);
@@ -578,6 +587,8 @@ static bool on_frame(struct sim_world *w, const struct choice *c)
     switch (c->kind) {
     case CHOICE_DELIVER:
         sim_deliver(&w->sim, k);
+        if (w->n >= SIM_FETCH_PROCS && k < w->sim.flights)
+            fetch_ahead(w, &w->sim.flight[k]);
         step(w, x);
         return true;
     case CHOICE_ARRIVE:

@@ -20,6 +20,7 @@
 #include "protocols/checks/check.h"
 #include "sim_choice.h"
 #include "sim_disk.h"
+#include "sim_fetch.h"
 #include "sim_stack.h"
 
 #define SIM_OPS_MAX    (1u << 20) /* requests of one process */
@@ -97,11 +98,12 @@ struct sim_world {
     char *stacks; /* all processes' stacks, stack_bytes apart */
     size_t stack_bytes;
     size_t stacks_bytes; /* of the mapping; 0: none */
-    uint64_t *wake;      /* of each process: when it next has something to do; 0: now */
-    uint64_t front_ns;   /* the clock furthest ahead */
-    uint64_t due_ns;     /* the latest arrival among the frames in flight … */
-    bool due_ordered;    /* … which arrive in the order in which they were sent */
-    bool suspect;        /* a checker has found a violation, or judged the end */
+    struct sim_fetch fetch;
+    uint64_t *wake;    /* of each process: when it next has something to do; 0: now */
+    uint64_t front_ns; /* the clock furthest ahead */
+    uint64_t due_ns;   /* the latest arrival among the frames in flight … */
+    bool due_ordered;  /* … which arrive in the order in which they were sent */
+    bool suspect;      /* a checker has found a violation, or judged the end */
     uint16_t n;
     uint16_t n_max;
     uint16_t alive;
