@@ -14,6 +14,8 @@ ROOT = os.path.abspath(sys.argv[2])
 PATIENT = ["job.drain=60s", "params.give_up=never", "load.rate=1k", "job.warmup=100ms"]
 SHORT = PATIENT + ["job.duration=900ms"]
 LOGGED = ["job.stack=lurb", "log.size=4MiB"]
+# What is broadcast after a crash fits the windows, so that no source waits for who stays away.
+FEW = ["load.rate=100"]
 TWO = len(os.sched_getaffinity(0)) > 1
 
 
@@ -108,7 +110,8 @@ class Faults(unittest.TestCase):
         self.assertEqual(self.drops(summary, "drop_fault"), 0)
 
     def test_who_keeps_no_log_does_not_recover(self):
-        summary, events = self.run_with("at 200ms crash 2\nat 400ms recover 2\n", "job.stack=urb")
+        summary, events = self.run_with("at 200ms crash 2\nat 400ms recover 2\n", "job.stack=urb",
+                                        *FEW)
         self.assertEqual(summary["verdict"], "valid")
         refused = [e for e in events if e["what"] == "recover 2"]
         self.assertEqual(len(refused), 1)
@@ -123,7 +126,7 @@ class Faults(unittest.TestCase):
         self.assertEqual(summary["disk"]["audit"]["lost"], 0)
 
     def test_a_process_whose_disk_fails_has_crashed(self):
-        summary, events = self.run_with("200ms.. disk-fail 1\n", "job.drain=15s", *LOGGED)
+        summary, events = self.run_with("200ms.. disk-fail 1\n", *LOGGED, *FEW)
         self.assertEqual(summary["verdict"], "valid")
         self.assertIn("p1", summary["crash"])
         fallen = [e for e in events if e["by"] == "disk"]
@@ -131,7 +134,7 @@ class Faults(unittest.TestCase):
         self.assertEqual(summary["disk"]["audit"]["lost"], 0)
 
     def test_what_is_stored_waits_for_a_slow_disk(self):
-        summary, _ = self.run_with("disk-slow constant 30ms\n", "load.rate=100", *LOGGED)
+        summary, _ = self.run_with("disk-slow constant 30ms\n", *LOGGED, *FEW)
         self.assertEqual(summary["verdict"], "valid")
         self.assertGreaterEqual(summary["disk"]["store_ns"]["p50"], 30e6)
 
@@ -191,7 +194,7 @@ class Faults(unittest.TestCase):
     @unittest.skipUnless(TWO, "two processors are needed for two nodes")
     def test_faults_reach_other_os_processes(self):
         summary, events = self.run_with("150ms..350ms loss 20%\nat 500ms crash 2\n",
-                                        "job.stack=urb", "job.device=memif")
+                                        "job.stack=urb", "job.device=memif", *FEW)
         self.assertEqual(summary["verdict"], "valid")
         self.assertEqual({e["process"] for e in events if e["edge"] == "begin"}, {0, 1, 2})
         self.assertEqual({e["result"] for e in events}, {"ok"})
