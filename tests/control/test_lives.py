@@ -104,6 +104,30 @@ class Lives(unittest.TestCase):
         self.assertIn("stack urb keeps nothing in a log", got.stderr)
         job.child.kill()
 
+    def test_a_second_life_is_traced_and_judged(self):
+        for stack, borders, judge in (
+                ("handover_cursor", ("⟨ho, Deliver", "⟨lurb, Deliver"), "digest"),
+                ("luc", ("⟨luc, Decide", "⟨lep, Decide"), "checker")):
+            with self.subTest(stack):
+                job = Job(self, UPON, ENDLESS + ["job.stack=" + stack, "job.record=full",
+                                                 "load.rate=100"])
+                job.progress(20)
+                job.must("crash", "1")
+                job.must("recover", "1")
+                job.must("trace", "on", "1")
+                job.progress(20)
+                job.must("trace", "off", "1")
+                summary = job.end()
+                path = os.path.join(self.folder.name, "run", "trace-p1.txt")
+                with open(path, encoding="utf-8") as f:
+                    text = f.read()
+                for border in borders:
+                    self.assertIn(border, text)
+                self.assertEqual({j["judged_by"] for j in summary["judgements"] if j["counts"]},
+                                 {judge})
+                os.rename(os.path.join(self.folder.name, "run"),
+                          os.path.join(self.folder.name, stack))
+
     def sigkill(self, stack, kills, seed=1):
         job = Job(self, UPON, ENDLESS + ["job.stack=" + stack, "job.device=memif", "load.rate=500",
                                    f"log.size={64 if KILLS > 0 else 16}MiB",
