@@ -25,7 +25,7 @@ namespace() {
     eval "$1=$ns"
     ip -n "$ns" link set lo up
     # Validation by the bridge would keep the worst garbage from us.
-    ip netns exec "$ns" sysctl -qw net.bridge.bridge-nf-call-iptables=0 2>/dev/null || true
+    ip netns exec "$ns" sh -c 'echo 0 >/proc/sys/net/bridge/bridge-nf-call-iptables' 2>/dev/null || true
 }
 
 need_namespaces() {

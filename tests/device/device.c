@@ -165,8 +165,9 @@ static void breathe(struct run *run, uint16_t first, uint16_t end)
         }
         bool all = atomic_load(&run->done) == job->fabric.selves;
         uint64_t now = now_ns(run->st[first]);
-        if ((all && now - atomic_load(&run->done_ns) > job->linger_ns) ||
-            now - start > job->timeout_ns)
+        bool enough = (job->enough != NULL && *job->enough) ||
+                      now - atomic_load(&run->done_ns) > job->linger_ns;
+        if ((all && enough) || now - start > job->timeout_ns)
             return;
     }
 }

@@ -7,6 +7,8 @@
 #ifndef UPON_TEST_DEVICE_H
 #define UPON_TEST_DEVICE_H
 
+#include <signal.h>
+
 #include "dataplane/fabric.h"
 #include "protocols/co.h"
 
@@ -14,12 +16,13 @@
 
 struct device_job {
     struct fabric_conf fabric;
-    uint64_t messages;   /* that each process broadcasts */
-    uint32_t bytes;      /* of a message, at least 16 */
-    uint64_t linger_ns;  /* go on for so long after all is delivered, to acknowledge */
-    uint64_t timeout_ns; /* give up after */
-    uint32_t copy_bytes; /* stack_conf.msg_copy_bytes; 0: the default */
-    bool threads;        /* a thread for each process, else one for all */
+    uint64_t messages;             /* that each process broadcasts */
+    uint32_t bytes;                /* of a message, at least 16 */
+    uint64_t linger_ns;            /* go on for so long after all is delivered, to acknowledge */
+    volatile sig_atomic_t *enough; /* linger no more; may be NULL */
+    uint64_t timeout_ns;           /* give up after */
+    uint32_t copy_bytes;           /* stack_conf.msg_copy_bytes; 0: the default */
+    bool threads;                  /* a thread for each process, else one for all */
 };
 
 struct device_result {

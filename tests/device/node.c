@@ -6,7 +6,8 @@
  *        [timeout_ms=…] [min_drop=…] [eal=--vdev=…] [tsc_hz=…]
  *
  * runs processes FIRST to LAST of N, in turn on one thread, each broadcasting its messages; with
- * threads=1 each on its own. Status 0: all delivered, once, unchanged, and no packet leaked.
+ * threads=1 each on its own. Status 0: all delivered, once, unchanged, and no packet leaked. SIGTERM:
+ * linger no more.
  */
 #include "device.h"
 
@@ -55,16 +56,26 @@ static void option(struct options *o, const char *arg, unsigned *eals)
 #undef IS
 }
 
+static volatile sig_atomic_t enough;
+
+static void on_term(int signal_number)
+{
+    (void)signal_number;
+    enough = 1;
+}
+
 int main(int argc, char **argv)
 {
     static uint16_t ranks[PSET_PROCS];
     struct options o = {.job = {.messages = 2000,
                                 .bytes = 64,
                                 .linger_ns = 300000000,
-                                .timeout_ns = 20000000000,
+                                .enough = &enough,
+                                .timeout_ns = 120000000000,
                                 .fabric = {.msg_bytes = 64, .self = ranks}}};
     unsigned eals = 0;
     char why[512];
+    signal(SIGTERM, on_term);
     device_check(argc >= 6, "usage: node DEVICE ARGS N FIRST LAST [key=value …]");
     o.job.fabric.device = argv[1];
     o.job.fabric.args = argv[2];

@@ -13,9 +13,9 @@ ip -n "$b" link set veth0 up
 
 # both OPTIONS…: processes 0 and 1 in one namespace, 2 and 3 in the other.
 both() {
-    timeout 60 ip netns exec "$a" "$node" eal net_af_packet0 4 0 1 \
+    timeout 150 ip netns exec "$a" "$node" eal net_af_packet0 4 0 1 \
         eal=--vdev=net_af_packet0,iface=veth0 "$@" >"$scratch/a" 2>&1 & first=$!
-    timeout 60 ip netns exec "$b" "$node" eal 0 4 2 3 \
+    timeout 150 ip netns exec "$b" "$node" eal 0 4 2 3 \
         eal=--vdev=net_af_packet0,iface=veth0 "$@" >"$scratch/b" 2>&1 & second=$!
     wait $first || { cat "$scratch/a"; fail "p0, p1"; }
     wait $second || { cat "$scratch/b"; fail "p2, p3"; }
@@ -27,4 +27,4 @@ if [ "$(nproc)" -gt 1 ]; then
     both threads=1 linger_ms=3000 # the one transmit queue is shared under a lock
 fi
 
-timeout 20 "$node" eal nonesuch 2 0 0 2>&1 | grep "DPDK has 0 ports" || fail "no such port"
+timeout 150 "$node" eal nonesuch 2 0 0 2>&1 | grep "DPDK has 0 ports" || fail "no such port"

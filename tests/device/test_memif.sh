@@ -4,7 +4,7 @@
 . "$(dirname "$0")/common.sh"
 
 # Whoever is done first goes on acknowledging for a while: the others are slow under a sanitizer.
-run() { timeout 40 "$node" memif "$scratch" "$@" linger_ms=3000; }
+run() { timeout 150 "$node" memif "$scratch" "$@" linger_ms=3000; }
 
 run 2 0 0 bytes=64 >"$scratch/p0" 2>&1 & p0=$!
 run 2 1 1 bytes=64 >"$scratch/p1" 2>&1 || { cat "$scratch/p1"; fail "p1"; }
@@ -16,4 +16,4 @@ run 3 1 2 bytes=4000 mtu=5000 checksum=1 >"$scratch/p1" 2>&1 || { cat "$scratch/
 wait $p0 || { cat "$scratch/p0"; fail "p0"; }
 cat "$scratch/p0" "$scratch/p1"
 
-timeout 30 "$node" memif "$scratch/none" 2 0 0 2>&1 | grep "is no folder" || fail "the folder"
+timeout 150 "$node" memif "$scratch/none" 2 0 0 2>&1 | grep "is no folder" || fail "the folder"

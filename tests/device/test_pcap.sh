@@ -7,7 +7,7 @@ command -v tshark >/dev/null || skip "no tshark: apt-get install tshark"
 
 # check OPTIONS…: run, then every frame captured is a good UDP datagram.
 check() {
-    timeout 60 "$node" pcap "$scratch/p%p.pcap" 3 0 2 "$@" >"$scratch/out" || fail "$*"
+    timeout 150 "$node" pcap "$scratch/p%p.pcap" 3 0 2 "$@" >"$scratch/out" || fail "$*"
     cat "$scratch/out"
     frames=0
     for p in 0 1 2; do

@@ -9,7 +9,7 @@ namespace hub
 ip -n "$hub" link add br0 type bridge forward_delay 0 nf_call_iptables 0 || skip "this kernel has no bridge"
 ip -n "$hub" link set br0 up
 
-timeout 60 ip netns exec "$hub" "$node" tap uptap%p 3 0 2 messages=3000 checksum=1 \
+timeout 150 ip netns exec "$hub" "$node" tap uptap%p 3 0 2 messages=3000 checksum=1 \
     linger_ms=500 >"$scratch/out" 2>&1 & run=$!
 for p in 0 1 2; do # the interfaces appear when it starts
     tries=0
