@@ -43,8 +43,8 @@ class Lives(unittest.TestCase):
         audit = summary["disk"]["audit"]
         self.assertGreaterEqual(audit["lives"], lives)
         self.assertGreater(audit["acknowledged"], 0)
-        self.assertEqual((audit["lost"], audit["found"] + audit["released"]),
-                         (0, audit["acknowledged"]))
+        self.assertEqual((audit["lost"], audit["doubled"], audit["found"] + audit["released"]),
+                         (0, 0, audit["acknowledged"]))
         return audit
 
     def test_every_stack_over_a_log_runs_and_reports_its_disk(self):

@@ -240,6 +240,16 @@ class Namespaces(Runs):
         self.assertEqual((summary["verdict"], summary["leaked_packets"]), ("valid", 0))
         self.assertTrue(0 < summary["latency_ns"]["decide"]["count"] <= 600)
 
+    def test_stacks_over_a_log_are_valid(self):
+        for stack in "lurb", "luc":
+            with self.subTest(stack):
+                summary = self.af_packet("job.stack=" + stack, "log.size=4MiB", "params.detect=1s")
+                self.assertEqual((summary["verdict"], summary["leaked_packets"]), ("valid", 0))
+                audit = summary["disk"]["audit"]
+                self.assertEqual((audit["logs"], audit["lost"], audit["doubled"]), (3, 0, 0))
+                self.assertEqual(audit["found"], audit["acknowledged"])
+                self.assertGreater(audit["found"], 0)
+
     @unittest.skipUnless(shutil.which("tshark"), "no tshark: apt-get install tshark")
     def test_a_capture_dissects(self):
         path = os.path.join(self.folder.name, "p0.pcap")
