@@ -25,6 +25,12 @@ struct env_peer {
     bool offload; /* that port computes the checksums */
 };
 
+/* The rings that lead from a process in memory, and to it. */
+struct env_pair {
+    const struct rte_ring *in;
+    const struct rte_ring *out;
+};
+
 /*
  * A software demultiplexer, for a port that cannot steer: one process polls it and hands the others
  * their frames, by UDP port. It must take steps for them to hear anything.
@@ -44,7 +50,9 @@ struct env_dpdk {
     struct env_queue *source; /* queues where our frames arrive */
     uint16_t sources;
     uint16_t next_source; /* polled first in the next breath, so that no peer starves the others */
-    bool captured;        /* a copy of what is sent goes to `capture`, which takes all */
+    struct env_pair
+        *pair;     /* where sources are rings in memory: theirs, in the same order; or NULL */
+    bool captured; /* a copy of what is sent goes to `capture`, which takes all */
     struct env_queue capture;
     bool udp_checksum;       /* compute it in software, where the port does not */
     struct env_demux *demux; /* we poll a port for others too; NULL: no */

@@ -479,6 +479,7 @@ uint32_t fabric_close(struct fabric *f)
         if (p->env != NULL) {
             free(p->env->peer);
             free(p->env->source);
+            free(p->env->pair);
             free(p->env->demux);
         }
         free(p->env);

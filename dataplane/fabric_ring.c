@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <rte_errno.h>
 #include <rte_eth_ring.h>
@@ -38,6 +39,9 @@ static int ring_port(struct fabric *f, uint16_t i)
         rx[k] = f->ring[k * m + i];
         tx[k] = f->ring[i * m + k];
     }
+    p->env->pair = calloc(m, sizeof p->env->pair[0]);
+    if (p->env->pair == NULL)
+        return fabric_refuse(f, ENOMEM, "device %s: out of memory", f->conf.device);
     snprintf(name, sizeof name, "up%u_p%u", f->generation, p->rank);
     int port = rte_eth_from_rings(name, rx, m, tx, m, rte_socket_id());
     if (port < 0)
@@ -50,6 +54,8 @@ static int ring_port(struct fabric *f, uint16_t i)
         p->env->peer[f->proc[k].rank].tx = (struct env_queue){(uint16_t)port, k};
         if (k != i)
             err = fabric_add_source(p, (uint16_t)port, k);
+        if (k != i && err == 0)
+            p->env->pair[p->env->sources - 1] = (struct env_pair){rx[k], tx[k]};
     }
     return err;
 }

@@ -63,8 +63,12 @@ void co_inbox_full(struct co *to)
 /* Events of equal type at `ev`, of `max` ≥ 1. */
 static inline uint32_t run_length(const struct ev *ev, uint32_t max)
 {
+    const uint16_t type = ev->type;
     uint32_t n = 1;
-    while (n < max && ev[n].type == ev[0].type)
+    while (n + 4 <= max && ((ev[n].type ^ type) | (ev[n + 1].type ^ type) |
+                            (ev[n + 2].type ^ type) | (ev[n + 3].type ^ type)) == 0)
+        n += 4;
+    while (n < max && ev[n].type == type)
         n++;
     return n;
 }

@@ -359,8 +359,10 @@ static void pl_window_flush(struct co *self)
     for (uint32_t i = 0; i < words; i++) {
         uint64_t dirty = w->dirty[i];
         w->dirty[i] = 0;
-        for (; dirty != 0; dirty &= dirty - 1)
+        for (; dirty != 0; dirty &= dirty - 1) {
             flush_peer(w, (uint16_t)(i * 64 + (uint32_t)__builtin_ctzll(dirty)));
+            stack_transmit(self->st); /* it reads while the next one's are made */
+        }
     }
 }
 
