@@ -154,9 +154,30 @@ uint64_t inject_poll(struct inject *i, uint64_t now_ns)
     return next;
 }
 
+/* What the script still held when the load ended: this thread was kept from running, or the run was
+ * stopped. */
+static void miss_the_rest(struct inject *i)
+{
+    for (; i->next < i->faults->steps; i->next++) {
+        const struct fault_step *step = &i->faults->step[i->next];
+        const struct fault_line *l = &i->faults->line[step->line];
+        struct event event = {.id = events_id(i->events),
+                              .by = EVENT_SCRIPT,
+                              .what = l,
+                              .asked_ns = i->start_ns + step->at_ns,
+                              .why = "the load ended before its turn came"};
+        for (uint64_t procs = step->ends ? 0 : inject_whom(l, i->board); procs != 0;
+             procs &= procs - 1) {
+            event.process = (uint16_t)__builtin_ctzll(procs);
+            events_put(i->events, &event);
+        }
+    }
+}
+
 void inject_heal(struct inject *i, uint64_t now_ns)
 {
     uint64_t armed = 0, paused = 0;
+    miss_the_rest(i);
     i->healed = true;
     for (uint16_t p = 0; p < i->board->n; p++) {
         const struct orders *o = &i->board->orders[p];

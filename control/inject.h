@@ -42,7 +42,8 @@ void inject_open(struct inject *i, const struct faults *faults, struct board *bo
 /* Do what is due, look for answers. Returns when to be called again; UINT64_MAX: need not be. */
 uint64_t inject_poll(struct inject *i, uint64_t now_ns);
 
-/* The load has ended: rules and pauses end with it, and no step of the script follows. */
+/* The load has ended: rules and pauses end with it, and no step of the script follows: what has not
+ * been asked by then is an event that says so. */
 void inject_heal(struct inject *i, uint64_t now_ns);
 
 /* Who has something to do for a line: of a rule, who sends what it can befall, or writes to the
