@@ -68,14 +68,17 @@ static void close_frame(struct fll_device *s, uint16_t q)
                 (struct frame){.kind = FRAME_KIND_PLAIN, .to_incarn = p->incarnation});
 }
 
-/* Have a frame to q open; false, and counted, when there is no packet. */
-static bool open_frame(struct fll_device *s, uint16_t q)
+static bool __attribute__((noinline)) begin_frame(struct fll_device *s, uint16_t q)
 {
-    if (s->peer[q].frame.pkt != NULL)
-        return true;
     s->open[q / 64] |= 1ull << q % 64;
     co_dirty(&s->co);
     return frame_open(&s->peer[q].frame, s->co.st);
+}
+
+/* Have a frame to q open; false, and counted, when there is no packet. */
+static inline bool open_frame(struct fll_device *s, uint16_t q)
+{
+    return likely(s->peer[q].frame.pkt != NULL) || begin_frame(s, q);
 }
 
 static void add(struct fll_device *s, uint16_t q, uint8_t user, struct msg m)
