@@ -483,6 +483,15 @@ static void renumber(struct pl_window *w, struct peer *p)
     p->tail = keep;
 }
 
+/*
+ * Who has not heard of a process yet takes it to be in its first life. A further one takes nothing
+ * that was not addressed to it: the numbers are those of messages that a former life had.
+ */
+static uint32_t life(uint32_t told)
+{
+    return told != 0 ? told : 1;
+}
+
 /* A frame from a life that we do not know: false when it is an earlier one, of the peer or of ours. */
 static bool __attribute__((noinline))
 new_incarnation(struct pl_window *w, uint16_t q, const struct frame *f)
@@ -494,7 +503,7 @@ new_incarnation(struct pl_window *w, uint16_t q, const struct frame *f)
         return false;
     }
     if (f->incarnation > p->incarnation) {
-        if (p->incarnation != 0) { /* it crashed and came back: it has forgotten everything */
+        if (f->incarnation > life(p->incarnation)) { /* what was sent to a former life is lost */
             renumber(w, p);
             p->rcv = 0;
             p->ahead = p->owed = 0;
@@ -508,7 +517,7 @@ new_incarnation(struct pl_window *w, uint16_t q, const struct frame *f)
         p->incarnation = f->incarnation;
         mark(w, q);
     }
-    if (f->to_incarn != 0 && f->to_incarn != conf->incarnation) {
+    if (life(f->to_incarn) != conf->incarnation) {
         co_count(&w->co, COUNT_drop_incarnation, 1);
         p->ack_now = true; /* tell it who we are now */
         mark(w, q);

@@ -260,6 +260,37 @@ static void test_a_restarted_peer_gets_what_its_former_self_lacked(void **state)
     world_end(&w);
 }
 
+/* A frame that was sent before anything was heard of p1 arrives when its second life is known: its
+ * numbers have been given to other messages since. */
+static void test_a_frame_to_an_unknown_life_is_none_of_a_further_life(void **state)
+{
+    (void)state;
+    world_start(&w, stack_find("pl"), 2, NULL);
+    for (uint64_t i = 0; i < 3; i++)
+        send_value(0, 1, i, 8);
+    world_step(&w, 0);
+    sim_duplicate(&w.sim, 0); /* it stays in flight, too */
+    world_step(&w, 1);
+    assert_int_equal(world_count_type(&w, 1, EV_PL_DELIVER), 3);
+    w.sim.env[1].now_ns += 1000000;
+    world_step(&w, 1);
+    assert_int_equal(w.sim.flights, 2);
+    world_deliver(&w, 1); /* acknowledged */
+    world_restart(&w, 1);
+    send_value(1, 0, 7, 8);
+    world_step(&w, 1);
+    world_deliver(&w, w.sim.flights - 1); /* the second life is known */
+    assert_int_equal(world_count(&w, 0, EV_PL_DELIVER, 1, 7), 1);
+    world_deliver(&w, 0);
+    w.seens = 0;
+    for (uint64_t i = 10; i < 13; i++)
+        send_value(0, 1, i, 8);
+    world_run(&w, 50000000);
+    for (uint64_t i = 10; i < 13; i++)
+        assert_int_equal(world_count(&w, 1, EV_PL_DELIVER, 0, i), 1);
+    world_end(&w);
+}
+
 static void test_a_run_longer_than_the_window_keeps_its_memory(void **state)
 {
     (void)state;
@@ -331,6 +362,7 @@ int main(void)
         cmocka_unit_test(test_messages_of_one_breath_ride_in_one_frame),
         cmocka_unit_test(test_acknowledgement_of_what_was_not_sent_is_refused),
         cmocka_unit_test(test_a_restarted_peer_gets_what_its_former_self_lacked),
+        cmocka_unit_test(test_a_frame_to_an_unknown_life_is_none_of_a_further_life),
         cmocka_unit_test(test_answers_never_overflow_a_ring),
         cmocka_unit_test(test_a_run_longer_than_the_window_keeps_its_memory),
     };
