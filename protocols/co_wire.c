@@ -122,6 +122,16 @@ static int check_uses(const struct stack_def *def, const struct stack_layer *l, 
     return 0;
 }
 
+/* Whether a layer above uses this one. */
+static bool used(const struct stack_def *def, const struct stack_layer *layer)
+{
+    for (const struct stack_layer *l = layer + 1; l->name != NULL; l++)
+        for (int i = 0; i < CO_USES_MAX && l->uses[i] != NULL; i++)
+            if (strcmp(l->uses[i], layer->name) == 0)
+                return true;
+    return false;
+}
+
 int co_check_wiring(const struct stack_def *def, const struct co_class *app,
                     const struct stack_conf *conf, char *why, size_t size)
 {
@@ -164,6 +174,10 @@ int co_check_wiring(const struct stack_def *def, const struct co_class *app,
     if (top == NULL)
         return refuse(why, size, "stack %s: its top, %s, is none of its layers", def->name,
                       def->top);
+    for (const struct stack_layer *l = def->layers; l->name != NULL; l++)
+        if (l != top && !used(def, l))
+            return refuse(why, size, "stack %s: no layer uses %s (%s): nobody would hear it",
+                          def->name, l->name, l->cls->name);
     if (app != NULL) {
         uint16_t t = unhandled(app, top->cls->implements, EV_WAY_INDICATION);
         if (t != 0)

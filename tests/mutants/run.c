@@ -59,7 +59,24 @@ struct replaced {
     struct co_class cls[LAYERS_MAX]; /* a bug: without invariants; the checkers must find it */
 };
 
-/* "uc" is a stack; "uc:ec" is what of it stands below and at its layer ec. */
+/* Of `n` layers keep the last one and what it uses, at once or further down: what nobody hears is
+ * none of that stack, and its checker would wait for ever. */
+static void keep_used(struct replaced *r, uint32_t n)
+{
+    bool kept[LAYERS_MAX] = {false};
+    uint32_t to = 0;
+    kept[n - 1] = true;
+    for (uint32_t i = n; i-- > 0;)
+        for (int k = 0; kept[i] && k < CO_USES_MAX && r->layers[i].uses[k] != NULL; k++)
+            for (uint32_t j = 0; j < i; j++)
+                kept[j] |= strcmp(r->layers[j].name, r->layers[i].uses[k]) == 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (kept[i])
+            r->layers[to++] = r->layers[i];
+    r->layers[to] = (struct stack_layer){0};
+}
+
+/* "uc" is a stack; "uc:ec" is its layer ec and what that one stands on. */
 static void replace(struct replaced *r, const struct mutant *m)
 {
     const char *top = strchr(m->stack, ':');
@@ -68,12 +85,14 @@ static void replace(struct replaced *r, const struct mutant *m)
              (int)(top != NULL ? (size_t)(top - m->stack) : strlen(m->stack)), m->stack);
     const struct stack_def *def = stack_find(name);
     uint32_t n = 0, hits = 0;
-    bool topped = false;
     if (def == NULL) {
         fprintf(stderr, "mutant %s: there is no stack %s\n", m->name, m->stack);
         exit(2);
     }
-    for (const struct stack_layer *l = def->layers; l->name != NULL && !topped; l++, n++) {
+    r->def = *def;
+    r->def.top = top != NULL ? top + 1 : def->top;
+    r->def.layers = r->layers;
+    for (const struct stack_layer *l = def->layers; l->name != NULL; l++) {
         r->layers[n] = *l;
         r->cls[n] = *l->cls;
         r->layers[n].cls = &r->cls[n];
@@ -83,14 +102,11 @@ static void replace(struct replaced *r, const struct mutant *m)
         }
         if (m->breaks[0] != '\0')
             r->cls[n].check = NULL;
-        if (top != NULL && strcmp(l->name, top + 1) == 0)
-            topped = true;
+        n++;
+        if (strcmp(l->name, r->def.top) == 0)
+            break;
     }
-    r->layers[n] = (struct stack_layer){0};
-    r->def = *def;
-    if (top != NULL)
-        r->def.top = top + 1;
-    r->def.layers = r->layers;
+    keep_used(r, n);
     if (m->cls != NULL && hits == 0) {
         fprintf(stderr, "mutant %s: stack %s has no layer of class %s\n", m->name, m->stack,
                 m->replaces);
@@ -233,21 +249,11 @@ static void add_row(const struct mutant *m)
     rows[row_count++] = (struct row){.mutant = *m};
 }
 
-/* Rows that must stay silent and do not, for a reason that is not found yet (README.md): the long
- * form and --only show them. */
-static bool left_open(const struct mutant *m, const char *only)
-{
-    bool silent = m->breaks[0] == '\0' && strncmp(m->stack, "luc", 3) == 0;
-    return silent && only == NULL && !long_form;
-}
-
 /* The algorithms as they are, over as many seeds as any of their mutants. */
 static void add_unmutated(const char *only)
 {
     for (const struct mutant *m = mutants; m->name != NULL; m++) {
         if (only != NULL && strstr(m->name, only) == NULL)
-            continue;
-        if (left_open(&(struct mutant){.stack = m->stack, .breaks = ""}, only))
             continue;
         uint32_t i = 0;
         while (i < row_count && strcmp(rows[i].mutant.stack, m->stack) != 0)
@@ -395,7 +401,7 @@ int main(int argc, char **argv)
         return 2;
     add_unmutated(only);
     for (const struct mutant *m = mutants; m->name != NULL; m++)
-        if ((only == NULL || strstr(m->name, only) != NULL) && !left_open(m, only))
+        if (only == NULL || strstr(m->name, only) != NULL)
             add_row(m);
     run_all();
     int bad = print_all();

@@ -3,6 +3,7 @@
 #include "harness.h"
 
 #include "protocols/broadcast/broadcast.h"
+#include "protocols/detectors/detectors.h"
 #include "protocols/links/links.h"
 
 static struct world w;
@@ -35,6 +36,11 @@ static void test_a_stack_that_does_not_fit_is_refused(void **state)
     refused(&(struct stack_def){"x", "", "pl", twice}, "both receive frames of kind 2");
     const struct stack_layer top[] = {{"pl", &pl_window_class, {NULL}}, {0}};
     refused(&(struct stack_def){"x", "", "urb", top}, "its top, urb, is none of its layers");
+    const struct stack_layer unheard[] = {{"pl", &pl_window_class, {NULL}},
+                                          {"epfd", &epfd_increasing_timeout_class, {"pl"}},
+                                          {"beb", &beb_basic_class, {"pl"}},
+                                          {0}};
+    refused(&(struct stack_def){"x", "", "beb", unheard}, "no layer uses epfd");
 }
 
 struct lines {
