@@ -373,6 +373,20 @@ static int read_job(struct options *o)
     return 0;
 }
 
+/* Searches through all schedules, and scenarios, make their faults themselves. */
+static int check_faults(const struct options *o)
+{
+    const char *who = o->script != NULL ? "a scenario names its own faults"
+                      : o->sweep        ? "a sweep crashes at every point, and nothing else"
+                      : o->exhaustive   ? "an exhaustive search is told of faults by --crashes, "
+                                          "--recoveries, --losses and --duplicates"
+                                        : NULL;
+    if (who == NULL || o->faults.count == 0)
+        return 0;
+    fprintf(stderr, "upon sim: %s: leave out --faults\n", who);
+    return EXIT_FAILED;
+}
+
 int sim_args(int argc, char **argv, struct options *o)
 {
     static const struct argp argp =
@@ -385,5 +399,6 @@ int sim_args(int argc, char **argv, struct options *o)
     argp_err_exit_status = EXIT_FAILED;
     if (argp_parse(&argp, argc, argv, 0, NULL, o) != 0)
         return EXIT_FAILED;
-    return read_job(o);
+    int err = read_job(o);
+    return err == 0 ? check_faults(o) : err;
 }

@@ -390,6 +390,21 @@ static int make_disk(struct sim_world *w, uint16_t p, char *why, size_t size)
     return err;
 }
 
+/* What befalls disks befalls no stack without a log. */
+static int check_faults(const struct sim_job *job, char *why, size_t size)
+{
+    for (uint16_t i = 0; i < job->faults && !sim_needs(job->def).disk; i++) {
+        char rule[160];
+        if (!fault_of_disk(&job->fault[i]))
+            continue;
+        fault_text(&job->fault[i], rule, sizeof rule);
+        return refuse(why, size,
+                      "'%s': stack %s has no log, and so no disk that could fail or be slow", rule,
+                      job->def->name);
+    }
+    return 0;
+}
+
 int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, size_t size)
 {
     give_back(w);
@@ -402,9 +417,9 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
     if (w->job.msg_bytes + MSG_HEADROOM_MAX + FRAME_BYTES + RECORD_BYTES > room)
         return refuse(why, size, "messages of %u bytes do not fit the simulator's packets of %u",
                       w->job.msg_bytes, room);
-    int err = co_check_wiring(w->job.def, &sim_app_class, &conf, why, size);
-    if (err != 0 || (err = make_procs(w, w->job.n, why, size)) != 0 ||
-        (err = make_stacks(w, why, size)) != 0)
+    int err = check_faults(&w->job, why, size);
+    if (err != 0 || (err = co_check_wiring(w->job.def, &sim_app_class, &conf, why, size)) != 0 ||
+        (err = make_procs(w, w->job.n, why, size)) != 0 || (err = make_stacks(w, why, size)) != 0)
         return err;
     fault_init(&w->faults, w->job.seed, w->job.fault, w->job.faults);
     if (make_buckets(w) != 0) {

@@ -168,6 +168,16 @@ class Faults(unittest.TestCase):
         self.assertEqual(got.returncode, 0, got.stderr)
         self.assertIn("UC4 holds", got.stdout)
 
+    def test_faults_that_a_simulation_cannot_make_are_refused(self):
+        for args, words in ((("--stack=beb", "disk-fail 1"), "beb has no log"),
+                            (("--stack=beb", "disk-slow constant 1ms"), "beb has no log"),
+                            (("--strategy=exhaustive", "loss 10%"), "leave out --faults"),
+                            (("--strategy=sweep", "loss 10%"), "leave out --faults")):
+            got = self.upon("sim", "--seeds", "1..2", args[0], "--faults", args[1])
+            self.assertEqual(got.returncode, 2, args)
+            self.assertIn(words, got.stderr)
+            self.assertEqual(got.stderr.count("\n"), 1)
+
     def test_scripts_that_make_no_sense_are_refused_before_anything_starts(self):
         for script, words in (("at 200ms crash 7\n", "script:1: p7 is not one of the 3"),
                               ("loss 1%\n3ms..1ms loss 1%\n", "script:2: 3ms..1ms ends before"),

@@ -150,6 +150,8 @@ static void test_scenarios_that_make_no_sense_are_refused_with_line_and_word(voi
         {"start beb n=3\nat 1ms crash 3\nstep p0", "p3 is not one"},
         {"start beb\n2ms..1ms loss 1%", "ends before it begins"},
         {"start beb\nat 1ms recover 1\nstep p0", "p1 has not crashed"},
+        {"start beb\n1ms..2ms disk-fail 1\nstep p0", "no log"},
+        {"start beb\nfault disk-slow constant 5ms 1\nstep p0", "no log"},
     };
     struct sim_world *w = sim_world_new(pool);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
