@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "process.h"
 
+#include "late.h"
+
 #include "host.h"
 
 #include <errno.h>
@@ -107,7 +109,7 @@ static int crash(struct process *p, struct order_answer *a)
 {
     if (p->state == PROCESS_PAUSED) /* it does not notice */
         become(p, PROCESS_UP);
-    p->fault.lates = 0;
+    env_fault_forget_late(&p->fault);
     int err = change(p, PROCESS_UP, PROCESS_CRASHED, "crash", a);
     if (err == 0 && p->host != NULL)
         host_crash(p->host, p->st->self);
@@ -127,7 +129,7 @@ static bool disk_rule(const struct process *p)
 /* Its disk failed: that is a crash. The control thread reads of it on the board. */
 static void fall(struct process *p)
 {
-    p->fault.lates = 0;
+    env_fault_forget_late(&p->fault);
     become(p, PROCESS_CRASHED);
     if (p->host != NULL)
         host_halted(p->host, p->st->self, disk_rule(p) ? BOARD_HALT_INJECTED : BOARD_HALT_DISK);
@@ -185,17 +187,6 @@ static void swap_env(struct process *p)
     atomic_store_explicit(&p->orders->armed, p->fault.engine.armed, memory_order_relaxed);
 }
 
-/* Detectors hear now what was held back: they come before what the next breath receives. */
-static void hand_over_late(struct process *p)
-{
-    struct env_fault_late late;
-    while (env_fault_late(&p->fault, &late)) {
-        struct msg m = msg_new(p->st, late.len);
-        memcpy(msg_data(m), late.bytes, late.len);
-        trigger(p->st->port[late.port], ev_make(EV_PL_DELIVER, late.from, 0, 0, m));
-    }
-}
-
 /* Frames to a process that has crashed are lost. */
 static void discard(struct process *p)
 {
@@ -222,7 +213,7 @@ void process_attend(struct process *p)
     }
     swap_env(p);
     if (p->state == PROCESS_UP) {
-        hand_over_late(p);
+        late_hand_over(&p->fault, p->st);
         return;
     }
     env_fault_poll(&p->fault); /* what it sent before is on its way */

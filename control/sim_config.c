@@ -28,6 +28,9 @@ uint64_t sim_world_hash(struct sim_world *w)
             h[1] = pkt_hash(w->sim.env[p].in[k], h[1]);
         if (w->needs.disk)
             h[1] ^= sim_disk_hash(x->disk);
+        if (w->edge != NULL)
+            h[1] = XXH3_64bits_withSeed(w->edge[p].late,
+                                        w->edge[p].lates * sizeof w->edge[p].late[0], h[1]);
         hash = XXH3_64bits_withSeed(h, sizeof h, hash);
     }
     uint64_t flight = 0; /* a multiset: a sum does not know the order */

@@ -20,14 +20,6 @@ static uint64_t end_of(const struct faults *f, const struct fault_line *rule)
     return end;
 }
 
-/* Why a rule is for live runs alone; NULL: it is not. */
-static const char *not_here(const struct fault_rule *r)
-{
-    if (r->befalls == FAULT_HEARTBEATS)
-        return "class=heartbeat is for live runs: in a simulation let detectors lie, with --lies";
-    return NULL;
-}
-
 int sim_plan_rules(struct faults *f, struct sim_job *job, char *why, size_t size)
 {
     int err = faults_check(f, job->n, FAULTS_NEVER, why, size);
@@ -35,11 +27,11 @@ int sim_plan_rules(struct faults *f, struct sim_job *job, char *why, size_t size
         const struct fault_line *l = &f->line[i];
         if (l->deed != DEED_RULE)
             continue;
-        if (job->faults == FAULT_RULES_MAX || not_here(&l->rule) != NULL) {
-            snprintf(why, size, "%.200s:%u: %s", f->file[l->file], l->place,
-                     job->faults < FAULT_RULES_MAX
-                         ? not_here(&l->rule)
-                         : "a simulation has 16 rules at most, all times together; leave one out");
+        if (job->faults == FAULT_RULES_MAX) {
+            snprintf(why, size,
+                     "%.200s:%u: a simulation has 16 rules at most, all times together; leave one "
+                     "out",
+                     f->file[l->file], l->place);
             return -EINVAL;
         }
         struct fault_rule *r = &job->fault[job->faults++];

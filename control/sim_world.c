@@ -2,6 +2,7 @@
 #include "sim_world.h"
 
 #include "dataplane/refuse.h"
+#include "late.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -235,6 +236,7 @@ void sim_world_free(struct sim_world *w)
     free_procs(w);
     free_stacks(w);
     free(w->record);
+    free(w->edge);
     free(w->bucket);
     free(w);
 }
@@ -347,12 +349,68 @@ static int make_stacks(struct sim_world *w, char *why, size_t size)
     return 0;
 }
 
+/* Rules for heartbeats alone are carried out at the edge of the process that they reach, by the code
+ * of live runs. Processes have no edge unless there is such a rule. */
+static int make_edges(struct sim_world *w, char *why, size_t size)
+{
+    bool any = false;
+    for (uint16_t i = 0; i < w->job.faults; i++)
+        any |= w->job.fault[i].befalls == FAULT_HEARTBEATS;
+    free(w->edge);
+    w->edge = NULL;
+    if (!any)
+        return 0;
+    if (w->n > PSET_PROCS)
+        return refuse(why, size, "class=heartbeat is for %d processes at most, not %u", PSET_PROCS,
+                      w->n);
+    w->edge = calloc(w->n, sizeof w->edge[0]);
+    return w->edge != NULL ? 0 : -ENOMEM;
+}
+
+static void init_edge(struct sim_world *w, uint16_t p)
+{
+    const struct env_fault_conf conf = {.me = {w->job.conf.cluster, w->n, p},
+                                        .seed = w->job.seed,
+                                        .watches = true};
+    struct env_fault *f = &w->edge[p];
+    env_fault_init(f, &w->sim.env[p].env, &conf); /* it keeps no frames: nothing to allocate */
+    for (uint16_t i = 0; i < w->job.faults; i++)
+        if (w->job.fault[i].befalls == FAULT_HEARTBEATS && !w->job.fault[i].off)
+            env_fault_arm(f, i, &w->job.fault[i]);
+}
+
+/* When a process that runs next has something to do by itself. */
+static uint64_t earliest(const struct sim_world *w, const struct sim_proc *x)
+{
+    uint64_t timer = timer_next_ns(&x->st->wheel);
+    uint64_t late = w->edge != NULL ? env_fault_late_ns(&w->edge[x->self]) : UINT64_MAX;
+    return late < timer ? late : timer;
+}
+
+/* A rule has been armed, or is armed no more. */
+static void arm_edges(struct sim_world *w)
+{
+    for (uint16_t p = 0; w->edge != NULL && p < w->n; p++) {
+        struct env_fault *f = &w->edge[p];
+        env_fault_clear(f);
+        for (uint16_t i = 0; i < w->job.faults; i++)
+            if ((w->faults.armed >> i & 1) && w->job.fault[i].befalls == FAULT_HEARTBEATS)
+                env_fault_arm(f, i, &w->job.fault[i]);
+        if (w->proc[p].state != SIM_CRASHED)
+            w->proc[p].timer_ns = earliest(w, &w->proc[p]);
+        refresh(w, p);
+    }
+}
+
 static void wire(struct sim_world *w, uint16_t p)
 {
     struct sim_proc *x = &w->proc[p];
     struct stack_conf conf = conf_of(w, p);
     void *mem = w->stacks + p * w->stack_bytes;
-    x->st = co_wire(mem, w->job.def, &sim_app_class, &conf, &w->sim.env[p].env);
+    struct env *env = w->edge != NULL ? &w->edge[p].env : &w->sim.env[p].env;
+    x->st = co_wire(mem, w->job.def, &sim_app_class, &conf, env);
+    if (w->edge != NULL)
+        w->edge[p].conf.heartbeat_ports = stack_heartbeat_ports(x->st);
     x->st->trace = &x->trace;
     sim_app_begin(x->st, w->job.lag, payload_bytes(w));
     x->timer_ns = timer_next_ns(&x->st->wheel);
@@ -422,6 +480,8 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
         (err = make_procs(w, w->job.n, why, size)) != 0 || (err = make_stacks(w, why, size)) != 0)
         return err;
     fault_init(&w->faults, w->job.seed, w->job.fault, w->job.faults);
+    if ((err = make_edges(w, why, size)) != 0)
+        return err;
     if (make_buckets(w) != 0) {
         snprintf(why, size, "no memory for rates between %u processes; lower n", w->n);
         return -ENOMEM;
@@ -446,6 +506,8 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
                                .sends_left = UINT64_MAX};
         if ((err = make_disk(w, p, why, size)) != 0)
             return err;
+        if (w->edge != NULL)
+            init_edge(w, p);
         wire(w, p);
         refresh(w, p);
     }
@@ -532,6 +594,8 @@ static void crash(struct sim_world *w, struct sim_proc *x, uint64_t keeps)
     x->state = SIM_CRASHED;
     x->timer_ns = UINT64_MAX;
     w->alive--;
+    if (w->edge != NULL)
+        env_fault_forget_late(&w->edge[x->self]);
     stack_fini(x->st);
     struct sim *s = &w->sim;
     struct env_sim *e = &s->env[x->self];
@@ -558,6 +622,8 @@ static void step(struct sim_world *w, struct sim_proc *x)
     uint64_t order = wheel->order;
     uint32_t armed = wheel->armed;
     w->breaths++;
+    if (unlikely(w->edge != NULL))
+        late_hand_over(&w->edge[x->self], x->st);
     co_breath(x->st);
     if (unlikely(x->st->halted)) {
         if (!x->crashing) /* its disk failed */
@@ -568,8 +634,8 @@ static void step(struct sim_world *w, struct sim_proc *x)
     if (w->n <= 16 || w->breaths % w->n == 0)
         stack_check(x->st);
     /* Most steps arm, cancel and fire no timer: then the earliest is still the same. */
-    if (wheel->order != order || wheel->armed != armed)
-        x->timer_ns = timer_next_ns(wheel);
+    if (wheel->order != order || wheel->armed != armed || unlikely(w->edge != NULL))
+        x->timer_ns = earliest(w, x);
 }
 
 static void crash_in_step(struct sim_world *w, struct sim_proc *x, const struct choice *c)
@@ -785,6 +851,7 @@ static bool on_process(struct sim_world *w, const struct choice *c)
 static void heal(struct sim_world *w)
 {
     w->faults.armed = 0;
+    arm_edges(w);
     for (uint16_t p = 0; p < w->n; p++) {
         struct sim_proc *x = &w->proc[p];
         for (uint32_t k = 0; w->needs.disk && k < x->disk->writes; k++)
@@ -818,6 +885,7 @@ static bool on_world(struct sim_world *w, const struct choice *c)
         if (c->k >= w->faults.rules)
             return false;
         fault_arm(&w->faults, c->k, c->kind == CHOICE_ARM);
+        arm_edges(w);
         return true;
     case CHOICE_HEAL:
         heal(w);

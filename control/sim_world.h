@@ -15,6 +15,7 @@
 #ifndef UPON_SIM_WORLD_H
 #define UPON_SIM_WORLD_H
 
+#include "dataplane/env_fault.h"
 #include "dataplane/env_sim.h"
 #include "dataplane/fault.h"
 #include "protocols/checks/check.h"
@@ -93,6 +94,8 @@ struct sim_world {
     struct sim_app app;
     struct sim_needs needs;
     struct fault_engine faults;
+    struct env_fault
+        *edge;        /* of each process, where a rule holds heartbeats back; NULL: none does */
     uint64_t *bucket; /* of rates: by rule and edge; NULL: no rule is one */
     struct sim_proc *proc;
     char *stacks; /* all processes' stacks, stack_bytes apart */

@@ -208,7 +208,7 @@ static void suffer(struct env_fault *f, struct burst *b, struct rte_mbuf *pkt, u
 
 /* ---- heartbeats ------------------------------------------------------------------------------ */
 
-static void keep_late(struct env_fault *f, uint16_t from, uint8_t port, struct msg m,
+static void keep_late(struct env_fault *f, const struct frame *header, uint8_t port, struct msg m,
                       uint64_t due_ns)
 {
     if (f->lates == ENV_FAULT_LATES_MAX) {
@@ -216,9 +216,23 @@ static void keep_late(struct env_fault *f, uint16_t from, uint8_t port, struct m
         return;
     }
     struct env_fault_late *l = &f->late[f->lates++];
-    *l = (struct env_fault_late){due_ns, from, port, (uint8_t)m.len, {0}};
+    *l = (struct env_fault_late){due_ns, header->from, port, (uint8_t)m.len, header->kind, {0}};
     memcpy(l->bytes, msg_data(m), m.len);
     count(f, COUNT_fault_late);
+}
+
+/* Whether the record was seen before: its frame was sent again. If not, it is from now on. */
+static bool seen_before(struct env_fault *f, const struct frame *header, uint64_t number)
+{
+    if (header->kind != FRAME_KIND_WINDOW)
+        return false; /* no numbers, and nothing is promised */
+    const struct env_fault_name n = {number, header->incarnation, header->from};
+    for (uint32_t i = 0; i < ENV_FAULT_LATES_MAX && i < f->named; i++)
+        if (f->name[i].number == n.number && f->name[i].incarnation == n.incarnation &&
+            f->name[i].from == n.from)
+            return true;
+    f->name[f->named++ % ENV_FAULT_LATES_MAX] = n;
+    return false;
 }
 
 /*
@@ -231,7 +245,7 @@ static void keep_heartbeats(struct env_fault *f, struct rte_mbuf *pkt, const str
     struct frame_cursor c = frame_records(pkt, header);
     struct msg m;
     uint8_t user;
-    for (;;) {
+    for (uint64_t number = header->seq;; number++) {
         while (c.pos == c.seg->data_len && c.seg->next != NULL) {
             c.seg = c.seg->next;
             c.pos = 0;
@@ -244,8 +258,19 @@ static void keep_heartbeats(struct env_fault *f, struct rte_mbuf *pkt, const str
             m.len > ENV_FAULT_LATE_BYTES || !RTE_MBUF_DIRECT(seg) || rte_mbuf_refcnt_read(seg) != 1)
             continue; /* the bytes are not ours alone to write: another rule doubled the frame */
         rte_pktmbuf_mtod_offset(seg, struct record_wire *, pos)->user = ENV_FAULT_PORT_NOBODY;
-        keep_late(f, header->from, user, m, due_ns);
+        if (!seen_before(f, header, number))
+            keep_late(f, header, user, m, due_ns);
     }
+}
+
+static void see_heartbeats(struct env_fault *f, struct rte_mbuf *pkt, const struct frame *header)
+{
+    struct frame_cursor c = frame_records(pkt, header);
+    struct msg m;
+    uint8_t user;
+    for (uint64_t number = header->seq; frame_next_record(&c, &m, &user) > 0; number++)
+        if (user < CO_PORTS_MAX && (f->conf.heartbeat_ports >> user & 1) != 0)
+            seen_before(f, header, number);
 }
 
 static void look_for_heartbeats(struct env_fault *f, struct rte_mbuf *pkt, uint64_t now_ns)
@@ -256,7 +281,19 @@ static void look_for_heartbeats(struct env_fault *f, struct rte_mbuf *pkt, uint6
     struct fault_heartbeat_fate fate = fault_heartbeats(&f->engine, header.from, f->conf.me.self,
                                                         f->arrived[header.from]++, now_ns);
     if (fate.held)
-        keep_heartbeats(f, pkt, &header, fate.delay_ns != 0 ? now_ns + fate.delay_ns : UINT64_MAX);
+        keep_heartbeats(f, pkt, &header,
+                        fate.delay_ns != 0 ? now_ns + fate.delay_ns : fate.until_ns);
+    else if (f->conf.watches)
+        see_heartbeats(f, pkt, &header);
+}
+
+uint64_t env_fault_late_ns(const struct env_fault *f)
+{
+    uint64_t first = UINT64_MAX;
+    for (uint32_t i = 0; i < f->lates; i++)
+        if (f->late[i].due_ns < first)
+            first = f->late[i].due_ns;
+    return f->lates > 0 && f->for_heartbeats == 0 ? 0 : first;
 }
 
 bool env_fault_late(struct env_fault *f, struct env_fault_late *late)
@@ -282,7 +319,7 @@ static uint16_t fault_rx(struct env *env, struct rte_mbuf **pkts, uint16_t n)
     struct env_fault *f = fault_env(env);
     env_fault_poll(f);
     uint16_t got = f->below->ops->rx(f->below, pkts, n);
-    if (unlikely(f->for_heartbeats != 0) && got > 0) {
+    if (unlikely(f->for_heartbeats != 0 || f->conf.watches) && got > 0) {
         uint64_t now_ns = f->below->ops->now(f->below);
         for (uint16_t i = 0; i < got; i++)
             look_for_heartbeats(f, pkts[i], now_ns);

@@ -29,8 +29,10 @@ struct env_fault_conf {
     struct frame_self me;
     uint64_t seed;
     uint32_t heartbeat_ports; /* bit: port of a detector, whose records class=heartbeat means */
-    uint32_t held_max;        /* frames that can be held back */
-    env_fault_flip_fn *flip;  /* NULL: the edge itself verifies the sum that UDP carries */
+    bool watches; /* it is in use from the first frame on: no heartbeat that came before a rule did,
+                     and is sent again under it, is had twice */
+    uint32_t held_max;       /* frames that can be held back */
+    env_fault_flip_fn *flip; /* NULL: the edge itself verifies the sum that UDP carries */
 };
 
 #define ENV_FAULT_LATES_MAX  256 /* messages of detectors that are held back */
@@ -42,7 +44,15 @@ struct env_fault_late {
     uint16_t from;
     uint8_t port;
     uint8_t len;
+    uint8_t kind; /* of its frame: which link it belongs to */
     uint8_t bytes[ENV_FAULT_LATE_BYTES];
+};
+
+/* A record of a link that numbers them: what is sent again must not be had twice. */
+struct env_fault_name {
+    uint64_t number;
+    uint32_t incarnation; /* of its sender */
+    uint16_t from;
 };
 
 struct env_fault_held {
@@ -65,6 +75,8 @@ struct env_fault {
     uint64_t full_ns[FAULT_RULES_MAX][PSET_PROCS]; /* buckets of rates */
     uint32_t for_heartbeats;                       /* armed rules of that class */
     uint64_t arrived[PSET_PROCS];                  /* frames looked at, by sender */
+    uint64_t named;
+    struct env_fault_name name[ENV_FAULT_LATES_MAX]; /* the last that were seen, in turn */
     uint32_t lates;
     struct env_fault_late late[ENV_FAULT_LATES_MAX]; /* in the order of arrival */
 };
@@ -90,6 +102,16 @@ static inline bool env_fault_idle(const struct env_fault *f)
 /* Take a detector's message that was held back for long enough: its user is to have it now. False:
  * there is none. */
 bool env_fault_late(struct env_fault *f, struct env_fault_late *late);
+
+/* When the next of them is to be had; UINT64_MAX: none is held back, or not until a rule ends. */
+uint64_t env_fault_late_ns(const struct env_fault *f);
+
+/* The process has crashed: nothing is held back for it, and nothing has been seen by it. */
+static inline void env_fault_forget_late(struct env_fault *f)
+{
+    f->lates = 0;
+    f->named = 0;
+}
 
 /* Send what is due: the network goes on while its process does not. */
 void env_fault_poll(struct env_fault *f);

@@ -186,8 +186,11 @@ struct fault_heartbeat_fate fault_heartbeats(const struct fault_engine *e, uint1
         if (r->kind == FAULT_DELAY)
             fate.delay_ns += fault_delay(r->law, r->a_ns, r->b_ns,
                                          bits_of(e, from, to, ordinal, FAULT_RULES_MAX + i));
-        else
+        else {
             for_good = true;
+            uint64_t end = r->until_ns != 0 ? r->until_ns : UINT64_MAX;
+            fate.until_ns = end > fate.until_ns ? end : fate.until_ns;
+        }
     }
     if (for_good)
         fate.delay_ns = 0;

@@ -83,7 +83,8 @@ struct fault_fate {
 /* How long the detectors' records of one frame are held back. */
 struct fault_heartbeat_fate {
     bool held;
-    uint64_t delay_ns; /* 0: until the rule is armed no more */
+    uint64_t delay_ns; /* 0: until the rule ends: then, or when it is armed no more */
+    uint64_t until_ns; /* the end of its window; UINT64_MAX: it has none */
 };
 
 /* What a write to a disk comes to. */

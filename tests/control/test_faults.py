@@ -109,6 +109,12 @@ class Faults(unittest.TestCase):
         self.assertEqual(summary["verdict"], "valid")
         self.assertEqual(self.drops(summary, "drop_fault"), 0)
 
+    def test_heartbeats_over_links_that_may_lose_come_late_too(self):
+        summary, events = self.run_with("100ms..600ms loss 0->* class=heartbeat\n", "job.stack=luc",
+                                        "log.size=4MiB", *FEW)
+        self.assertEqual(summary["verdict"], "valid")
+        self.assertEqual({e["result"] for e in events}, {"ok"})
+
     def test_who_keeps_no_log_does_not_recover(self):
         summary, events = self.run_with("at 200ms crash 2\nat 400ms recover 2\n", "job.stack=urb",
                                         *FEW)
