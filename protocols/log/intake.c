@@ -185,6 +185,19 @@ static void found_delivered(struct co *self, struct intake *in, uint16_t p, uint
         mark_stored(in, &in->peer[p], x.number);
 }
 
+/* What was known to be stored stays so: a number above the floor whose record lies before this one
+ * was on its way when the floor was written down. */
+static void raise_floor(struct intake *in, struct intake_peer *q, uint64_t floor)
+{
+    if (floor <= q->floor)
+        return;
+    uint64_t from = floor - q->floor > in->mask ? floor - in->mask - 1 : q->floor;
+    for (uint64_t k = from; k < floor; k++)
+        q->state[k & in->mask] = NUMBER_NEW;
+    for (q->floor = floor; q->state[q->floor & in->mask] == NUMBER_STORED; q->floor++)
+        q->state[q->floor & in->mask] = NUMBER_NEW;
+}
+
 static void found_floor(struct co *self, struct intake *in, uint16_t p, struct msg m)
 {
     const struct floor_wire *w = (const struct floor_wire *)msg_pull(&m, sizeof *w);
@@ -196,10 +209,9 @@ static void found_floor(struct co *self, struct intake *in, uint16_t p, struct m
         deliveries_begin_at(&in->d, le64_get(w->first));
     struct intake_peer *q = &in->peer[p];
     uint64_t floor = le64_get(w->floor);
-    if (!life(in, p, le32_get(w->incarnation)) || floor < q->floor)
+    if (!life(in, p, le32_get(w->incarnation)))
         return;
-    memset(q->state, NUMBER_NEW, in->mask + 1);
-    q->floor = floor;
+    raise_floor(in, q, floor);
     for (uint32_t i = 0; i <= in->mask; i++)
         if (w->beyond[i / 8] >> i % 8 & 1)
             mark_stored(in, q, floor + i);
