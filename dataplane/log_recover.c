@@ -247,7 +247,8 @@ static enum sector_state sector_at(struct scan *s, uint32_t block, uint32_t sect
                             block * LOG_BLOCK_SECTORS + sector, batch, found);
 }
 
-/* Whether the loaded slot holds the segment that it was loaded for: its header says so. */
+/* Whether the loaded slot holds the segment that it was loaded for: its header says so. A header may
+ * be all that came of the batch which opened the segment: its number is used up, too. */
 static bool segment_present(struct scan *s, enum log_here *here)
 {
     uint64_t found;
@@ -261,8 +262,18 @@ static bool segment_present(struct scan *s, enum log_here *here)
             return false;
         }
     }
+    if (state == SECTOR_STALE && found > s->highest)
+        s->highest = found;
     return state == SECTOR_STALE && le32_get(w->magic) == LOG_MAGIC_SEGMENT &&
            le64_get(w->number) == s->segment;
+}
+
+/* The batch that opens a segment is written together with its header, which names it. Another one
+ * there was cut by a recovery; of the next life's, the header alone came. */
+static bool opens_segment(struct scan *s, uint64_t number)
+{
+    const struct log_segment_wire *w = (const struct log_segment_wire *)block_at(s, 0);
+    return le64_get(w->first_batch) == number;
 }
 
 /* A block whose first sector is not of a new batch: absent, unless another of its sectors is. */
@@ -292,6 +303,10 @@ static int batch_at(struct scan *s, uint32_t block, uint64_t previous, struct lo
     enum sector_state state = sector_at(s, block, 0, UINT64_MAX, &number);
     if (state != SECTOR_STALE || number <= previous) {
         *here = headless(s, block, previous);
+        return 0;
+    }
+    if (block == 1 && !opens_segment(s, number)) {
+        *here = HERE_TORN;
         return 0;
     }
     log_stream_get(block_at(s, block), 0, w, sizeof *w);

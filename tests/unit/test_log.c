@@ -172,6 +172,71 @@ static void test_crash_sweep_nothing_acknowledged_is_lost(void **state)
     assert_int_equal(crashes, 1800);
 }
 
+/* Keep every sector of a write but its first, or that one alone. */
+static bool all_but_the_first(void *ctx)
+{
+    return ++*(uint32_t *)ctx > 1;
+}
+
+static bool the_first(void *ctx)
+{
+    return ++*(uint32_t *)ctx == 1;
+}
+
+/*
+ * The batch that opens a segment loses the sector which says that the segment is there, so a recovery
+ * cuts it. Of what the next life writes in its place that very sector comes, and nothing else: what
+ * was cut must not be found again, since a life has gone on without it.
+ */
+static void cut_stays_cut(uint32_t segment_batches)
+{
+    struct log *log;
+    struct log_report report;
+    uint32_t sectors = 0;
+    uint64_t before;
+    fresh(3);
+    assert_int_equal(open_log(&log, &report), 0);
+    do {
+        before = log_durable(log);
+        append(log);
+        if (log->segment == UINT64_MAX
+                ? segment_batches == 0
+                : log->block + 1 == shape.segment_bytes / LOG_BLOCK_BYTES + 1)
+            break;
+        finish_all(log);
+    } while (true);
+    assert_int_equal(log_pump(log), 0);
+    append(log);
+    assert_int_equal(log_pump(log), 0); /* a second batch, which is there before the first */
+    assert_int_equal(disk->writes, 2);
+    disk_sim_finish(disk, 1, DISK_KEEPS, NULL, NULL);
+    log_close(log);
+    disk_sim_crash(disk, all_but_the_first, &sectors);
+    assert_int_equal(open_log(&log, &report), 0);
+    assert_int_equal(log_next(log), before);
+    append(log);
+    assert_int_equal(log_pump(log), 0);
+    log_close(log);
+    sectors = 0;
+    disk_sim_crash(disk, the_first, &sectors);
+    assert_int_equal(open_log(&log, &report), 0);
+    assert_int_equal(log_next(log), before);
+    append(log);
+    finish_all(log);
+    log_close(log);
+    assert_int_equal(open_log(&log, &report), 0);
+    assert_int_equal(found_next, before + 1);
+    log_close(log);
+    disk_sim_free(disk);
+}
+
+static void test_what_was_cut_with_a_segment_header_stays_cut(void **state)
+{
+    (void)state;
+    cut_stays_cut(0); /* the log's first segment */
+    cut_stays_cut(1); /* a later one */
+}
+
 static bool every_other(void *ctx)
 {
     return ++*(uint32_t *)ctx % 2 == 0;
@@ -426,6 +491,7 @@ int main(void)
         cmocka_unit_test(test_the_log_of_another_is_refused),
         cmocka_unit_test(test_a_full_log_waits_for_a_checkpoint),
         cmocka_unit_test(test_recovery_table),
+        cmocka_unit_test(test_what_was_cut_with_a_segment_header_stays_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
