@@ -29,6 +29,7 @@ struct adversary {
     uint32_t twice_pct;   /* of deliveries */
     uint32_t timer_pct;   /* of choices */
     uint32_t request_pct; /* of choices */
+    uint32_t write_pct;   /* of choices, where there are disks: a write comes to its end */
     uint64_t apart;       /* processes cut off from the others */
 };
 
@@ -90,12 +91,24 @@ static void recover_somebody(struct adversary *a)
         apply(a, (struct choice){.kind = CHOICE_RECOVER, .p = p});
 }
 
+/* All crash at once: what no disk holds, nobody holds. */
+static void cut_power(struct adversary *a)
+{
+    for (uint16_t p = 0; p < a->w->n; p++)
+        apply(a, (struct choice){.kind = CHOICE_CRASH, .p = p, .a = some_sectors(a)});
+    a->crashes--;
+}
+
 static void crash_somebody(struct adversary *a)
 {
     struct sim_world *w = a->w;
     uint16_t p = (uint16_t)draw(a, w->n);
     if (w->proc[p].state == SIM_CRASHED)
         return;
+    if (w->needs.disk && percent(a, 25)) {
+        cut_power(a);
+        return;
+    }
     if (w->needs.disk && percent(a, 30)) /* in the breath that takes notice of a write */
         write_something(a);
     static const uint8_t kinds[] = {CHOICE_CRASH, CHOICE_CRASH_AT, CHOICE_CRASH_SENT};
@@ -149,7 +162,7 @@ static void act(struct adversary *a)
         crash_somebody(a);
     else if (w->needs.disk && draw(a, 20) == 0)
         recover_somebody(a);
-    else if (w->needs.disk && percent(a, 30) && write_something(a))
+    else if (w->needs.disk && percent(a, a->write_pct) && write_something(a))
         return;
     else if (draw(a, 40) == 0)
         a->apart = percent(a, 50) ? 0 : random_u64(&a->r);
@@ -283,6 +296,7 @@ static struct sim_job draw_job(struct adversary *a, const struct stack_def *def,
     if (needs.disk) { /* who crashes recovers, or not; logs that are compacted now and then */
         a->stay = needs.majority ? (job.n - 1u) / 2 : job.n - 1u;
         a->crashes = draw(a, 6);
+        a->write_pct = percent(a, 50) ? 30 : 1 + draw(a, 6); /* slow disks: much is on its way */
         a->steps += draw(a, 600);
         /* What a compaction stores must fit, and lurb, which gives nobody up, needs windows that
          * hold all that an origin broadcasts while somebody is down. */
