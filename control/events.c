@@ -155,13 +155,11 @@ int events_read(struct faults *f, const char *path, char *why, size_t size)
 {
     FILE *in = fopen(path, "re");
     int first = in != NULL ? getc(in) : EOF;
-    if (first != '{') {
-        if (in != NULL)
-            fclose(in);
-        return faults_read(f, path, why, size);
-    }
-    rewind(in);
-    int err = read_events(f, in, path, why, size);
+    if (in == NULL)
+        return faults_read(f, path, why, size); /* it says why not */
+    ungetc(first, in);                          /* it may be a pipe, which is read once */
+    int err = first == '{' ? read_events(f, in, path, why, size)
+                           : faults_read_from(f, in, path, why, size);
     fclose(in);
     return err;
 }

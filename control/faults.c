@@ -176,9 +176,17 @@ int faults_add(struct faults *f, const char *text, const char *file, uint32_t pl
     return 0;
 }
 
-int faults_read(struct faults *f, const char *path, char *why, size_t size)
+int faults_read_from(struct faults *f, FILE *in, const char *path, char *why, size_t size)
 {
     char text[LINE_BYTES + 1];
+    int err = 0;
+    for (uint32_t place = 1; err == 0 && fgets(text, sizeof text, in) != NULL; place++)
+        err = faults_add(f, text, path, place, why, size);
+    return err;
+}
+
+int faults_read(struct faults *f, const char *path, char *why, size_t size)
+{
     FILE *in = fopen(path, "r");
     int err = 0;
     if (in == NULL) {
@@ -187,8 +195,7 @@ int faults_read(struct faults *f, const char *path, char *why, size_t size)
                strerror(-err));
         return err;
     }
-    for (uint32_t place = 1; err == 0 && fgets(text, sizeof text, in) != NULL; place++)
-        err = faults_add(f, text, path, place, why, size);
+    err = faults_read_from(f, in, path, why, size);
     fclose(in);
     return err;
 }

@@ -19,6 +19,8 @@
 #ifndef UPON_FAULTS_H
 #define UPON_FAULTS_H
 
+#include <stdio.h>
+
 #include "dataplane/fault.h"
 
 #define FAULTS_MAX        128 /* lines of a script */
@@ -76,6 +78,9 @@ int faults_add(struct faults *f, const char *text, const char *file, uint32_t pl
 
 /* Read a file of such lines and add them. */
 int faults_read(struct faults *f, const char *path, char *why, size_t size);
+
+/* The same of what is open already; `path` is its name in a sentence. */
+int faults_read_from(struct faults *f, FILE *in, const char *path, char *why, size_t size);
 
 /*
  * Whether the script makes sense for n processes in a run that ends at `end_ns` (FAULTS_NEVER: not
