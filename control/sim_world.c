@@ -72,6 +72,16 @@ static void check_border(struct sim_world *w, const struct sim_proc *x, const st
     }
 }
 
+/* A frame reaches a layer: its checker is told which life of the sender it is from. */
+static void tell_heard(struct sim_world *w, const struct sim_proc *x, const struct co *to,
+                       const struct ev *e)
+{
+    struct check *c = w->check[to->index];
+    const struct frame *f = (const struct frame *)(uintptr_t)e->attr;
+    if (c != NULL && c->cls->heard != NULL)
+        c->cls->heard(c, x->self, e->proc, f->incarnation == w->proc[e->proc].incarnation);
+}
+
 /* Marks an indication that no detector gave: the attribute of a ⟨Ω, Trust⟩ means nothing else. */
 #define LIE UINT64_MAX
 
@@ -103,6 +113,8 @@ static bool handled(struct trace *t, struct stack *st, struct co *to, const stru
             continue;
         if (layer != 0)
             check_border(w, x, to, &ev[i], layer - 1);
+        else if (ev[i].type == EV_NET_FRAME)
+            tell_heard(w, x, to, &ev[i]);
         if (unlikely(w->observer.event != NULL))
             w->observer.event(w->observer.ctx, w, st, to, &ev[i]);
     }

@@ -53,6 +53,10 @@ struct check_class {
     /* p, which had crashed, begins another life: what follows at its border comes from that one.
      * NULL: the abstraction knows no recovery; see check_recover(). */
     void (*recover)(struct check *c, uint16_t p, uint64_t step);
+    /* A frame that q sent in its present life, or in a former one, has arrived at p and is given to
+     * this layer there: now p has heard of that life. Simulations tell, live runs do not. NULL: it
+     * makes no difference. */
+    void (*heard)(struct check *c, uint16_t p, uint16_t q, bool present);
     /* From here on the network is healed and steps are fair. NULL: it makes no difference. */
     void (*healed)(struct check *c, uint64_t step);
     /* The run has ended. `fair`: the last phase was healed and fair: open obligations violate. */

@@ -6,47 +6,75 @@
  * FLL1  fair loss: what is sent between correct processes after the network was healed is
  *       delivered at least once after that. Nothing lets a healed network lose a message. Unknown
  *       when nobody said when that was.
- *       What is addressed to a former life of its receiver is lost: who has not heard of the new
- *       one is owed nothing, and who has FLL_LOST_MAX sendings later (the life that it heard of
- *       may have been the former one, which had sent the same).
+ *       A life that begins owes and is owed anew. Who last heard a former life of a process
+ *       addresses that one, and what it sends may be lost; but it must hear of the present one for
+ *       it. Heard is a life by any frame of it that has arrived, as whoever observes the network
+ *       knows.
  * FLL2  finite duplication: delivered at most FLL_COPIES_MAX times for each sending.
  * FLL3  no creation.
  */
 #include "check_link.h"
 
 #define FLL_COPIES_MAX 256
-#define FLL_LOST_MAX   64
 
 enum { FLL1, FLL2, FLL3 };
 
+/* Which life of a peer a process addresses. */
+enum { WHOEVER, PRESENT, FORMER };
+
+struct fll_pair {
+    uint8_t heard; /* the last life of the peer */
+    bool in_vain;  /* it has addressed a former one since the network was healed */
+};
+
 struct fll_check {
     struct link_check link;
-    uint64_t born[PROCS_MAX]; /* step at which the life of each process began */
-    bool deaf[];              /* [p × n + q]: the life of q that p knows is a former one */
+    struct fll_pair pair[]; /* [p × n + q]: what p knows of q */
 };
 
 static struct check *fll_open(uint16_t n)
 {
-    return link_open(&check_fll_class, n, sizeof(struct fll_check) + (size_t)n * n);
+    return link_open(&check_fll_class, n,
+                     sizeof(struct fll_check) + (size_t)n * n * sizeof(struct fll_pair));
 }
 
 static void fll_reset(struct check *c)
 {
     link_reset(c);
-    memset(((struct fll_check *)c)->born, 0, c->n * sizeof(uint64_t));
-    memset(((struct fll_check *)c)->deaf, 0, (size_t)c->n * c->n);
+    memset(((struct fll_check *)c)->pair, 0, (size_t)c->n * c->n * sizeof(struct fll_pair));
 }
 
-/* Nobody has heard of its new life; that life itself addresses whoever there is. */
+static struct fll_pair *pair_of(struct check *c, uint16_t p, uint16_t q)
+{
+    return &((struct fll_check *)c)->pair[(size_t)p * c->n + q];
+}
+
+/* Nobody has heard of its new life; that life itself addresses whoever there is. What was on its
+ * way from or to the former one may be lost with it. */
 static void fll_recover(struct check *c, uint16_t p, uint64_t step)
 {
-    struct fll_check *f = (struct fll_check *)c;
+    struct link_check *l = (struct link_check *)c;
     check_recovered(c, p, step);
-    f->born[p] = step;
     for (uint16_t q = 0; q < c->n; q++) {
-        f->deaf[(size_t)q * c->n + p] = q != p;
-        f->deaf[(size_t)p * c->n + q] = false;
+        struct fll_pair *to = pair_of(c, q, p);
+        to->heard = to->heard == WHOEVER ? WHOEVER : FORMER;
+        to->in_vain = false;
+        *pair_of(c, p, q) = (struct fll_pair){0};
     }
+    for (uint32_t i = 0; i < l->rows.rows; i++) {
+        struct link_row *r = check_table_row(&l->rows, i);
+        if (r->from == p || r->to == p)
+            r->healed_sent = r->healed_got = 0;
+    }
+}
+
+static void fll_heard(struct check *c, uint16_t p, uint16_t q, bool present)
+{
+    struct fll_pair *x = pair_of(c, p, q);
+    if (present)
+        x->heard = PRESENT;
+    else if (x->heard == WHOEVER)
+        x->heard = FORMER;
 }
 
 static void finite_duplication(struct check *c, const struct link_row *r)
@@ -66,29 +94,24 @@ static void fll_event(struct check *c, const struct check_event *e)
     struct link_row *r = link_count(l, e, &sent);
     if (r == NULL)
         return;
-    bool *deaf = &((struct fll_check *)c)->deaf[(size_t)e->at * c->n + (sent ? r->to : r->from)];
     if (sent) {
-        r->healed_sent -= l->healed && *deaf;
+        struct fll_pair *x = pair_of(c, r->from, r->to);
+        if (!l->healed || x->heard != FORMER)
+            return;
+        r->healed_sent--;
+        x->in_vain = true;
         return;
     }
-    *deaf = r->sent_step < ((struct fll_check *)c)->born[r->from];
     finite_duplication(c, r);
     link_no_creation(c, FLL3, r);
-}
-
-/* Sendings over the healed network from which on a delivery is owed. */
-static uint32_t owed_from(const struct check *c, const struct link_row *r)
-{
-    bool one_life = check_never_crashed(c, r->from) && check_never_crashed(c, r->to);
-    return one_life ? 1 : FLL_LOST_MAX + 1;
 }
 
 static void fair_loss(struct link_check *l, bool fair, uint64_t step)
 {
     for (uint32_t i = 0; i < l->rows.rows; i++) {
         const struct link_row *r = check_table_row(&l->rows, i);
-        if (r->healed_got == 0 && check_correct(&l->check, r->from) &&
-            check_correct(&l->check, r->to) && r->healed_sent >= owed_from(&l->check, r))
+        if (r->healed_got == 0 && r->healed_sent > 0 && check_correct(&l->check, r->from) &&
+            check_correct(&l->check, r->to))
             check_owed(&l->check, FLL1, fair, step,
                        "p%u sent %s to p%u %s over the healed network (last at step %" PRIu64
                        "), but p%u never delivered it after that",
@@ -97,14 +120,30 @@ static void fair_loss(struct link_check *l, bool fair, uint64_t step)
     }
 }
 
+/* Who addresses a former life hears of the present one: else all that it sends is lost for ever. */
+static void told(struct check *c, bool fair, uint64_t step)
+{
+    for (uint16_t p = 0; p < c->n; p++)
+        for (uint16_t q = 0; q < c->n; q++) {
+            const struct fll_pair *x = pair_of(c, p, q);
+            if (x->in_vain && x->heard == FORMER && check_correct(c, p) && check_correct(c, q))
+                check_owed(c, FLL1, fair, step,
+                           "p%u sent to a former life of p%u over the healed network, but until "
+                           "step %" PRIu64 " it never heard of the present one",
+                           p, q, step);
+        }
+}
+
 static void fll_end(struct check *c, bool fair, uint64_t step)
 {
     struct link_check *l = (struct link_check *)c;
     check_judge(c);
-    if (l->healed)
+    if (l->healed) {
         fair_loss(l, fair, step);
-    else
+        told(c, fair, step);
+    } else {
         c->result[FLL1].state = CHECK_UNKNOWN;
+    }
 }
 
 const struct check_class check_fll_class = {
@@ -115,6 +154,7 @@ const struct check_class check_fll_class = {
     .event = fll_event,
     .crash = check_crash,
     .recover = fll_recover,
+    .heard = fll_heard,
     .healed = link_healed,
     .end = fll_end,
 };

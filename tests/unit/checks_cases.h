@@ -18,7 +18,7 @@
 
 #define SCENARIO_PORT 3 /* of the user, and of a checker's own layer */
 
-enum act { END, REQUEST, INDICATION, CRASH, RECOVER, HEALED };
+enum act { END, REQUEST, INDICATION, CRASH, RECOVER, HEALED, HEARD };
 
 /* REQUEST and INDICATION are one thing here: the type says which; two words read better. */
 struct line {
@@ -55,6 +55,11 @@ struct scenario {
 #define NOW_HEALED                        \
     {                                     \
         HEALED, 0, 0, 0, 0, 0, NULL, 0, 0 \
+    }
+/* A frame of q's present life, or of a former one, has arrived at p. */
+#define HEARS(p, q, present)                   \
+    {                                          \
+        HEARD, p, 0, q, present, 0, NULL, 0, 0 \
     }
 #define SEND(L, p, q, m)                            \
     {                                               \
@@ -108,6 +113,8 @@ static inline void play(struct check *c, const struct scenario *s, bool fair)
             check_recover(c, l->at, step);
         else if (l->act == HEALED)
             check_healed(c, step);
+        else if (l->act == HEARD)
+            c->cls->heard(c, l->at, l->proc, l->inst != 0);
         else
             check_observe(c, &(struct check_event){.step = step,
                                                    .at = l->at,
