@@ -694,12 +694,9 @@ static void draw_sizes(struct random *r, struct sim_job *job)
     if (c->instances < 2 * c->flight_msgs || c->instances < 8 * job->ops)
         c->instances = job->ops > 8 ? 512 : 64;
     if (needs.disk) {
-        /*
-         * A compaction stores a record for each process, and all that is live, in one step. And
-         * lurb gives nobody up: a window holds all that an origin broadcasts.
-         */
+        /* A compaction stores a record for each process, and all that is live, in one step. */
         job->ops = job->ops > 8 ? 8 : job->ops;
-        while (c->store_msgs < 8u * job->n * (needs.endless ? job->ops : 1))
+        while (c->store_msgs < 8u * job->n)
             c->store_msgs *= 2;
         while (c->ring_msgs < c->store_msgs)
             c->ring_msgs *= 2;

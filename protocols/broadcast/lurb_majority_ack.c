@@ -22,10 +22,10 @@
  * Differs       - Each process tells, per origin, below which number it has delivered all
  *                 ([STORED s k]): everybody when it has risen, and whoever relays something to it;
  *                 and with it below which number it knows that everybody has.
- *                 Relays to a process are forgotten when it has told so. A row is free when all have
- *                 told so, and its relay is forgotten for all. An origin goes no further than W
- *                 numbers beyond the least that it was told; what comes and has no row yet is
- *                 dropped, since it comes again.
+ *                 Relays to a process are forgotten when it has told so, in the order of relaying;
+ *                 what keeps too many behind it is relayed anew, as the last. A row is free when all
+ *                 have told so. An origin goes no further than W numbers beyond the least that it
+ *                 was told; what comes and has no row yet is dropped, since it comes again.
  *               - Nobody is given up: who is down may come back, and then is to deliver all. While it
  *                 is down, origins stop when their windows are used up.
  *               - The book rewrites the variable `pending`; here a record is one message. The record
@@ -59,10 +59,9 @@ struct row {
     uint16_t len;
     uint8_t flags;
     uint8_t pad[3];
-    uint64_t ack;   /* who is known to have it pending on stable storage */
-    uint64_t relay; /* its place in the order of our relays */
+    uint64_t ack; /* who is known to have it pending on stable storage */
 };
-static_assert(sizeof(struct row) == 32, "two to a cache line");
+static_assert(sizeof(struct row) == 24, "no holes");
 
 struct origin {
     uint64_t floor; /* rows are [floor, floor + W); all before it is delivered by everybody */
@@ -82,8 +81,9 @@ static_assert(sizeof(struct origin_wire) == 32, "the layout is the record");
 
 struct relay {
     uint64_t number;
-    uint16_t origin;
+    uint16_t origin; /* RELAY_OVER: it was relayed anew */
 };
+#define RELAY_OVER UINT16_MAX
 
 struct lurb {
     struct co co;
@@ -125,10 +125,11 @@ static uint32_t lurb_stores(const struct stack_conf *conf)
     return 2 * (conf->n * window(conf) + deliveries_rows(conf)) + conf->n;
 }
 
+/* Twice as many as there are rows, or more: see relay(). */
 static uint32_t relay_rows(const struct stack_conf *conf)
 {
     uint32_t rows = 1;
-    while (rows < window(conf) * conf->n)
+    while (rows < 2 * window(conf) * conf->n)
         rows *= 2;
     return rows;
 }
@@ -193,18 +194,59 @@ static void tell(struct lurb *u, uint16_t q, uint16_t s)
     link_send(&u->co, u->co.use[USE_FLL], EV_FLL_SEND, q, m);
 }
 
+static struct relay *relay_at(const struct lurb *u, uint64_t k)
+{
+    return &u->relay[k & u->relay_mask];
+}
+
 /* Forget our relays to q up to the first that it has not delivered. */
 static void forget(struct lurb *u, uint16_t q)
 {
     uint64_t before = u->forgot[q];
     while (u->forgot[q] < u->relays) {
-        const struct relay *r = &u->relay[u->forgot[q] & u->relay_mask];
-        if (r->number >= *done_of(u, q, r->origin))
+        const struct relay *r = relay_at(u, u->forgot[q]);
+        if (r->origin != RELAY_OVER && r->number >= *done_of(u, q, r->origin))
             break;
         u->forgot[q]++;
     }
     if (u->forgot[q] > before)
         trigger(u->co.use[USE_SBEB], ev_make(EV_SBEB_FORGET, q, 0, u->forgot[q] - 1, MSG_NONE));
+}
+
+/* The oldest relay that somebody has not been let off. */
+static uint64_t oldest_relay(const struct lurb *u)
+{
+    uint64_t oldest = u->relays;
+    for (uint16_t q = 0; q < u->co.st->n; q++)
+        oldest = u->forgot[q] < oldest ? u->forgot[q] : oldest;
+    return oldest;
+}
+
+/* trigger ⟨sbeb, Broadcast | [DATA, s, m]⟩ */
+static void put_relay(struct lurb *u, struct relay x)
+{
+    *relay_at(u, u->relays) = x;
+    trigger(u->co.use[USE_SBEB],
+            ev_make(EV_SBEB_BROADCAST, 0, 0, u->relays++, message(row_at(u, x.origin, x.number))));
+}
+
+/*
+ * Relays are forgotten in their order, so what one process does not deliver, since it is down, keeps
+ * all that were relayed after it. No more are needed than there are rows: beyond that, for each that
+ * is put the oldest is put anew, so that no more than twice as many are ever kept.
+ */
+static void relay(struct lurb *u, struct row *r, uint16_t s, uint64_t number)
+{
+    uint64_t k = oldest_relay(u);
+    if (unlikely(u->relays - k > (u->relay_mask + 1) / 2)) {
+        struct relay again = *relay_at(u, k);
+        relay_at(u, k)->origin = RELAY_OVER;
+        put_relay(u, again);
+        for (uint16_t q = 0; q < u->co.st->n; q++)
+            forget(u, q);
+    }
+    r->flags |= ROW_RELAYED;
+    put_relay(u, (struct relay){number, s});
 }
 
 /* End of a handler: tell everybody what has risen, and those who relayed where we are; forget what
@@ -226,9 +268,6 @@ static void conclude(struct lurb *u)
 static void lurb_flush(struct co *self)
 {
     struct lurb *u = lurb(self);
-    uint64_t forgot = UINT64_MAX;
-    for (uint16_t q = 0; q < self->st->n; q++)
-        forgot = u->forgot[q] < forgot ? u->forgot[q] : forgot;
     for (uint16_t s = 0; s < self->st->n; s++) {
         struct origin *o = &u->origin[s];
         uint64_t end = o->top;
@@ -236,8 +275,6 @@ static void lurb_flush(struct co *self)
             end = *done_of(u, q, s) < end ? *done_of(u, q, s) : end;
         for (; o->floor < end; o->floor++) {
             struct row *r = row_at(u, s, o->floor);
-            if ((r->flags & ROW_RELAYED) && r->relay >= forgot)
-                break;
             if (r->seg != NULL)
                 msg_release(message(r));
             *r = (struct row){0};
@@ -258,15 +295,6 @@ static void see(struct lurb *u, uint16_t s, uint64_t number, struct msg whole)
     r->len = whole.len;
     if (number >= o->top)
         o->top = number + 1;
-}
-
-/* trigger ⟨sbeb, Broadcast | [DATA, s, m]⟩ */
-static void relay(struct lurb *u, struct row *r, uint16_t s, uint64_t number)
-{
-    r->flags |= ROW_RELAYED;
-    r->relay = u->relays;
-    u->relay[u->relays & u->relay_mask] = (struct relay){number, s};
-    trigger(u->co.use[USE_SBEB], ev_make(EV_SBEB_BROADCAST, 0, 0, u->relays++, message(r)));
 }
 
 static uint32_t lurb_room(const struct co *self)
@@ -677,8 +705,8 @@ static void lurb_show(const struct co *self, struct view *v)
         for (uint16_t s = 0; s < self->st->n; s++)
             view_u64(v, "done", *done_of(u, q, s));
         for (uint64_t t = u->forgot[q]; t < u->relays; t++) {
-            view_u64(v, "relayed of", u->relay[t & u->relay_mask].origin);
-            view_u64(v, "relayed", u->relay[t & u->relay_mask].number);
+            view_u64(v, "relayed of", relay_at(u, t)->origin);
+            view_u64(v, "relayed", relay_at(u, t)->number);
         }
     }
     for (uint16_t s = 0; s < self->st->n; s++) {

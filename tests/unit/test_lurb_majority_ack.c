@@ -156,6 +156,102 @@ static void test_memory_is_bounded_while_a_process_is_down(void **state)
     world_end(&w);
 }
 
+/* Time stands still, so that nothing is sent again, and p2 hears of nothing. */
+static void without_p2(void)
+{
+    for (int i = 0; i < 10; i++) {
+        for (uint16_t p = 0; p < 2; p++)
+            world_step(&w, p);
+        world_lose(&w, UINT16_MAX, 2);
+        while (w.sim.flights > 0) {
+            world_deliver(&w, 0);
+            world_lose(&w, UINT16_MAX, 2);
+        }
+    }
+}
+
+/* p2 log-delivers what p1 broadcast, not what p0 did before, and is down from then on. */
+static void test_LURB1_LURB4_what_is_owed_of_one_origin_stops_no_other(void **state)
+{
+    (void)state;
+    start(3);
+    broadcast(0, 7, 30);
+    without_p2();
+    broadcast(1, 1000, 30);
+    for (int i = 0; i < 10; i++)
+        for (uint16_t p = 0; p < 3; p++) {
+            world_step(&w, p);
+            world_settle(&w);
+        }
+    take();
+    assert_int_equal(logged_count(got, 0, 7) + logged_count(got, 1, 7), 2);
+    assert_int_equal(got[2].positions, 1);
+    assert_int_equal(logged_count(got, 2, 1000), 1);
+    world_crash(&w, 2);
+    uint64_t sent = 1001;
+    for (int i = 0; i < 60; i++) {
+        if (room(1) > 0)
+            broadcast(1, sent++, 30);
+        world_run(&w, 1 << 20);
+        take();
+    }
+    assert_int_equal(sent, 1005); /* a window beyond what p2 has log-delivered */
+    for (uint64_t m = 1000; m < sent; m++)
+        for (uint16_t p = 0; p < 2; p++)
+            assert_int_equal(logged_count(got, p, m), 1);
+    world_restart(&w, 2);
+    world_run(&w, 50000000);
+    take();
+    for (uint16_t p = 0; p < 3; p++)
+        assert_int_equal(got[p].positions, 6);
+    world_end(&w);
+}
+
+#define KEPT_FROM_P2 0x7ead7ead7ead7eadull
+
+static void lose_what_is_kept(void)
+{
+    const uint64_t kept = KEPT_FROM_P2;
+    for (uint32_t k = w.sim.flights; k-- > 0;) {
+        const struct sim_frame *f = &w.sim.flight[k];
+        if (f->to == 2 && memmem(rte_pktmbuf_mtod(f->pkt, void *), f->pkt->data_len, &kept, 8))
+            sim_drop(&w.sim, k);
+    }
+}
+
+/* Frames of one record, so that p2 lacks one message and gets all others: they go on without end,
+ * and each time round what it lacks is relayed anew. */
+static void test_what_is_owed_for_long_is_relayed_anew(void **state)
+{
+    (void)state;
+    struct stack_conf conf = small;
+    conf.frame_records = 1;
+    memset(got, 0, sizeof got);
+    world_start(&w, stack_find("lurb"), 3, &conf);
+    broadcast(0, KEPT_FROM_P2, 30);
+    uint64_t sent = 0;
+    for (int slice = 0; slice < 1000 && sent < 60; slice++) {
+        if (got[0].positions > 0 && room(1) > 0)
+            broadcast(1, ++sent, 30);
+        for (uint16_t p = 0; p < 3; p++) {
+            w.sim.env[p].now_ns += 1 << 18;
+            world_step(&w, p);
+        }
+        for (lose_what_is_kept(); w.sim.flights > 0; lose_what_is_kept())
+            world_deliver(&w, 0);
+        take();
+        for (uint16_t p = 0; p < 3; p++)
+            release(p, got[p].positions);
+    }
+    assert_int_equal(sent, 60);
+    assert_int_equal(logged_count(got, 2, KEPT_FROM_P2), 0);
+    world_run(&w, 50000000);
+    take();
+    for (uint16_t p = 0; p < 3; p++)
+        assert_int_equal(got[p].positions, 61);
+    world_end(&w);
+}
+
 static void test_LURB2_over_many_compactions_and_lives(void **state)
 {
     (void)state;
@@ -352,6 +448,8 @@ int main(void)
         cmocka_unit_test(test_everybody_crashes_and_what_was_stored_is_delivered),
         cmocka_unit_test(test_ids_go_on_through_the_lives_of_an_origin),
         cmocka_unit_test(test_memory_is_bounded_while_a_process_is_down),
+        cmocka_unit_test(test_LURB1_LURB4_what_is_owed_of_one_origin_stops_no_other),
+        cmocka_unit_test(test_what_is_owed_for_long_is_relayed_anew),
         cmocka_unit_test(test_LURB2_over_many_compactions_and_lives),
         cmocka_unit_test(test_LURB1_LURB2_LURB3_LURB4_under_crashes_of_all),
         cmocka_unit_test(test_crash_sweep),
