@@ -167,6 +167,8 @@ struct ep {
     bool recovered;     /* lep: this is not the first life */
     bool resumed;       /* lep: the epoch is of an earlier life, and we do not lead it any more */
     bool sure_asked;    /* lep: a record of done is on its way */
+    bool stored;        /* lep: this call stores a value: a record of done costs no write more */
+    uint64_t stored_at; /* lep: ns: when it stored one last */
     uint32_t agains;    /* lep: rows with ROW_AGAIN */
     uint64_t sure_next; /* lep: the done that it tells */
     uint64_t sure;      /* lep: done, on stable storage */
@@ -199,6 +201,7 @@ struct ep {
     uint16_t answer_round; /* the last one that we answered, or are about to */
     bool answering;
     struct timer timer;
+    struct timer rest; /* lep: what is decided and not stored waits for it at most */
     struct run accepts;
     struct run decides;
     struct peer *peer;
@@ -246,6 +249,12 @@ static uint64_t settled(const struct ep *s)
     if (likely(s->log == NULL))
         return s->done;
     return s->sure < s->released ? s->sure : s->released;
+}
+
+/* Of the window: so much may be decided before others, or our own stable storage, are told. */
+static uint64_t quarter(const struct ep *s)
+{
+    return (s->window + 3) / 4;
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -517,6 +526,7 @@ static void store_row(struct ep *s, struct row *r, uint64_t inst, struct msg v, 
         return;
     }
     r->storing = 1;
+    s->stored = true;
     log_store(&s->co, s->log, record_name(RECORD_ROWS, 0, inst & RECORD_NUMBER_MAX), whole);
 }
 
@@ -609,7 +619,7 @@ static void conclude(struct ep *s)
 {
     flush_accepts(s);
     flush_decides(s);
-    if (s->log != NULL && s->done > s->sure)
+    if (s->log != NULL)
         store_done(s);
     if (leading(s)) {
         if (unlikely(s->log != NULL))
@@ -620,7 +630,7 @@ static void conclude(struct ep *s)
             read_majority(s);
         if (unlikely(s->scan < s->top) && s->ready)
             drive(s);
-    } else if (s->active && settled(s) - s->told >= (s->window + 3) / 4) {
+    } else if (s->active && settled(s) - s->told >= quarter(s)) {
         s->told = settled(s);
         to_process(s, s->leader, plain(s, DONE, s->told, 0, 0));
     }
@@ -1029,9 +1039,14 @@ static void upon_epfd_restore(struct co *self, const struct ev *ev, uint32_t n)
  *   process tells of and then forgets was really written, and it had not accepted it.
  * - done: a record tells how far we have decided without a gap, one at a time. Others hear of done
  *   when that is stored and our user has released what is below: so what a process may still ask
- *   for, in this life or the next, is not recycled by anybody who does not suspect it. Decisions
- *   are indicated without waiting: a majority has the value on stable storage, and who forgets that
- *   it is decided is told again.
+ *   for, in this life or the next, is not recycled by anybody who does not suspect it. Nobody waits
+ *   for this record, so it rides in the write of a later value (store_done()).
+ *
+ * A decision is indicated as soon as a majority has its value on stable storage: that is what makes
+ * it one, since whoever leads later reads it there. The book has each process store it once more
+ * before it indicates it, a second write behind the first. All that this would add is that a process
+ * finds its decision by itself; here, who crashes before its record of done is stored is told of the
+ * decision again, by the majority without which it could decide nothing either.
  *
  * After a recovery a process goes on in the epoch that it was in; if it led it, it only follows,
  * since it has forgotten what it wrote. It sends RESUME to its leader, which sends again each value
@@ -1064,11 +1079,25 @@ static void store_value(struct ep *s, const struct row *r, uint64_t inst, uint16
     log_store(&s->co, s->log, record_name(RECORD_ROWS, copy, inst & RECORD_NUMBER_MAX), m);
 }
 
-/* Behind the records of the values that it speaks of. */
+/*
+ * Behind the records of the values that it speaks of, and in the write of another value, so that it
+ * costs none of its own; unless a quarter of the window was decided since the last one, or no value
+ * was stored for a heartbeat.
+ */
 static void store_done(struct ep *s)
 {
-    if (s->sure_asked || s->agains > 0)
+    uint64_t now = s->co.st->now, rest_ns = s->co.st->conf.heartbeat_ns;
+    if (s->stored)
+        s->stored_at = now;
+    bool due = s->stored || s->done - s->sure >= quarter(s) || now - s->stored_at >= rest_ns;
+    s->stored = false;
+    if (s->done == s->sure || s->sure_asked || s->agains > 0)
         return;
+    if (!due) {
+        if (!timer_armed(&s->rest))
+            co_timer(&s->co, &s->rest, s->stored_at + rest_ns - now, 0);
+        return;
+    }
     s->sure_asked = true;
     s->sure_next = s->done;
     store_position(s, 0);
@@ -1118,6 +1147,7 @@ static void upon_log_stored(struct co *self, const struct ev *ev, uint32_t n)
             r->flags &= (uint8_t)~ROW_AGAIN;
             s->agains--;
             r->storing = 1;
+            s->stored = true;
             store_value(s, r, inst, 0);
         } else if (s->active && r->valts == s->ets)
             accept(s, r, inst);
@@ -1340,6 +1370,7 @@ static void ep_show(const struct co *self, struct view *v)
     }
     if (s->log != NULL) {
         view_u64(v, "sure", s->sure);
+        view_u64(v, "rest", timer_armed(&s->rest));
         view_u64(v, "sure_next", s->sure_next);
         view_u64(v, "released", s->released);
         view_u64(v, "lives",

@@ -16,7 +16,9 @@ static bool known[INSTANCES];
 static bool has[LOGGED_PROCS][INSTANCES];
 static uint64_t all_before[LOGGED_PROCS]; /* each process has decided all before it, in any life */
 static uint64_t next[LOGGED_PROCS];       /* what it may propose next */
-static uint64_t tries;                    /* proposals of push() */
+static bool asked[LOGGED_PROCS]
+                 [INSTANCES + 1]; /* in its present life it proposed for it or was told */
+static uint64_t tries;            /* proposals of push() */
 
 static const struct stack_conf small = {.store_msgs = 256,
                                         .instances = 64,
@@ -50,6 +52,7 @@ static void start_with(uint16_t n, const struct stack_conf *conf)
     memset(has, 0, sizeof has);
     memset(all_before, 0, sizeof all_before);
     memset(next, 0, sizeof next);
+    memset(asked, 0, sizeof asked);
     world_start(&w, stack_find("luc"), n, conf);
 }
 
@@ -61,8 +64,9 @@ static void start(uint16_t n)
 static void propose(uint16_t p, uint64_t inst, uint64_t value)
 {
     world_request(&w, p, EV_LUC_PROPOSE, 0, inst, world_msg(&w, p, value, 40));
-    if (next[p] <= inst)
-        next[p] = inst + 1;
+    asked[p][inst] = true;
+    while (asked[p][next[p]])
+        next[p]++;
 }
 
 static void release(uint16_t p, uint64_t inst)
@@ -78,7 +82,8 @@ static void take(void)
         uint16_t p = w.seen_by[k];
         if (s->type == EV_LUC_RESUMED) {
             assert_true(s->inst <= all_before[p]); /* what it never decided is not skipped */
-            next[p] = s->inst;
+            next[p] = s->inst; /* what it proposed is forgotten: it proposes again */
+            memset(asked[p], 0, sizeof asked[p]);
         }
         if (s->type != EV_LUC_DECIDE)
             continue;
@@ -87,11 +92,11 @@ static void take(void)
         if (known[s->inst])
             assert_int_equal(chosen[s->inst], s->value);
         chosen[s->inst] = s->value;
-        known[s->inst] = has[p][s->inst] = true;
+        known[s->inst] = has[p][s->inst] = asked[p][s->inst] = true;
         while (has[p][all_before[p]])
             all_before[p]++;
-        if (next[p] <= s->inst)
-            next[p] = s->inst + 1;
+        while (asked[p][next[p]])
+            next[p]++;
     }
     w.seens = 0;
 }
@@ -195,6 +200,49 @@ static void test_LUC3_everybody_crashes_and_decisions_stand(void **state)
     world_end(&w);
 }
 
+/* One after the other: a process writes once for each, and once more when it rests. */
+static void test_what_is_decided_is_stored_with_the_next_value(void **state)
+{
+    (void)state;
+    start(3);
+    for (uint64_t i = 0; i < 20; i++) {
+        propose(0, i, i * 1000);
+        world_run(&w, 1 << 18);
+    }
+    take();
+    for (uint16_t p = 0; p < 3; p++) {
+        assert_int_equal(all_before[p], 20);
+        assert_int_equal(w.st[p]->counters[COUNT_log_writes], 20);
+    }
+    world_run(&w, 2 * small.heartbeat_ns);
+    for (uint16_t p = 0; p < 3; p++) {
+        assert_int_equal(w.st[p]->counters[COUNT_log_writes], 21);
+        world_restart(&w, p);
+        assert_int_equal(world_count_type(&w, p, EV_LUC_DECIDE), 20); /* its own log tells */
+    }
+    world_end(&w);
+}
+
+/* A window that is decided at once opens again though no later value comes. */
+static void test_a_window_decided_at_once_is_stored_by_itself(void **state)
+{
+    (void)state;
+    struct stack_conf conf = small;
+    conf.heartbeat_ns = 1000000000;
+    conf.detect_ns = 4000000000;
+    start_with(3, &conf);
+    for (uint64_t decided = 0; decided < 4 * conf.instances; decided = all_before[0]) {
+        for (; co_room(w.st[0]->app->use[0]) > 0; world_step(&w, 0))
+            propose(0, next[0], next[0] * 1000);
+        world_run(&w, 1 << 20);
+        take();
+        assert_true(all_before[0] > decided);
+        for (uint16_t p = 0; p < 3; p++)
+            release(p, all_before[p]);
+    }
+    world_end(&w);
+}
+
 static void test_what_is_released_is_not_handed_over_again_after_compaction(void **state)
 {
     (void)state;
@@ -254,7 +302,7 @@ static void all_end_well(uint64_t upto)
 static void test_LUC1_LUC2_LUC3_under_crashes_of_all(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 40; seed++) {
+    for (uint64_t seed = 1; seed <= 200; seed++) {
         start_with(3, &large);
         w.random = random_seeded(seed, 0);
         w.disks_held = true;
@@ -380,6 +428,8 @@ int main(void)
         cmocka_unit_test(test_LUC1_a_follower_that_recovers_decides_all),
         cmocka_unit_test(test_LUC1_a_leader_that_recovers_leaves_its_epoch_to_others),
         cmocka_unit_test(test_LUC3_everybody_crashes_and_decisions_stand),
+        cmocka_unit_test(test_what_is_decided_is_stored_with_the_next_value),
+        cmocka_unit_test(test_a_window_decided_at_once_is_stored_by_itself),
         cmocka_unit_test(test_what_is_released_is_not_handed_over_again_after_compaction),
         cmocka_unit_test(test_LUC1_LUC2_LUC3_under_crashes_of_all),
         cmocka_unit_test(test_LUC1_one_that_stays_down_does_not_stop_the_window),
