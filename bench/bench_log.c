@@ -14,10 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "bare_disk.h"
+#include "bare_read.h"
 #include "bench.h"
 #include "dataplane/disk_uring.h"
 #include "dataplane/log.h"
@@ -28,7 +28,6 @@
 #define BUFFERS       BARE_BUFFERS
 #define BUFFER_BYTES  BARE_BUFFER_BYTES
 #define RECORD_BYTES_ 64
-#define PORTION_BYTES (512u << 10) /* of a read, as in log_recover.c */
 
 struct log_bench {
     char dir[64];
@@ -40,8 +39,8 @@ struct log_bench {
     uint64_t records;      /* a round of log_many */
     uint32_t *sizes;       /* of the writes of its last round, in bytes and in order */
     uint64_t writes;
-    uint8_t *portions; /* of log_read's floor */
-    struct disk null;  /* of log_cpu: it is done at once */
+    struct bare_read read; /* log_read's floor */
+    struct disk null;      /* of log_cpu: it is done at once */
     struct disk_done null_done[BUFFERS];
     uint32_t null_dones;
 };
@@ -101,7 +100,6 @@ static void log_close_files(void *ctx)
     if (system(command) != 0)
         fprintf(stderr, "log bench: %s is left behind\n", b->dir);
     free(b->sizes);
-    free(b->portions);
     free(b);
 }
 
@@ -337,26 +335,14 @@ static void *read_open(const int64_t *args, const char **why)
         must(log_pump(b->log), "write");
     log_close(b->log);
     b->log = NULL;
-    b->portions = aligned_alloc(2u << 20, DISK_READS_MAX * PORTION_BYTES);
-    (void)madvise(b->portions, DISK_READS_MAX * PORTION_BYTES, MADV_HUGEPAGE);
+    bare_read_open(&b->read, b->dir, b->conf.shape.slots, SEGMENT_BYTES);
     return b;
 }
 
-/* The depth and the portions of log_recover.c, into memory that is there already. */
 static double read_floor(void *ctx)
 {
     struct log_bench *b = ctx;
-    const struct disk_ops *ops = b->disk->ops;
-    const uint32_t per_slot = SEGMENT_BYTES / PORTION_BYTES, portions = 4 * per_slot;
-    uint64_t start = tsc_now();
-    for (uint32_t begun = 0, ended = 0; ended < portions; ended++) {
-        for (; begun < portions && begun - ended < DISK_READS_MAX; begun++)
-            ops->read_begin(b->disk, begun / per_slot, begun % per_slot * PORTION_BYTES,
-                            b->portions + begun % DISK_READS_MAX * PORTION_BYTES, PORTION_BYTES);
-        if (ops->read_end(b->disk) != PORTION_BYTES)
-            must(-EIO, "read");
-    }
-    return tsc_ns(tsc_now() - start) / (4.0 * SEGMENT_BYTES / 4096);
+    return bare_read_all(&b->read, b->read.best) / (4.0 * SEGMENT_BYTES / 4096);
 }
 
 static double read_subject(void *ctx)
@@ -369,5 +355,20 @@ static double read_subject(void *ctx)
     return tsc_ns(tsc_now() - start) / (4.0 * SEGMENT_BYTES / 4096);
 }
 
+static void read_report(void *ctx, struct bench_out *out)
+{
+    const struct bare_read *r = &((struct log_bench *)ctx)->read;
+    bench_put(out, "floor_depth", r->best.depth);
+    bench_put(out, "floor_bytes", r->best.bytes);
+    bench_put(out, "floor_polls", r->best.polls);
+}
+
+static void read_close(void *ctx)
+{
+    bare_read_close(&((struct log_bench *)ctx)->read);
+    log_close_files(ctx);
+}
+
 BENCH(log_read, .rounds = 21, .open = read_open, .floor = read_floor, .subject = read_subject,
-      .close = log_close_files, .wanted = "ratio at most 1.25: 0.8 of the sequential read rate")
+      .report = read_report, .close = read_close,
+      .wanted = "ratio at most 1.25: 0.8 of the sequential read rate")

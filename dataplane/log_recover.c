@@ -31,34 +31,32 @@ enum log_outcome log_judge(enum log_here here, enum log_later later)
 }
 
 /*
- * Segments are read ahead, in portions, while those before are checked. Three buffers, by number:
- * the one that is looked at, the one behind it, at whose beginning is looked as well, and the next.
+ * The segments are read as one stream, in portions, some of them ahead of the one that is looked at.
+ * Memory is for few: the device's copy and the checksums find it in the processor's cache (of 1 or
+ * 2 MiB, as a rule), which is worth a third of the rate (bench/README.md). What has left it is read
+ * again if it is asked for again.
  */
-#define SCAN_BUFFERS  3
-#define HUGE_BYTES    (2u << 20)
 #define PORTION_BYTES (512u << 10)
-
-struct portion {
-    uint8_t buffer;
-    uint32_t end; /* bytes of its segment that are there once it is */
-};
+#define PORTIONS      4 /* in memory */
+#define AHEAD_MAX     2 /* on their way; the others are for a batch that lies in two */
+#define HUGE_BYTES    (2u << 20)
+static_assert(AHEAD_MAX <= DISK_READS_MAX, "as much as the disk takes at once");
 
 struct scan {
     struct log *log;
     struct log_report *report;
-    uint8_t *data;    /* of the segment looked at */
-    uint64_t segment; /* its number */
-    uint8_t *buffer[SCAN_BUFFERS];
-    uint64_t in_buffer[SCAN_BUFFERS];       /* whose data it is, or will be; UINT64_MAX: none */
-    uint32_t there[SCAN_BUFFERS];           /* bytes of it that are there */
-    uint32_t asked[SCAN_BUFFERS];           /* bytes of it whose reading has begun */
-    int error;                              /* −errno of the first that could not be read … */
-    uint64_t bad_segment;                   /* … which is this one */
-    struct portion portion[DISK_READS_MAX]; /* on their way */
-    uint64_t begun, ended;
-    uint64_t ahead;   /* the segment that is being read; those before are asked for entirely */
-    uint8_t *record;  /* a record put together from its sectors */
-    uint64_t highest; /* batch number seen anywhere */
+    uint64_t segment;  /* looked at */
+    uint64_t first;    /* its first portion; they are numbered through, from the first segment's */
+    uint64_t portions; /* of a segment; the last of them may be shorter */
+    uint8_t *memory;   /* portion g lies at g % PORTIONS */
+    uint64_t base;     /* portions before it have left memory, … */
+    uint64_t ended;    /* … before it are there, … */
+    uint64_t begun;    /* … and before it are on their way */
+    uint32_t ahead;    /* as many may be on their way: more as the stream goes on */
+    int error;         /* −errno of the first that could not be read … */
+    uint64_t bad;      /* … which is this portion */
+    uint8_t *record;   /* a record put together from its sectors */
+    uint64_t highest;  /* batch number seen anywhere */
 };
 
 static int refuse(struct log_report *r, enum log_outcome outcome)
@@ -120,123 +118,98 @@ static int recover_super(struct log *log, struct log_report *r)
 
 /* ---- segments -------------------------------------------------------------------------------- */
 
-static uint32_t buffer_of(uint64_t number)
+static uint8_t *portion_memory(const struct scan *s, uint64_t g)
 {
-    return (uint32_t)(number % SCAN_BUFFERS);
+    return s->memory + (size_t)(g % PORTIONS) * PORTION_BYTES;
 }
 
-static void failed(struct scan *s, uint64_t number, int64_t got)
+/* Where portion g lies: its slot and offset, and how long it is. */
+static uint32_t portion_place(const struct scan *s, uint64_t g, uint32_t *slot, uint64_t *offset)
 {
-    if (s->error == 0)
-        s->bad_segment = number;
-    if (s->error == 0)
-        s->error = got < 0 ? (int)got : -ENODATA;
+    const struct log_shape *shape = &s->log->shape;
+    *slot = (uint32_t)((s->log->first_segment + g / s->portions) % shape->slots);
+    *offset = g % s->portions * PORTION_BYTES;
+    uint64_t left = shape->segment_bytes - *offset;
+    return left < PORTION_BYTES ? (uint32_t)left : PORTION_BYTES;
+}
+
+static void begin_portion(struct scan *s)
+{
+    struct disk *disk = s->log->disk;
+    uint64_t g = s->begun++, offset;
+    uint32_t slot, bytes = portion_place(s, g, &slot, &offset);
+    if (s->begun - s->base > PORTIONS)
+        s->base = s->begun - PORTIONS;
+    if (disk->ops->read_begin != NULL)
+        disk->ops->read_begin(disk, slot, offset, portion_memory(s, g), bytes);
 }
 
 /* Take the oldest portion. What could not be read is none of this log's sectors: their checksums
  * bind them to their place. So the walk may go on to its end, and be refused there. */
 static void take_portion(struct scan *s)
 {
-    const struct portion *p = &s->portion[s->ended++ % DISK_READS_MAX];
-    uint32_t expected = p->end - s->there[p->buffer];
-    int64_t got = s->log->disk->ops->read_end(s->log->disk);
-    if (got != (int64_t)expected)
-        failed(s, s->in_buffer[p->buffer], got);
-    s->there[p->buffer] = p->end;
+    struct disk *disk = s->log->disk;
+    uint64_t g = s->ended++, offset;
+    uint32_t slot, bytes = portion_place(s, g, &slot, &offset);
+    int64_t got = disk->ops->read_begin != NULL
+                      ? disk->ops->read_end(disk)
+                      : disk->ops->read(disk, slot, offset, portion_memory(s, g), bytes);
+    if (got == (int64_t)bytes || s->error != 0)
+        return;
+    s->error = got < 0 ? (int)got : -ENODATA;
+    s->bad = g;
 }
 
-/* A buffer goes to segment `ahead`, once nothing is on its way into it any more. */
-static void turn_over(struct scan *s, uint32_t b)
+static void read_ahead(struct scan *s)
 {
-    while (s->there[b] < s->asked[b])
-        take_portion(s);
-    s->in_buffer[b] = s->ahead;
-    s->there[b] = s->asked[b] = 0;
+    while (s->begun - s->ended < s->ahead && s->begun < s->log->shape.slots * s->portions)
+        begin_portion(s);
 }
 
-/* Have as much on its way as may be: the rest of `ahead`, then the one behind it. */
-static void read_ahead(struct scan *s, uint64_t looked_at)
-{
-    struct log *log = s->log;
-    uint64_t last = log->first_segment + log->shape.slots - 1;
-    while (s->begun - s->ended < DISK_READS_MAX) {
-        uint32_t b = buffer_of(s->ahead);
-        if (s->in_buffer[b] == s->ahead && s->asked[b] == log->shape.segment_bytes) {
-            if (s->ahead == last || s->ahead > looked_at)
-                return; /* the third buffer is still looked at */
-            s->ahead++;
-            continue;
-        }
-        if (s->in_buffer[b] != s->ahead)
-            turn_over(s, b);
-        uint32_t bytes = log->shape.segment_bytes - s->asked[b];
-        bytes = bytes < PORTION_BYTES ? bytes : PORTION_BYTES;
-        log->disk->ops->read_begin(log->disk, (uint32_t)(s->ahead % log->shape.slots), s->asked[b],
-                                   s->buffer[b] + s->asked[b], bytes);
-        s->asked[b] += bytes;
-        s->portion[s->begun++ % DISK_READS_MAX] = (struct portion){(uint8_t)b, s->asked[b]};
-    }
-}
-
-/* All of the segment at once, where the disk does not read ahead. */
-static void read_whole(struct scan *s, uint64_t number)
-{
-    struct log *log = s->log;
-    uint32_t b = buffer_of(number), bytes = log->shape.segment_bytes;
-    int64_t got = log->disk->ops->read(log->disk, (uint32_t)(number % log->shape.slots), 0,
-                                       s->buffer[b], bytes);
-    s->in_buffer[b] = number;
-    s->there[b] = bytes;
-    if (got != (int64_t)bytes)
-        failed(s, number, got);
-}
-
-static int unreadable(struct scan *s)
-{
-    snprintf(s->report->why, sizeof s->report->why, "segment file %u: %s",
-             (uint32_t)(s->bad_segment % s->log->shape.slots),
-             s->error != -ENODATA ? strerror(-s->error) : "shorter than the super block says");
-    return refuse(s->report, LOG_UNREADABLE);
-}
-
-/* Look at a segment: those before it are not looked at again, but for the one just before. */
-static void load(struct scan *s, uint64_t number)
-{
-    uint32_t b = buffer_of(number);
-    s->segment = number;
-    s->data = s->buffer[b];
-    if (s->log->disk->ops->read_begin == NULL) {
-        if (s->in_buffer[b] != number)
-            read_whole(s, number);
-    } else {
-        if (s->ahead < number)
-            s->ahead = number;
-        read_ahead(s, number);
-    }
-}
-
-/* Wait until a block of the segment looked at is there. */
-static void await_block(struct scan *s, uint32_t block)
-{
-    uint32_t b = buffer_of(s->segment);
-    while (s->there[b] < (block + 1) * LOG_BLOCK_BYTES) {
-        take_portion(s);
-        read_ahead(s, s->segment);
-    }
-}
-
-/* What was read in vain is waited for, too: its buffer is about to go. */
+/* What was read in vain is waited for, too: its memory is about to be used otherwise. */
 static void end_reading(struct scan *s)
 {
     while (s->ended < s->begun)
         take_portion(s);
 }
 
+/* Portion g is not there: go on reading up to it, or begin to read at it. */
+static void fetch(struct scan *s, uint64_t g)
+{
+    if (g < s->base || g > s->begun) {
+        end_reading(s);
+        s->base = s->ended = s->begun = g;
+        s->ahead = 0;
+    }
+    s->ahead = s->ahead < AHEAD_MAX ? s->ahead + 1 : AHEAD_MAX;
+    for (read_ahead(s); s->ended <= g; read_ahead(s))
+        take_portion(s);
+}
+
+static int unreadable(struct scan *s)
+{
+    uint64_t offset;
+    uint32_t slot;
+    (void)portion_place(s, s->bad, &slot, &offset);
+    snprintf(s->report->why, sizeof s->report->why, "segment file %u: %s", slot,
+             s->error != -ENODATA ? strerror(-s->error) : "shorter than the super block says");
+    return refuse(s->report, LOG_UNREADABLE);
+}
+
+/* Look at a segment. */
+static void look_at(struct scan *s, uint64_t number)
+{
+    s->segment = number;
+    s->first = (number - s->log->first_segment) * s->portions;
+}
+
+/* A block of the segment looked at, until one of another portion is asked for. */
 static uint8_t *block_at(struct scan *s, uint32_t block)
 {
-    if (unlikely(s->there[buffer_of(s->segment)] < (block + 1) * LOG_BLOCK_BYTES))
-        await_block(s, block);
-    return s->data + (size_t)block * LOG_BLOCK_BYTES;
+    uint64_t bytes = (uint64_t)block * LOG_BLOCK_BYTES, g = s->first + bytes / PORTION_BYTES;
+    if (unlikely(g < s->base || g >= s->ended))
+        fetch(s, g);
+    return portion_memory(s, g) + bytes % PORTION_BYTES;
 }
 
 static enum sector_state sector_at(struct scan *s, uint32_t block, uint32_t sector, uint64_t batch,
@@ -247,7 +220,7 @@ static enum sector_state sector_at(struct scan *s, uint32_t block, uint32_t sect
                             block * LOG_BLOCK_SECTORS + sector, batch, found);
 }
 
-/* Whether the loaded slot holds the segment that it was loaded for: its header says so. A header may
+/* Whether the slot holds the segment that is looked for: its header says so. A header may
  * be all that came of the batch which opened the segment: its number is used up, too. */
 static bool segment_present(struct scan *s, enum log_here *here)
 {
@@ -315,7 +288,7 @@ static int batch_at(struct scan *s, uint32_t block, uint64_t previous, struct lo
         le64_get(w->previous) != previous || blocks == 0 || blocks > end - block)
         return 0; /* of a later batch: `later` will see it */
     bool torn = false;
-    for (uint32_t i = 0; i < blocks * LOG_BLOCK_SECTORS; i++) {
+    for (uint32_t i = 1; i < blocks * LOG_BLOCK_SECTORS; i++) {
         uint64_t found;
         state = sector_at(s, block + i / LOG_BLOCK_SECTORS, i % LOG_BLOCK_SECTORS, number, &found);
         if (state == SECTOR_BAD) {
@@ -329,20 +302,33 @@ static int batch_at(struct scan *s, uint32_t block, uint64_t previous, struct lo
     return !torn;
 }
 
+/* Copy from the stream of a batch that begins at `block`. */
+static void stream_get(struct scan *s, uint32_t block, uint32_t pos, void *to, uint32_t len)
+{
+    const uint32_t block_data = LOG_BLOCK_SECTORS * LOG_DATA_BYTES;
+    uint8_t *p = to;
+    while (len > 0) {
+        uint32_t at = pos % block_data, part = block_data - at < len ? block_data - at : len;
+        log_stream_get(block_at(s, block + pos / block_data), at, p, part);
+        p += part;
+        pos += part;
+        len -= part;
+    }
+}
+
 /* Hand over the records of a good batch. False when its insides contradict each other. */
 static bool batch_records(struct scan *s, uint32_t block, const struct log_batch_wire *w,
                           log_found_fn *found, void *ctx)
 {
     uint32_t bytes = le32_get(w->bytes), pos = sizeof *w;
     uint64_t seq = le64_get(w->first_seq);
-    const uint8_t *from = block_at(s, block);
     if (bytes > le32_get(w->blocks) * LOG_BLOCK_SECTORS * LOG_DATA_BYTES)
         return false;
     for (uint32_t i = 0; i < le32_get(w->records); i++, seq++) {
         struct log_record_wire r;
         if (bytes - pos < sizeof r)
             return false;
-        log_stream_get(from, pos, &r, sizeof r);
+        stream_get(s, block, pos, &r, sizeof r);
         pos += (uint32_t)sizeof r;
         uint32_t len = le32_get(r.len);
         if (len > bytes - pos || le64_get(r.seq) != seq)
@@ -350,7 +336,7 @@ static bool batch_records(struct scan *s, uint32_t block, const struct log_batch
         if (seq >= s->log->first_seq) {
             s->report->records++;
             if (found != NULL) {
-                log_stream_get(from, pos, s->record, len);
+                stream_get(s, block, pos, s->record, len);
                 found(ctx, seq, le16_get(r.type), s->record, len);
             }
         }
@@ -361,7 +347,7 @@ static bool batch_records(struct scan *s, uint32_t block, const struct log_batch
 
 /* ---- behind the end -------------------------------------------------------------------------- */
 
-/* Look at one loaded segment from `block` on for batches above `last`. */
+/* Look at the segment looked at, from `block` on for batches above `last`. */
 static enum log_later later_in(struct scan *s, uint32_t block, uint64_t last, uint64_t next_seq)
 {
     enum log_later later = LATER_NONE;
@@ -393,7 +379,7 @@ static void look_behind(struct scan *s, uint64_t segment, uint32_t block, enum l
     struct log *log = s->log;
     *later = LATER_NONE;
     for (uint64_t k = segment; k < log->first_segment + log->shape.slots; k++) {
-        load(s, k);
+        look_at(s, k);
         enum log_later is = later_in(s, k == segment ? block : 0, log->previous, log->next_seq);
         if (is > *later)
             *later = is;
@@ -441,7 +427,7 @@ static void walk(struct scan *s, log_found_fn *found, void *ctx, enum log_here *
     for (;;) {
         struct log_batch_wire w;
         enum log_here there;
-        load(s, *segment);
+        look_at(s, *segment);
         if (*block == 1 && !segment_present(s, here)) {
             *block = 0;
             return;
@@ -477,7 +463,7 @@ static void walk(struct scan *s, log_found_fn *found, void *ctx, enum log_here *
             return;
         /* Not here: the next batch may have opened the next segment. Then what is torn here was cut
          * by a recovery, whose first batch did not fit in its place. */
-        load(s, *segment + 1);
+        look_at(s, *segment + 1);
         if (!segment_present(s, &there) || !batch_at(s, 1, log->previous, &w, &there)) {
             if (*here == HERE_ABSENT && (there == HERE_BAD || there == HERE_TORN)) {
                 *here = there;
@@ -491,13 +477,13 @@ static void walk(struct scan *s, log_found_fn *found, void *ctx, enum log_here *
     }
 }
 
-/* In large pages, where there are some: the device writes into each page, and each costs it. */
-static uint8_t *scan_memory(size_t bytes)
+/* In one large page, if there is one: the device writes into each page, and each costs it. */
+static uint8_t *scan_memory(void)
 {
-    bytes = (bytes + HUGE_BYTES - 1) / HUGE_BYTES * HUGE_BYTES;
-    void *memory = aligned_alloc(HUGE_BYTES, bytes);
+    static_assert(PORTIONS * PORTION_BYTES == HUGE_BYTES, "one page");
+    void *memory = aligned_alloc(HUGE_BYTES, HUGE_BYTES);
     if (memory != NULL)
-        (void)madvise(memory, bytes, MADV_HUGEPAGE);
+        (void)madvise(memory, HUGE_BYTES, MADV_HUGEPAGE);
     return memory;
 }
 
@@ -507,16 +493,11 @@ int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_repo
     int err = recover_super(log, report);
     if (err != 0)
         return err;
-    struct scan s = {.log = log,
-                     .report = report,
-                     .ahead = log->first_segment,
-                     .in_buffer = {UINT64_MAX, UINT64_MAX, UINT64_MAX}};
-    uint8_t *memory = scan_memory(SCAN_BUFFERS * (size_t)log->shape.segment_bytes);
-    for (int i = 0; i < SCAN_BUFFERS && memory != NULL; i++)
-        s.buffer[i] = memory + i * (size_t)log->shape.segment_bytes;
+    struct scan s = {.log = log, .report = report, .memory = scan_memory()};
+    s.portions = (log->shape.segment_bytes + PORTION_BYTES - 1) / PORTION_BYTES;
     s.record = malloc(log->shape.segment_bytes);
     log->segment_seq = calloc(log->shape.slots, sizeof log->segment_seq[0]);
-    if (memory == NULL || s.record == NULL || log->segment_seq == NULL) {
+    if (s.memory == NULL || s.record == NULL || log->segment_seq == NULL) {
         err = -ENOMEM;
         goto out;
     }
@@ -544,7 +525,7 @@ int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_repo
         explain(&s, here, segment, block);
     err = report->outcome > LOG_CUT_UNORDERED ? -EILSEQ : 0;
 out:
-    free(memory);
+    free(s.memory);
     free(s.record);
     return err;
 }

@@ -121,6 +121,74 @@ static void test_what_was_stored_is_found_again_in_order(void **state)
     disk_sim_free(disk);
 }
 
+/* Reads that are begun and come at the very end: until then what they go to is nothing of use. */
+static struct late_read {
+    uint32_t slot, bytes;
+    uint64_t offset;
+    uint8_t *to;
+} late[DISK_READS_MAX];
+static uint64_t lates_begun, lates_ended;
+
+static void late_begin(struct disk *d, uint32_t slot, uint64_t offset, void *to, uint32_t bytes)
+{
+    (void)d;
+    assert_true(lates_begun - lates_ended < DISK_READS_MAX);
+    memset(to, 0xee, bytes);
+    late[lates_begun++ % DISK_READS_MAX] = (struct late_read){slot, bytes, offset, to};
+}
+
+static int64_t late_end(struct disk *d)
+{
+    const struct late_read *r = &late[lates_ended++ % DISK_READS_MAX];
+    return d->ops->read(d, r->slot, r->offset, r->to, r->bytes);
+}
+
+/*
+ * Segments of several portions, the last of them not whole, and batches from one block to more than
+ * recovery keeps in memory; from the first segment on, and from a later one on, round the slots.
+ */
+static void large_log(bool reads_late)
+{
+    const struct log_shape large = {4, 7 * (512u << 10) - 5 * LOG_BLOCK_BYTES};
+    struct log *log;
+    struct log_report report;
+    struct disk_ops ops;
+    rnd = random_seeded(7, 5);
+    disk = disk_sim_new(large, BUFFERS, 3u << 20);
+    assert_non_null(disk);
+    assert_int_equal(log_format(&disk->disk, id, large), 0);
+    ops = *disk->disk.ops;
+    if (reads_late)
+        ops.read_begin = late_begin, ops.read_end = late_end;
+    disk->disk.ops = &ops;
+    uint64_t kept = 0;
+    for (int life = 0; life < 5; life++) {
+        assert_int_equal(open_log(&log, &report), 0);
+        assert_int_equal(report.outcome, LOG_CLEAN);
+        assert_true(life == 0 || found_first == kept);
+        assert_true(life == 0 || found_next == log_next(log));
+        assert_true(lates_begun == lates_ended);
+        while (log_fill(log) < 0.9) {
+            uint32_t records = 1u << random_below(&rnd, 14);
+            for (uint32_t i = 0; i < records && log_room(log, record_len(log_next(log))); i++)
+                append(log);
+            finish_all(log);
+        }
+        kept = log_next(log) - log_next(log) / (uint64_t)(life + 5);
+        assert_int_equal(log_checkpoint(log, kept), 0);
+        log_close(log);
+    }
+    disk_sim_free(disk);
+}
+
+static void test_a_large_log_is_read_back_in_portions(void **state)
+{
+    (void)state;
+    large_log(false);
+    large_log(true);
+    assert_true(lates_begun > 100);
+}
+
 /*
  * Crash at every write boundary, again and again, each time with another legal state of what was
  * under way. Promise: every record below the durable mark is found; what is found is a prefix of
@@ -481,6 +549,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_was_stored_is_found_again_in_order),
+        cmocka_unit_test(test_a_large_log_is_read_back_in_portions),
         cmocka_unit_test(test_crash_sweep_nothing_acknowledged_is_lost),
         cmocka_unit_test(test_what_follows_a_torn_end_of_a_segment_is_found),
         cmocka_unit_test(test_damage_in_the_middle_is_refused),
