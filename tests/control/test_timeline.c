@@ -43,7 +43,7 @@ static void open_desk(struct desk *d)
     assert_int_equal(judge_open(&d->judge, d->area, &d->job), 0);
     judge_start(&d->judge, START);
     board_put(&d->board->end_ns, START + 1000 * MS);
-    snprintf(d->folder, sizeof d->folder, "timeline-XXXXXX");
+    snprintf(d->folder, sizeof d->folder, "/tmp/upon-timeline-XXXXXX");
     assert_non_null(mkdtemp(d->folder));
     snprintf(path, sizeof path, "%s/events.ndjson", d->folder);
     d->events = fopen(path, "w");
