@@ -34,7 +34,8 @@ static void request(struct bed_app *a, uint16_t to, uint64_t number)
 static void upon_ready(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct bed_app *a = (struct bed_app *)self;
-    uint64_t room = ev[n - 1].attr, window = a->bed->conf.window;
+    struct bed *b = a->bed;
+    uint64_t room = ev[n - 1].attr, window = b->alone ? 1 : b->conf.window;
     uint64_t k = a->target - a->begun;
     if (k > CO_BATCH_EVENTS)
         k = CO_BATCH_EVENTS;
@@ -42,9 +43,11 @@ static void upon_ready(struct co *self, const struct ev *ev, uint32_t n)
         k = room;
     if (window != 0 && k > window - (a->begun - a->heard))
         k = window - (a->begun - a->heard);
+    if (b->alone && b->took != NULL)
+        b->begun_at = tsc_now();
     for (uint64_t i = 0; i < k; i++)
         request(a, 1, a->begun++);
-    self->st->app_wants = a->begun < a->target;
+    self->st->app_wants = a->begun < a->target && !b->alone;
 }
 
 static void upon_top(struct co *self, const struct ev *ev, uint32_t n)
@@ -53,8 +56,11 @@ static void upon_top(struct co *self, const struct ev *ev, uint32_t n)
     for (uint32_t i = 0; i < n; i++)
         a->sum += le64_get(msg_data(ev_msg(&ev[i])));
     a->heard += n;
-    if (a->bed->stamp && self->st->self == 0)
-        a->bed->heard_at = tsc_now();
+    if (self->st->self == 0 && a->bed->alone) {
+        if (a->bed->took != NULL)
+            *a->bed->took++ = tsc_now() - a->bed->begun_at;
+        self->st->app_wants = a->begun < a->target;
+    }
     if (a->bed->conf.echo && self->st->self != 0)
         for (uint32_t i = 0; i < n; i++)
             request(a, ev[i].proc, a->heard);
@@ -275,12 +281,10 @@ double bed_alone(struct bed *b, uint64_t ops)
 {
     struct bed_app *source = bed_app(b, 0);
     uint64_t start = tsc_now();
-    for (uint64_t i = 0; i < ops; i++) {
-        uint64_t heard = source->heard;
-        source->target++;
-        b->st[0]->app_wants = true;
-        while (source->heard == heard)
-            bed_breath(b, 0);
-    }
+    source->target += ops;
+    b->alone = b->st[0]->app_wants = true;
+    while (source->heard < source->target)
+        bed_breath(b, 0);
+    b->alone = false;
     return tsc_ns(tsc_now() - start) / (double)ops;
 }

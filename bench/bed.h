@@ -53,9 +53,10 @@ struct bed {
     struct disk *disk[BED_PROCS]; /* of each process's */
     uint16_t request;             /* of the top of the stack */
     bool link;                    /* the top is a link: p0 sends to p1 alone */
-    bool stamp;                   /* p0 notes when it hears */
-    /* p0 writes it at each message; what is above, every process reads at each message. */
-    uint64_t heard_at __attribute__((aligned(128)));
+    bool alone;                   /* p0 begins an operation when it hears of the last */
+    /* p0 writes these at each message; what is above, every process reads at each message. */
+    uint64_t begun_at __attribute__((aligned(128)));
+    uint64_t *took; /* how long each operation took p0, in cycles; NULL: not noted */
 };
 
 /* Open and wire. NULL: *why says why in one sentence. */

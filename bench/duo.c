@@ -234,22 +234,20 @@ double duo_bare_answer(struct duo *d, uint32_t ops)
     return median_ns(cycles, ops);
 }
 
-/* From before the breath that sends to p0's own indication. */
+/* From p0's request to its own indication; the next request is made in the same breath. */
 double duo_bed_alone(struct duo *d, uint32_t ops)
 {
     static uint64_t cycles[ALONE_MAX];
     struct bed *b = d->bed;
     struct bed_app *source = bed_app(b, 0);
-    b->stamp = true;
+    b->took = cycles;
     set_mode(d, DUO_BED);
-    for (uint32_t i = 0; i < ops; i++) {
-        uint64_t heard = source->heard, start = tsc_now();
-        source->target++;
-        b->st[0]->app_wants = true;
-        while (source->heard == heard)
-            co_breath(b->st[0]);
-        cycles[i] = b->heard_at - start;
-    }
+    source->target += ops;
+    b->alone = b->st[0]->app_wants = true;
+    while (source->heard < source->target)
+        co_breath(b->st[0]);
+    b->alone = false;
+    b->took = NULL;
     set_mode(d, DUO_IDLE);
     return median_ns(cycles, ops);
 }

@@ -14,6 +14,7 @@
 #define RX_BURST_FRAMES   32   /* frames taken from the device in one breath */
 #define CO_BATCH_EVENTS   64   /* events given to a handler in one call, at most */
 #define UNCLOCKED_BREATHS 4    /* idle breaths for each reading of a clock that is dear */
+#define STACK_OWNS        256  /* events that a process tells itself, before they are handed over */
 #define TX_QUEUE_FRAMES   2048 /* frames that one breath may send, all peers together */
 
 /* Frames and messages. */

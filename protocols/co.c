@@ -176,6 +176,20 @@ static void flush(struct stack *st)
     }
 }
 
+/* The frames of this breath have left: hand over what the process tells itself. */
+static void own_deliver(struct stack *st)
+{
+    uint32_t n = st->owns;
+    st->owns = 0;
+    for (uint32_t i = 0; i < n; i++)
+        trigger(st->own_to[i], st->own[i]);
+}
+
+void stack_own_full(struct stack *st)
+{
+    own_deliver(st);
+}
+
 static void settle(struct stack *st)
 {
     while (st->late != 0) {
@@ -208,6 +222,16 @@ static inline void breath_time(struct stack *st, uint16_t frames)
         read_clock(st);
 }
 
+/* trigger ⟨app, Ready | room⟩, and run what it sends. */
+static void ask_app(struct stack *st)
+{
+    uint32_t room = co_room(st->app->use[0]);
+    if (room == 0 || unlikely(st->halted))
+        return;
+    trigger(st->app, ev_make(EV_APP_READY, 0, 0, room, MSG_NONE));
+    co_run(st);
+}
+
 uint32_t co_breath(struct stack *st)
 {
     struct rte_mbuf *pkts[RX_BURST_FRAMES];
@@ -218,18 +242,21 @@ uint32_t co_breath(struct stack *st)
     timer_advance(&st->wheel, st->now, timer_fired, st);
     if (st->log != NULL)
         st->log->cls->poll(st->log);
-    if (st->app_wants) {
-        uint32_t room = co_room(st->app->use[0]);
-        if (room > 0)
-            trigger(st->app, ev_make(EV_APP_READY, 0, 0, room, MSG_NONE));
-    }
     co_run(st);
-    if (unlikely(st->halted))
-        return n;
-    if (st->dirty != 0)
-        flush(st);
-    if (st->outs > 0)
-        stack_transmit(st);
+    if (st->app_wants) /* after what has come: what is sent now rides with the answers to it */
+        ask_app(st);
+    for (;;) {
+        if (unlikely(st->halted))
+            return n;
+        if (st->dirty != 0)
+            flush(st);
+        if (st->outs > 0)
+            stack_transmit(st);
+        if (likely(st->owns == 0))
+            break;
+        own_deliver(st);
+        co_run(st);
+    }
     if (n > 0 && st->env->clock_dear)
         read_clock(st);
     if (st->late != 0)
@@ -246,6 +273,10 @@ int stack_recover(struct stack *st, char *why, size_t why_size)
         return 0;
     int err = st->log->cls->recover(st->log, why, why_size);
     co_run(st);
+    while (st->owns > 0) {
+        own_deliver(st);
+        co_run(st);
+    }
     stack_release(st);
     return err;
 }

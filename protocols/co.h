@@ -225,6 +225,7 @@ struct stack {
     uint16_t headroom;  /* in front of each new message: the headers of all layers */
     uint32_t outs;      /* frames to send at the end of the breath */
     uint32_t spent;     /* packets to release at the end of the breath */
+    uint32_t owns;      /* events that wait until the breath's frames have left */
     uint32_t unclocked; /* breaths since the clock was read */
     struct co *co[CO_STACK_MAX];
     struct co *link[FRAME_KINDS]; /* who receives frames of a kind */
@@ -245,6 +246,8 @@ struct stack {
     struct rte_mbuf *out[TX_QUEUE_FRAMES]; /* frames that this breath sends */
     uint16_t out_peer[TX_QUEUE_FRAMES];    /* and to whom */
     struct rte_mbuf *spents[TX_QUEUE_FRAMES];
+    struct ev own[STACK_OWNS]; /* what the process tells itself */
+    struct co *own_to[STACK_OWNS];
 };
 
 /* A layer of a named stack, bottom first; `uses` names layers below, in the order of the class. */
@@ -279,6 +282,21 @@ static inline void trigger(struct co *to, struct ev ev)
         to->st->ready |= to->bit;
     to->inbox[tail] = ev;
     to->tail = tail + 1;
+}
+
+void stack_own_full(struct stack *st) __attribute__((cold, noinline));
+
+/*
+ * trigger ⟨to, ev⟩, in the same breath, once all that this breath sends to others has left: they
+ * answer meanwhile. For what a process sends to itself. The order of such events is kept.
+ */
+static inline void trigger_own(struct co *to, struct ev ev)
+{
+    struct stack *st = to->st;
+    if (unlikely(st->owns == STACK_OWNS))
+        stack_own_full(st);
+    st->own[st->owns] = ev;
+    st->own_to[st->owns++] = to;
 }
 
 /* trigger an indication: to every user. */

@@ -40,6 +40,8 @@
  *                 process that is in the epoch of the WRITE; for a WRITE of an epoch that it has
  *                 not started yet, when it starts it. Perfect links have no order and deliver only
  *                 once, so such a WRITE must not be lost. READ likewise.
+ *               - The leader decides when a majority has accepted, and does not wait for its own
+ *                 DECIDED; so its next WRITE can leave in one frame with the DECIDED.
  *               - A decided instance is not forgotten by an epoch: ⟨ep, Decide⟩ comes once for each
  *                 instance, not once in each epoch.
  *
@@ -491,6 +493,18 @@ static void decide_told(struct ep *s, struct row *r, uint64_t inst)
         decide(s, r, inst, r->told_ts <= s->ets ? EV_EP_DECIDE : EV_EP_LEARN);
 }
 
+/* It is decided in epoch `ets`: decide it too, now or when its value comes. */
+static void told(struct ep *s, struct row *r, uint64_t inst, uint64_t ets)
+{
+    if (r->flags & ROW_DECIDED)
+        return;
+    if (!(r->flags & ROW_TOLD) || ets < r->told_ts) {
+        r->flags |= ROW_TOLD;
+        r->told_ts = ets;
+    }
+    decide_told(s, r, inst);
+}
+
 /* (valts, val) := (ts, v), if that is newer. A decided value stays: a newer one equals it. Returns
  * whether there is a value to be stored. */
 static bool learn(struct ep *s, struct row *r, uint64_t inst, uint64_t ts, struct msg v,
@@ -767,13 +781,7 @@ static void hear_decided(struct ep *s, const struct said *said)
         struct row *r = row_find(s, inst);
         if (unlikely(r == NULL))
             continue;
-        if (r->flags & ROW_DECIDED)
-            continue;
-        if (!(r->flags & ROW_TOLD) || said->ets < r->told_ts) {
-            r->flags |= ROW_TOLD;
-            r->told_ts = said->ets;
-        }
-        decide_told(s, r, inst);
+        told(s, r, inst, said->ets);
     }
 }
 
@@ -876,6 +884,7 @@ static void hear_accept(struct ep *s, uint16_t q, const struct said *said)
             continue;
         r->flags |= ROW_CHOSEN;
         run_add(s, &s->decides, flush_decides, inst);
+        told(s, r, inst, s->ets);
     }
 }
 

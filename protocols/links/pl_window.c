@@ -202,8 +202,8 @@ static void upon_pl_send(struct co *self, const struct ev *ev, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         const struct ev *e = &ev[i];
         uint16_t q = e->proc;
-        if (q == self->st->self) { /* to ourselves: it has arrived */
-            trigger(w->user[e->inst], ev_make(EV_PL_DELIVER, q, 0, 0, ev_msg(e)));
+        if (q == self->st->self) { /* to ourselves: it has as good as arrived */
+            trigger_own(w->user[e->inst], ev_make(EV_PL_DELIVER, q, 0, 0, ev_msg(e)));
             continue;
         }
         struct peer *p = &w->peer[q];
