@@ -246,18 +246,15 @@ static void keep_heartbeats(struct env_fault *f, struct rte_mbuf *pkt, const str
     struct msg m;
     uint8_t user;
     for (uint64_t number = header->seq;; number++) {
-        while (c.pos == c.seg->data_len && c.seg->next != NULL) {
-            c.seg = c.seg->next;
-            c.pos = 0;
-        }
+        frame_piece(&c);
         struct rte_mbuf *seg = c.seg;
-        uint32_t pos = c.pos;
+        struct record_wire *record = (struct record_wire *)c.at;
         if (frame_next_record(&c, &m, &user) <= 0)
             return;
         if (user >= CO_PORTS_MAX || (f->conf.heartbeat_ports >> user & 1) == 0 ||
             m.len > ENV_FAULT_LATE_BYTES || !RTE_MBUF_DIRECT(seg) || rte_mbuf_refcnt_read(seg) != 1)
             continue; /* the bytes are not ours alone to write: another rule doubled the frame */
-        rte_pktmbuf_mtod_offset(seg, struct record_wire *, pos)->user = ENV_FAULT_PORT_NOBODY;
+        record->user = ENV_FAULT_PORT_NOBODY;
         if (!seen_before(f, header, number))
             keep_late(f, header, user, m, due_ns);
     }

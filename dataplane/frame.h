@@ -146,15 +146,37 @@ static inline void frame_encode(uint8_t *data, const struct frame *f)
 /* Where the next record of a frame is looked for. */
 struct frame_cursor {
     struct rte_mbuf *seg;
-    uint32_t pos;   /* in the segment, from its data */
-    uint32_t left;  /* records still promised */
-    uint32_t bytes; /* bytes of the frame still promised */
+    uint8_t *at;        /* in the segment */
+    const uint8_t *end; /* of what the segment has of the frame */
+    uint32_t left;      /* records still promised */
+    uint32_t rest;      /* bytes of the frame still promised in segments behind this one */
 };
+
+/* The next `bytes` of the frame stand in `seg`, `offset` behind its begin, and in those behind it. */
+static inline void frame_enter(struct frame_cursor *c, struct rte_mbuf *seg, uint32_t offset,
+                               uint32_t bytes)
+{
+    uint32_t have = seg->data_len - offset, here = have < bytes ? have : bytes;
+    c->seg = seg;
+    c->at = pkt_data(seg) + offset;
+    c->end = c->at + here;
+    c->rest = bytes - here;
+}
 
 /* Begin behind the header of a frame that frame_decode() passed. */
 static inline struct frame_cursor frame_records(struct rte_mbuf *frame, const struct frame *f)
 {
-    return (struct frame_cursor){frame, FRAME_BYTES, f->records, f->bytes - FRAME_BYTES};
+    struct frame_cursor c = {.left = f->records};
+    frame_enter(&c, frame, FRAME_BYTES, f->bytes - FRAME_BYTES);
+    return c;
+}
+
+/* Bytes that stand in one piece at the cursor, which goes on to the next segment first if it must. */
+static inline uint32_t frame_piece(struct frame_cursor *c)
+{
+    while (unlikely(c->at == c->end) && c->rest > 0 && c->seg->next != NULL)
+        frame_enter(c, c->seg->next, 0, c->rest);
+    return (uint32_t)(c->end - c->at);
 }
 
 /*
@@ -164,30 +186,17 @@ static inline struct frame_cursor frame_records(struct rte_mbuf *frame, const st
 static inline int frame_next_record(struct frame_cursor *c, struct msg *m, uint8_t *user)
 {
     if (c->left == 0)
-        return c->bytes == 0 ? 0 : -1;
-    while (c->pos == c->seg->data_len && c->seg->next != NULL) {
-        c->seg = c->seg->next;
-        c->pos = 0;
-    }
-    uint32_t have = c->seg->data_len - c->pos;
-    if (unlikely(have < RECORD_BYTES || c->bytes < RECORD_BYTES))
+        return c->at == c->end && c->rest == 0 ? 0 : -1;
+    if (unlikely(frame_piece(c) < RECORD_BYTES))
         return -1;
-    const uint8_t *p = rte_pktmbuf_mtod_offset(c->seg, const uint8_t *, c->pos);
-    uint32_t len = le16_get(p);
-    *user = p[2];
-    c->pos += RECORD_BYTES;
-    c->bytes -= RECORD_BYTES;
-    if (unlikely(p[3] != 0 || len > c->bytes))
+    uint32_t record = le32_get(c->at), len = record & UINT16_MAX; /* struct record_wire */
+    *user = (uint8_t)(record >> 16);
+    c->at += RECORD_BYTES;
+    /* A shared body has a segment of its own. */
+    if (unlikely(record >> 24 != 0 || (len > 0 && frame_piece(c) < len)))
         return -1;
-    if (c->pos == c->seg->data_len && len > 0 && c->seg->next != NULL) {
-        c->seg = c->seg->next; /* a shared body has a segment of its own */
-        c->pos = 0;
-    }
-    if (unlikely(len > c->seg->data_len - c->pos))
-        return -1;
-    *m = (struct msg){c->seg, (uint16_t)(c->seg->data_off + c->pos), (uint16_t)len};
-    c->pos += len;
-    c->bytes -= len;
+    *m = (struct msg){c->seg, (uint16_t)(c->at - (const uint8_t *)c->seg->buf_addr), (uint16_t)len};
+    c->at += len;
     c->left--;
     return 1;
 }

@@ -81,7 +81,8 @@ static inline bool open_frame(struct fll_device *s, uint16_t q)
     return likely(s->peer[q].frame.pkt != NULL) || begin_frame(s, q);
 }
 
-static void add(struct fll_device *s, uint16_t q, uint8_t user, struct msg m)
+static void __attribute__((noinline))
+add(struct fll_device *s, uint16_t q, uint8_t user, struct msg m)
 {
     struct fll_peer *p = &s->peer[q];
     if (unlikely(!open_frame(s, q)) || likely(frame_add(&p->frame, m, user)))
@@ -94,16 +95,35 @@ static void add(struct fll_device *s, uint16_t q, uint8_t user, struct msg m)
     co_count(&s->co, COUNT_drop_pool_empty, 1); /* no packet for a shared body */
 }
 
+/* Messages that follow each other and go to one peer. Returns how many. */
+static uint32_t add_run(struct fll_device *s, const struct ev *ev, uint32_t n)
+{
+    uint16_t q = ev[0].proc;
+    struct frame_builder b = s->peer[q].frame; /* in registers meanwhile */
+    uint32_t i;
+    for (i = 0; i < n && ev[i].proc == q; i++) {
+        if (likely(b.pkt != NULL) && likely(frame_add(&b, ev_msg(&ev[i]), (uint8_t)ev[i].inst)))
+            continue;
+        s->peer[q].frame = b;
+        add(s, q, (uint8_t)ev[i].inst, ev_msg(&ev[i]));
+        b = s->peer[q].frame;
+    }
+    s->peer[q].frame = b;
+    return i;
+}
+
 /* upon ⟨fll, Send | q, m⟩: into the open frame to q; it leaves when the breath ends. */
 static void upon_fll_send(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct fll_device *s = fll(self);
-    for (uint32_t i = 0; i < n; i++) {
-        uint8_t user = (uint8_t)ev[i].inst;
-        if (ev[i].proc == self->st->self)
-            demux_deliver(&s->demux, self, EV_FLL_DELIVER, user, ev[i].proc, ev_msg(&ev[i]));
-        else
-            add(s, ev[i].proc, user, ev_msg(&ev[i]));
+    for (uint32_t i = 0; i < n;) {
+        if (ev[i].proc == self->st->self) {
+            demux_deliver(&s->demux, self, EV_FLL_DELIVER, (uint8_t)ev[i].inst, ev[i].proc,
+                          ev_msg(&ev[i]));
+            i++;
+        } else {
+            i += add_run(s, &ev[i], n - i);
+        }
     }
 }
 

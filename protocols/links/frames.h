@@ -12,10 +12,9 @@ struct frame_builder {
     struct stack *st;
     struct rte_mbuf *pkt; /* NULL: none open */
     uint8_t *at;          /* where the next record goes */
-    uint32_t left;        /* bytes that still fit, in the packet and on the device */
-    uint32_t bytes;       /* of the frame so far, header included */
-    uint16_t records;
-    bool closed; /* a shared body ends its frame */
+    const uint8_t *end;   /* of what fits, in the packet and on the device */
+    uint32_t records;
+    uint32_t shared; /* bytes of a shared body, which ends its frame; 0: none */
 };
 
 /* Open a packet. False, and counted, when the pool is empty: the link tries again later. */
@@ -31,11 +30,16 @@ static inline bool frame_open(struct frame_builder *b, struct stack *st)
     if (room > st->env->frame_bytes_max)
         room = st->env->frame_bytes_max;
     b->at = pkt_data(b->pkt) + FRAME_BYTES;
-    b->left = room - FRAME_BYTES;
-    b->bytes = FRAME_BYTES;
+    b->end = b->at + (room - FRAME_BYTES);
     b->records = 0;
-    b->closed = false;
+    b->shared = 0;
     return true;
+}
+
+/* Of the frame so far, header and shared body included. */
+static inline uint32_t frame_bytes(const struct frame_builder *b)
+{
+    return (uint32_t)(b->at - pkt_data(b->pkt)) + b->shared;
 }
 
 /* Reference a body from the frame instead of copying it: the frame's last segment. */
@@ -47,7 +51,7 @@ static inline bool frame_share(struct frame_builder *b, struct msg m)
     pkt_refer(body, m);
     b->pkt->next = body;
     b->pkt->nb_segs = 2;
-    b->closed = true;
+    b->shared = m.len;
     return true;
 }
 
@@ -59,20 +63,16 @@ static inline bool frame_add(struct frame_builder *b, struct msg m, uint8_t user
 {
     bool share = m.len > b->st->conf.msg_copy_bytes && b->st->env->multi_seg;
     uint32_t need = RECORD_BYTES + (share ? 0u : m.len);
-    if (b->closed || b->records == b->st->conf.frame_records || need > b->left ||
-        (share && b->bytes + RECORD_BYTES + m.len > b->st->env->frame_bytes_max))
+    if (b->shared != 0 || b->records == b->st->conf.frame_records || need > b->end - b->at ||
+        (share && frame_bytes(b) + RECORD_BYTES + m.len > b->st->env->frame_bytes_max))
         return false;
     uint8_t *p = b->at;
     if (share && unlikely(!frame_share(b, m)))
         return false;
-    le16_put(p, m.len);
-    p[2] = user;
-    p[3] = 0;
+    le32_put(p, m.len | (uint32_t)user << 16); /* struct record_wire */
     if (!share)
         pkt_copy(p + RECORD_BYTES, msg_data(m), m.len);
     b->at += need;
-    b->left -= need;
-    b->bytes += RECORD_BYTES + (uint32_t)m.len;
     b->records++;
     return true;
 }
@@ -86,11 +86,11 @@ static inline void frame_close(struct frame_builder *b, uint16_t peer, struct fr
     f.incarnation = st->conf.incarnation;
     f.from = st->self;
     f.to = peer;
-    f.bytes = b->bytes;
-    f.records = b->records;
+    f.bytes = frame_bytes(b);
+    f.records = (uint16_t)b->records;
     frame_encode(start, &f);
     b->pkt->data_len = (uint16_t)(b->at - start);
-    b->pkt->pkt_len = b->bytes;
+    b->pkt->pkt_len = f.bytes;
     st->counters[COUNT_tx_records] += b->records;
     stack_send(st, peer, b->pkt);
     b->pkt = NULL;
