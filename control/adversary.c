@@ -12,7 +12,9 @@
 
 const char *const strategy_names[STRATEGIES] = {"random", "pctcp", "timed"};
 
-#define PLAN_CHOICES 4000000 /* of a first phase that follows a plan, at most */
+#define PLAN_CHOICES      4000000 /* of a first phase that follows a plan, at most */
+#define UNSETTLED_CHOICES 3000    /* of a second phase in which detectors lie for ever */
+#define UNSETTLED_EVERY   8       /* of them, on average, a lie */
 
 struct adversary {
     struct random random;
@@ -212,6 +214,16 @@ static bool some_timer(struct adversary *a)
     return apply(a, (struct choice){.kind = CHOICE_TIMER, .p = some_process(a)});
 }
 
+/* Somebody's detector says something about somebody. */
+static bool lie(struct adversary *a)
+{
+    struct choice c = {.kind = CHOICE_LIE, .p = some_process(a), .q = some_process(a)};
+    const struct sim_needs *needs = &a->w->needs;
+    if (needs->epfd && (!needs->omega || random_below(&a->random, 2) == 0))
+        c.k = LIE_EPFD;
+    return apply(a, c);
+}
+
 /* What may befall any schedule, now and then. True: it was that. */
 static bool mishap(struct adversary *a)
 {
@@ -227,9 +239,7 @@ static bool mishap(struct adversary *a)
     if (chance(a, m->flip))
         return flip(a);
     if (chance(a, m->lie))
-        return apply(a, (struct choice){.kind = CHOICE_LIE,
-                                        .p = some_process(a),
-                                        .q = some_process(a)});
+        return lie(a);
     return false;
 }
 
@@ -591,6 +601,30 @@ static void revive(struct adversary *a)
     }
 }
 
+/* The second phase, but Ω and ◇P never settle: in the end nothing is owed that needs them. */
+static void unsettled_phase(struct adversary *a)
+{
+    struct sim_world *w = a->w;
+    struct choice c = {.kind = CHOICE_HEAL};
+    uint64_t most = a->mix->fair_most != 0 ? a->mix->fair_most : UNSETTLED_CHOICES;
+    uint16_t layer;
+    apply(a, c);
+    apply(a, (struct choice){.kind = CHOICE_ADVANCE});
+    for (uint64_t i = 0; i < most && sim_world_violation(w, &layer) == NULL; i++) {
+        request_rest(w);
+        if (random_below(&a->random, UNSETTLED_EVERY) == 0)
+            lie(a);
+        else if (sim_world_timed(w, &c))
+            apply(a, c);
+    }
+}
+
+bool adversary_may_lie(const struct stack_def *def)
+{
+    struct sim_needs needs = sim_needs(def);
+    return needs.omega || needs.epfd;
+}
+
 /* ---- a run ----------------------------------------------------------------------------------- */
 
 struct outcome adversary_run(struct adversary *a, struct sim_world *w, const struct mix *mix,
@@ -614,7 +648,10 @@ struct outcome adversary_run(struct adversary *a, struct sim_world *w, const str
     const struct check_result *r = sim_world_violation(w, &out.layer);
     if (r == NULL && !mix->unfair) {
         revive(a);
-        out.fair = adversary_settle(w, mix);
+        if (mix->unsettled && adversary_may_lie(w->job.def))
+            unsettled_phase(a);
+        else
+            out.fair = adversary_settle(w, mix);
         r = sim_world_violation(w, &out.layer);
     }
     if (r == NULL) {
@@ -799,7 +836,7 @@ static void draw_mix(struct random *r, const struct sim_job *job, struct mix *mi
     mix->arm = draw_ppm(r, 30000);
     if (sim_needs(job->def).disk)
         draw_disk(r, job, mix);
-    if (sim_needs(job->def).omega) /* Ω may err for as long as the adversary likes, not for ever */
+    if (adversary_may_lie(job->def)) /* for as long as the adversary likes, not for ever */
         mix->lie = draw_ppm(r, 20000);
 }
 

@@ -37,8 +37,9 @@ struct mix {
     uint32_t request;
     uint32_t crash;
     uint32_t pause;
-    uint32_t lie;
-    uint32_t arm; /* arm or disarm a fault rule */
+    uint32_t lie;   /* a detector says what is not so, until the world is healed */
+    bool unsettled; /* Ω and ◇P do so for ever: nothing that needs them is owed */
+    uint32_t arm;   /* arm or disarm a fault rule */
     /* Stacks with a log: */
     uint16_t restarts;  /* crashes beyond `crashes`, of processes that recover, at most */
     uint32_t recover;   /* who is down begins another life */
@@ -77,6 +78,10 @@ struct outcome adversary_run(struct adversary *a, struct sim_world *w, const str
 /* As adversary_run(), and a liveness violation is confirmed with much more patience. */
 struct outcome adversary_judge(struct adversary *a, struct sim_world *w, const struct mix *mix,
                                uint64_t seed);
+
+/* Whether detectors of the stack may lie for as long as they like: they promise only what is so in
+ * the end. */
+bool adversary_may_lie(const struct stack_def *def);
 
 /* The second phase alone: heal, become fair, judge. For scripts. True: it came to rest. */
 bool adversary_settle(struct sim_world *w, const struct mix *mix);

@@ -366,7 +366,7 @@ static int flip_choice(const struct words *ws, struct choice *c, char *why, size
     return 0;
 }
 
-/* step p1, lie p1 p2, arm 0, advance 5ms, heal */
+/* step p1, lie p1 p2, lie p1 p2 epfd, arm 0, advance 5ms, heal */
 static int other_choice(const struct words *ws, struct choice *c, char *why, size_t size)
 {
     uint64_t v = 0;
@@ -389,6 +389,10 @@ static int other_choice(const struct words *ws, struct choice *c, char *why, siz
         if (c->kind == CHOICE_LIE && ++want &&
             (ws->count <= at || !parse_process(ws->word[at], &c->q)))
             missing = "the process that the lie is about";
+        else if (c->kind == CHOICE_LIE && ws->count > want && strcmp(ws->word[want], "epfd") == 0) {
+            c->k = LIE_EPFD;
+            want++;
+        }
     }
     if (missing != NULL)
         return refuse(why, size, "'%s' lacks %s", ws->word[0], missing);

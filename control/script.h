@@ -14,6 +14,7 @@
  *   deliver               the oldest frame of all
  *   step p1     timer p1     advance 5ms     pause p1     resume p1     recover p1
  *   crash p0     crash-at p0 3     crash-sent p0 1     lie p1 p2     arm 0     disarm 0     heal
+ *   lie p1 p2 epfd                             ◇P's; without it P's or Ω's
  *   written p1 [#k] [FATE]                     stacks with a log: that write of p1's disk, or the
  *                                              oldest, comes to its end, and p1 steps; FATE: lost,
  *                                              misdirected, failed, short, full; `waiting`: no step

@@ -24,6 +24,7 @@ enum {
     OPT_SET,
     OPT_DEPTH,
     OPT_UNFAIR,
+    OPT_UNSETTLED,
     OPT_KEEP,
     OPT_UNCHECKED,
     OPT_MEMORY,
@@ -55,6 +56,8 @@ static const struct argp_option options_table[] =
       "a line of a script, as \"loss 10% 0->1\" or \"at 3ms crash 1\", or a file of them; may be "
       "repeated"},
      {"lies", OPT_LIES, "PERCENT", 0, "detectors say what is not so, in this share of choices"},
+     {"unsettled", OPT_UNSETTLED, NULL, 0,
+      "Ω and ◇P lie for ever, when the world is healed too: what needs them stays open"},
      {"set", OPT_SET, "KEY=VALUE", 0,
       "ops, bytes, flight_msgs, detect_ns …, or a key of a job, as job.n; may be repeated"},
      {"script", 'f', "FILE", 0, "obey a scenario"},
@@ -209,6 +212,7 @@ static error_t on_flag(int key, struct options *o)
                  : key == 'q'             ? &o->quiet
                  : key == OPT_TRANSCRIPT  ? &o->transcript
                  : key == OPT_UNFAIR      ? &o->unfair
+                 : key == OPT_UNSETTLED   ? &o->unsettled
                  : key == OPT_UNCHECKED   ? &o->unchecked
                  : key == OPT_KEEP        ? &o->keep_going
                  : key == OPT_UNREDUCED   ? &o->search.unreduced
@@ -387,6 +391,22 @@ static int check_faults(const struct options *o)
     return EXIT_FAILED;
 }
 
+/* Who is to lie must be there. */
+static int check_lies(const struct options *o)
+{
+    const char *lacks = NULL;
+    if (o->stack == NULL)
+        return 0;
+    if (o->unsettled && !adversary_may_lie(o->stack))
+        lacks = "neither Ω nor ◇P, which could fail to settle: leave out --unsettled";
+    else if (o->lie_ppm != 0 && !sim_needs(o->stack).detector)
+        lacks = "no detector that could lie: leave out --lies";
+    if (lacks == NULL)
+        return 0;
+    fprintf(stderr, "upon sim: stack %s has %s\n", o->stack->name, lacks);
+    return EXIT_FAILED;
+}
+
 int sim_args(int argc, char **argv, struct options *o)
 {
     static const struct argp argp =
@@ -400,5 +420,7 @@ int sim_args(int argc, char **argv, struct options *o)
     if (argp_parse(&argp, argc, argv, 0, NULL, o) != 0)
         return EXIT_FAILED;
     int err = read_job(o);
-    return err == 0 ? check_faults(o) : err;
+    if (err == 0)
+        err = check_faults(o);
+    return err == 0 ? check_lies(o) : err;
 }

@@ -61,7 +61,7 @@ struct options {
     bool crashes_given;
     bool recoveries_given;
     bool seeds_given;
-    bool trace, transcript, quiet, keep_going, unfair, unchecked;
+    bool trace, transcript, quiet, keep_going, unfair, unsettled, unchecked;
     const char *script;
     const char *out;
     const char *set[SETS_MAX];

@@ -104,7 +104,8 @@ int choice_text(const struct choice *c, const struct sim_app *app, char *text, s
         return snprintf(text, size, "%s p%u segment %u byte %" PRIu64 " bit %" PRIu64, name, c->p,
                         c->k, c->a, c->b);
     case CHOICE_LIE:
-        return snprintf(text, size, "%s p%u p%u", name, c->p, c->q);
+        return snprintf(text, size, "%s p%u p%u%s", name, c->p, c->q,
+                        c->k == LIE_EPFD ? " epfd" : "");
     case CHOICE_ARM:
     case CHOICE_DISARM:
         return snprintf(text, size, "%s %u", name, c->k);

@@ -31,7 +31,8 @@ enum choice_kind {
     CHOICE_FLIP,        /* bit b of byte a of p's segment k (or copy of the super block) flips */
     CHOICE_PAUSE,       /* p takes no steps until … */
     CHOICE_RESUME,
-    CHOICE_LIE,    /* p's detector says: q crashed (P), is suspected (◇P), is the leader (Ω) */
+    CHOICE_LIE, /* p's detector says: q crashed (P), is the leader (Ω); k = LIE_EPFD: ◇P suspects q,
+                      or no more, if it did */
     CHOICE_ARM,    /* fault rule k of the job holds … */
     CHOICE_DISARM, /* … no more */
     CHOICE_HEAL,   /* all rules are disarmed, all processes resumed */
@@ -43,6 +44,8 @@ enum choice_kind {
  * write of its own (a): any other number is a coin for each sector.
  */
 enum { KEEPS_NOTHING, KEEPS_ALL, KEEPS_FIRST, KEEPS_LAST, KEEPS };
+
+#define LIE_EPFD 1 /* a lie's k */
 
 #define WRITTEN_WAITS 256u /* added to the fate: p does not step */
 

@@ -41,7 +41,9 @@ static void count_run(struct session *s, uint32_t stack, const struct sim_world 
 {
     struct tally *t = &s->tally[stack];
     t->runs++;
-    t->unfair += !out->fair;
+    const bool unsettled = s->o.unsettled && !s->o.unfair && adversary_may_lie(w->job.def);
+    t->unsettled += unsettled && !out->fair;
+    t->unfair += !unsettled && !out->fair;
     s->runs++;
     s->events += w->events;
     s->breaths += w->breaths;
@@ -86,6 +88,8 @@ static void print_table(const struct session *s)
         printf("%s: %" PRIu64 " schedules", stack_defs[k]->name, t->runs);
         if (t->unfair > 0)
             printf(", %" PRIu64 " stopped before they came to rest", t->unfair);
+        if (t->unsettled > 0)
+            printf(", %" PRIu64 " in which a detector lied to the end", t->unsettled);
         printf("\n");
         int i = 0;
         for (const struct stack_layer *l = stack_defs[k]->layers; l->name != NULL; l++, i++)
@@ -186,6 +190,7 @@ static void make_job(const struct session *s, uint64_t seed, struct sim_job *job
     set_keys(o, job);
     job->seed = seed;
     mix->unfair = o->unfair;
+    mix->unsettled = o->unsettled;
     if (o->lie_ppm != 0)
         mix->lie = o->lie_ppm;
     if (o->steps != 0)

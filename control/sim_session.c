@@ -163,6 +163,21 @@ void session_small_path(const char *path, char *small, size_t size)
     snprintf(small, size, "%.*s.small.replay", stem, path);
 }
 
+/* "; P was made to lie": a layer that trusts it is not to blame. Nothing where nobody lied. */
+static const char *liars(const struct sim_world *w)
+{
+    static const struct {
+        uint8_t abstraction;
+        const char *text;
+    } said[] = {{ABS_P, "; P was made to lie"},
+                {ABS_EPFD, "; ◇P was made to lie"},
+                {ABS_OMEGA, "; Ω was made to lie"}};
+    for (size_t i = 0; i < RTE_DIM(said); i++)
+        if (w->untrue >> said[i].abstraction & 1)
+            return said[i].text;
+    return "";
+}
+
 void session_report(struct session *s, struct sim_world *w, const struct outcome *out)
 {
     const struct stack_layer *l = &w->job.def->layers[out->layer];
@@ -172,9 +187,9 @@ void session_report(struct session *s, struct sim_world *w, const struct outcome
     make_dir(&s->o);
     int err = replay_write(path, w, out->result.code, end);
     printf("%s\n%s of stack %s: %s violated in seed %" PRIu64 ", at choice %" PRIu64 " of %" PRIu64
-           "\n    %s\nThe end of the execution:\n",
+           "%s\n    %s\nThe end of the execution:\n",
            isatty(STDERR_FILENO) ? "\r" : "", l->name, w->job.def->name, out->result.code,
-           w->job.seed, out->result.step, w->steps, out->result.witness);
+           w->job.seed, out->result.step, w->steps, liars(w), out->result.witness);
     explain(w);
     if (err == 0)
         printf("again: upon replay %s\n", path);
@@ -197,16 +212,18 @@ static int judge_script(struct sim_world *w, const struct script *sc)
         printf("trace %016" PRIx64 ", %" PRIu64 " choices, %" PRIu64 " events\n", w->trace_hash,
                w->steps, w->events);
     if (r == NULL) {
-        printf("no property is violated%s\n", !sc->judged ? "; liveness was not judged"
-                                              : sc->fair  ? ""
-                                                          : "; liveness is open");
+        printf("no property is violated%s%s\n",
+               !sc->judged ? "; liveness was not judged"
+               : sc->fair  ? ""
+                           : "; liveness is open",
+               liars(w));
         return EXIT_HOLDS;
     }
     if (sc->echo != NULL)
-        printf("%s: %s is violated\n", w->job.def->layers[layer].name, r->code);
+        printf("%s: %s is violated%s\n", w->job.def->layers[layer].name, r->code, liars(w));
     else
-        printf("%s: %s violated at choice %" PRIu64 "\n    %s\n", w->job.def->layers[layer].name,
-               r->code, r->step, r->witness);
+        printf("%s: %s violated at choice %" PRIu64 "%s\n    %s\n", w->job.def->layers[layer].name,
+               r->code, r->step, liars(w), r->witness);
     return EXIT_VIOLATED;
 }
 

@@ -16,7 +16,8 @@
 
 struct tally {
     uint64_t runs;
-    uint64_t unfair; /* that did not come to rest */
+    uint64_t unfair;    /* that did not come to rest */
+    uint64_t unsettled; /* in which Ω or ◇P never settled */
     uint64_t state[CO_STACK_MAX][CHECK_PROPERTIES_MAX][4];
     const char *code[CO_STACK_MAX][CHECK_PROPERTIES_MAX];
 };

@@ -44,6 +44,7 @@ struct sim_needs sim_needs(const struct stack_def *def)
         needs.detector |= a == ABS_P || a == ABS_EPFD || a == ABS_OMEGA;
         needs.majority |= l->cls->majority;
         needs.omega |= a == ABS_OMEGA;
+        needs.epfd |= a == ABS_EPFD;
         needs.disk |= a == ABS_LOG;
         needs.endless |= a == ABS_SL;
     }

@@ -17,6 +17,7 @@ struct sim_needs {
     bool majority;    /* correct only while a majority is */
     bool detector;    /* its timers never rest: it has a detector */
     bool omega;       /* it has an eventual leader detector */
+    bool epfd;        /* it has an eventually perfect failure detector */
     bool disk;        /* it has a log */
     bool endless;     /* it sends again for ever: it never comes to rest by itself */
 };

@@ -85,12 +85,21 @@ static void tell_heard(struct sim_world *w, const struct sim_proc *x, const stru
 /* Marks an indication that no detector gave: the attribute of a ⟨Ω, Trust⟩ means nothing else. */
 #define LIE UINT64_MAX
 
-/* Remember whom Ω trusts, unless it is made to say so. */
+/* Remember whom Ω trusts and whom ◇P suspects, unless they are made to say so. */
 static void listen(struct sim_proc *x, const struct ev *ev, uint32_t n)
 {
-    for (uint32_t i = 0; i < n; i++)
-        if (ev[i].attr != LIE)
-            x->leader = ev[i].proc;
+    for (uint32_t i = 0; i < n; i++) {
+        const bool lie = ev[i].attr == LIE;
+        if (ev[i].type == EV_OMEGA_TRUST) {
+            x->leader = lie ? x->leader : ev[i].proc;
+            continue;
+        }
+        const uint64_t bit = ev[i].proc < 64 ? 1ull << ev[i].proc : 0;
+        const uint64_t set = ev[i].type == EV_EPFD_SUSPECT ? bit : 0;
+        x->told = (x->told & ~bit) | set;
+        if (!lie)
+            x->suspected = (x->suspected & ~bit) | set;
+    }
 }
 
 static bool handled(struct trace *t, struct stack *st, struct co *to, const struct ev *ev,
@@ -103,7 +112,7 @@ static bool handled(struct trace *t, struct stack *st, struct co *to, const stru
     x->events_left -= n;
     w->events += n;
     uint32_t layer = w->border[to->index][ev->type];
-    if (ev->type == EV_OMEGA_TRUST)
+    if (ev->type == EV_OMEGA_TRUST || ev->type == EV_EPFD_SUSPECT || ev->type == EV_EPFD_RESTORE)
         listen(x, ev, n);
     if (ev->type == EV_LUC_RESUMED && to == st->app) /* whoever crashed proposes again from there */
         x->ops = (uint32_t)ev[n - 1].inst;
@@ -499,7 +508,8 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
         return -ENOMEM;
     }
     w->alive = w->n;
-    w->steps = w->breaths = w->events = w->trace_hash = w->top_ns = w->crossed = w->lies = 0;
+    w->steps = w->breaths = w->events = w->trace_hash = w->top_ns = w->crossed = w->lies =
+        w->untrue = 0;
     w->tag = 0;
     w->records = 0;
     w->front_ns = w->due_ns = 0;
@@ -717,17 +727,29 @@ static bool on_request(struct sim_world *w, struct sim_proc *x, const struct cho
     return true;
 }
 
+/* What a detector is made to say of q; ◇P the opposite of what it said last. */
+static uint16_t lie_of(const struct sim_proc *x, uint8_t detector, uint16_t q, uint32_t whose)
+{
+    if (whose == LIE_EPFD)
+        return detector != ABS_EPFD || q >= 64 ? EV_NONE
+               : x->told >> q & 1              ? EV_EPFD_RESTORE
+                                               : EV_EPFD_SUSPECT;
+    return detector == ABS_P ? EV_P_CRASH : detector == ABS_OMEGA ? EV_OMEGA_TRUST : EV_NONE;
+}
+
 /* A detector of p says what is not so, or what nobody knows yet. Its checker is not asked then. */
-static bool on_lie(struct sim_world *w, struct sim_proc *x, uint16_t q)
+static bool on_lie(struct sim_world *w, struct sim_proc *x, uint16_t q, uint32_t whose)
 {
     bool told = false;
     for (uint16_t i = 0; i < x->st->components; i++) {
         struct co *c = x->st->co[i];
         uint8_t a = c->cls->implements;
-        uint16_t type = a == ABS_P ? EV_P_CRASH : a == ABS_OMEGA ? EV_OMEGA_TRUST : EV_NONE;
+        uint16_t type = lie_of(x, a, q, whose);
         if (type == EV_NONE || q >= w->n)
             continue;
         w->lies |= 1ull << a;
+        if (a != ABS_P || w->proc[q].state != SIM_CRASHED)
+            w->untrue |= 1ull << a;
         indicate(c, ev_make(type, q, 0, LIE, MSG_NONE));
         x->misled |= type == EV_OMEGA_TRUST;
         told = true;
@@ -737,12 +759,21 @@ static bool on_lie(struct sim_world *w, struct sim_proc *x, uint16_t q)
     return told;
 }
 
-/* What Ω said falsely is corrected by what it last said itself. */
+/* What Ω and ◇P said falsely is corrected by what they last said themselves. */
 static void correct(struct sim_world *w, struct sim_proc *x)
 {
-    for (uint16_t i = 0; x->misled && i < x->st->components; i++)
-        if (x->st->co[i]->cls->implements == ABS_OMEGA && x->leader != UINT16_MAX)
-            indicate(x->st->co[i], ev_make(EV_OMEGA_TRUST, x->leader, 0, LIE, MSG_NONE));
+    for (uint16_t i = 0; i < x->st->components; i++) {
+        struct co *c = x->st->co[i];
+        if (c->cls->implements == ABS_OMEGA && x->misled && x->leader != UINT16_MAX)
+            indicate(c, ev_make(EV_OMEGA_TRUST, x->leader, 0, LIE, MSG_NONE));
+        if (c->cls->implements != ABS_EPFD)
+            continue;
+        for (uint64_t wrong = x->told ^ x->suspected; wrong != 0; wrong &= wrong - 1) {
+            uint16_t q = (uint16_t)__builtin_ctzll(wrong);
+            uint16_t type = x->suspected >> q & 1 ? EV_EPFD_SUSPECT : EV_EPFD_RESTORE;
+            indicate(c, ev_make(type, q, 0, LIE, MSG_NONE));
+        }
+    }
     x->misled = false;
     step(w, x);
 }
@@ -779,6 +810,7 @@ static bool recover(struct sim_world *w, struct sim_proc *x, const struct choice
         return true;
     x->incarnation++; /* a log knows better */
     x->misled = false;
+    x->suspected = x->told = 0;
     x->leader = UINT16_MAX;
     wire(w, x->self);
     if (c->k > 0) {
@@ -853,7 +885,7 @@ static bool on_process(struct sim_world *w, const struct choice *c)
         x->state = SIM_RUNNING;
         return !running;
     case CHOICE_LIE:
-        return running && on_lie(w, x, c->q);
+        return running && on_lie(w, x, c->q, c->k);
     default:
         return false;
     }
@@ -874,7 +906,7 @@ static void heal(struct sim_world *w)
             lose_frames_to(&w->sim, p);
         if (x->state == SIM_PAUSED)
             x->state = SIM_RUNNING;
-        if (x->state == SIM_RUNNING && x->misled)
+        if (x->state == SIM_RUNNING && (x->misled || x->told != x->suspected))
             correct(w, x);
         if (x->state == SIM_RUNNING && sim_app_release_all(x->st))
             step(w, x);

@@ -67,7 +67,9 @@ struct sim_proc {
     bool refused;          /* its log was not opened again: it stays down */
     uint64_t timer_ns;     /* its earliest timer, as of its last step */
     uint16_t leader;       /* whom its Ω truly named last */
-    bool misled;
+    bool misled;           /* Ω has said something else since */
+    uint64_t suspected;    /* bit q < 64: by its ◇P, truly … */
+    uint64_t told;         /* … and as it was made to say */
 };
 
 /* Someone who watches. Any function may be NULL. */
@@ -119,7 +121,8 @@ struct sim_world {
     uint32_t recoveries;   /* that came to their end */
     uint16_t refusals;     /* processes that stay down, since their log was not opened */
     bool deaf;             /* a life that never begins: checkers and observers hear nothing of it */
-    uint64_t lies;         /* bit per abstraction: a detector of it was made to lie */
+    uint64_t lies;         /* bit per abstraction: a detector of it was made to speak … */
+    uint64_t untrue;       /* … and what it said was not so */
     uint32_t tag;          /* given to the frames that are sent now: the scheduler's */
     struct choice current; /* being applied, or the last one */
     struct choice *record; /* choices applied so far */

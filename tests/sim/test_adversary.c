@@ -117,6 +117,92 @@ static void test_a_lie_of_P_is_not_held_against_P(void **state)
     sim_world_free(w);
 }
 
+static bool is_violated(const struct sim_world *w)
+{
+    uint16_t layer;
+    return sim_world_violation(w, &layer) != NULL;
+}
+
+/* Safety does not depend on Ω and ◇P; liveness is open, and nobody is accused. */
+static void test_detectors_that_never_settle_leave_liveness_open(void **state)
+{
+    (void)state;
+    static const char *const stacks[] = {"uc", "luc"};
+    for (int k = 0; k < 2; k++) {
+        struct sim_world *w = sim_world_new(pool);
+        uint32_t open = 0;
+        for (uint64_t seed = 1; seed <= 40; seed++) {
+            struct mix mix;
+            struct sim_job job = swarm_job(stack_find(stacks[k]), 0, seed, &mix);
+            mix.unsettled = true;
+            struct outcome out = run(w, &job, &mix);
+            assert_false(out.violated);
+            assert_false(out.fair);
+            assert_true(w->untrue >> ABS_OMEGA & 1);
+            uint16_t top = 0;
+            while (job.def->layers[top + 1].name != NULL)
+                top++;
+            open += w->check[top]->result[0].state == CHECK_NOT_YET; /* termination */
+        }
+        assert_true(open > 0);
+        sim_world_free(w);
+    }
+}
+
+/* ◇P says the opposite of what it said last, and what it means when the world is healed. */
+static void test_a_lie_of_epfd_is_taken_back(void **state)
+{
+    (void)state;
+    struct sim_world *w = sim_world_new(pool);
+    struct sim_job job = {.def = stack_find("epfd"), .n = 3, .seed = 1, .delay_ns = 20000};
+    if (sim_world_start(w, &job, why, sizeof why) != 0)
+        fail_msg("%s", why);
+    const struct choice lie = {.kind = CHOICE_LIE, .p = 0, .q = 2, .k = LIE_EPFD};
+    assert_true(sim_world_apply(w, &lie));
+    assert_int_equal(w->proc[0].told, 4);
+    assert_true(sim_world_apply(w, &lie));
+    assert_int_equal(w->proc[0].told, 0);
+    assert_true(sim_world_apply(w, &lie));
+    assert_int_equal(w->proc[0].told, 4);
+    assert_int_equal(w->proc[0].suspected, 0);
+    assert_true(sim_world_apply(w, &(struct choice){.kind = CHOICE_HEAL}));
+    assert_int_equal(w->proc[0].told, 0);
+    assert_false(is_violated(w));
+    /* Where there is no ◇P, nothing happens. */
+    job.def = stack_find("beb");
+    if (sim_world_start(w, &job, why, sizeof why) != 0)
+        fail_msg("%s", why);
+    assert_false(sim_world_apply(w, &lie));
+    assert_int_equal(w->lies, 0);
+    sim_world_free(w);
+}
+
+/* A P that errs costs rb_lazy messages and breaks what needs P's accuracy; P itself is not accused. */
+static void test_a_false_suspicion_breaks_what_needs_accuracy(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *stack;
+        const char *breaks; /* NULL: nothing */
+    } what[] = {{"rb_lazy", NULL}, {"P", NULL}, {"c_flooding", "C4"}, {"le", "LE2"}};
+    for (size_t k = 0; k < RTE_DIM(what); k++) {
+        struct sim_world *w = sim_world_new(pool);
+        bool broken = false;
+        for (uint64_t seed = 1; seed <= 40 && !broken; seed++) {
+            struct mix mix;
+            struct sim_job job = swarm_job(stack_find(what[k].stack), 3, seed, &mix);
+            mix.lie = 50000;
+            struct outcome out = run(w, &job, &mix);
+            broken = out.violated;
+            if (broken && (what[k].breaks == NULL || strcmp(out.result.code, what[k].breaks) != 0))
+                fail_msg("%s: %s", what[k].stack, out.result.witness);
+            assert_true(!broken || w->untrue >> ABS_P & 1);
+        }
+        assert_int_equal(broken, what[k].breaks != NULL);
+        sim_world_free(w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +211,9 @@ int main(void)
         cmocka_unit_test(test_traces_are_the_same_in_every_build),
         cmocka_unit_test(test_an_unfair_schedule_leaves_liveness_open),
         cmocka_unit_test(test_a_lie_of_P_is_not_held_against_P),
+        cmocka_unit_test(test_detectors_that_never_settle_leave_liveness_open),
+        cmocka_unit_test(test_a_lie_of_epfd_is_taken_back),
+        cmocka_unit_test(test_a_false_suspicion_breaks_what_needs_accuracy),
     };
     if (eal_start_light(64) != 0 || (pool = eal_pool("sim", 16383, 256, 1024)) == NULL)
         return 2;
