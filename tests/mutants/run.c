@@ -5,7 +5,9 @@
  * are must stay silent over the same seeds. Each row runs in a process of its own, so that a mutant
  * that trips an assertion takes nobody along.
  *
- *     mutants [--long] [--only TEXT] [--verbose]
+ *     mutants [--long | --rivals] [--only TEXT] [--verbose]
+ *
+ * --rivals compares the strategies of `upon sim` by what each needs to find these bugs.
  */
 #include "mutants.h"
 #include "strategy.h"
@@ -45,11 +47,14 @@ struct row {
     uint32_t bad_seed;
     char bad[24]; /* the unrelated property */
     char witness[256];
+    uint32_t rival[RIVALS][RIVAL_BASES]; /* schedules until it was found; 0: not measured */
+    uint32_t cell;                       /* of these, measured now */
+    uint32_t schedule;                   /* and at which schedule */
 };
 
 static struct row *rows;
 static uint32_t row_count;
-static bool long_form, verbose;
+static bool long_form, compare, verbose;
 
 /* ---- a stack with one class replaced --------------------------------------------------------- */
 
@@ -238,6 +243,99 @@ static void run_log_row(struct row *row)
     run_seeds(row, check, run_log, check[0]);
 }
 
+/* ---- strategies compared ----------------------------------------------------------------------- */
+
+#define CELLS (RIVALS * RIVAL_BASES)
+
+static void run_rivals_row(struct row *row, struct rte_mempool *pool)
+{
+    struct sim_world *w = sim_world_new(pool);
+    struct adversary *a = adversary_new();
+    if (w == NULL || a == NULL)
+        exit(2);
+    replace(&replaced, &row->mutant);
+    if (!rival_for(&replaced.def))
+        row->cell = CELLS;
+    for (; row->cell < CELLS; row->cell++) {
+        uint32_t i = row->cell / RIVAL_BASES, b = row->cell % RIVAL_BASES;
+        row->rival[i][b] =
+            rival_run(w, a, &replaced.def, &rivals[i], b + 1, row->mutant.breaks, &row->schedule);
+    }
+    adversary_free(a);
+    sim_world_free(w);
+}
+
+/* In a process of its own, which an assertion may end: then the bug is found, and the next process
+ * goes on. True: in that process. */
+static bool rivals_go_on(struct row *row)
+{
+    int status = 0;
+    while (row->cell < CELLS) {
+        if (fork() == 0)
+            return true;
+        wait(&status);
+        if (!WIFSIGNALED(status))
+            continue;
+        row->rival[row->cell / RIVAL_BASES][row->cell % RIVAL_BASES] = row->schedule;
+        row->cell++;
+    }
+    return false;
+}
+
+static int by_size(const void *x, const void *y)
+{
+    uint32_t a = *(const uint32_t *)x, b = *(const uint32_t *)y;
+    return a < b ? -1 : a > b;
+}
+
+static uint32_t median(const uint32_t *of)
+{
+    uint32_t sorted[RIVAL_BASES];
+    memcpy(sorted, of, sizeof sorted);
+    qsort(sorted, RIVAL_BASES, sizeof sorted[0], by_size);
+    return sorted[RIVAL_BASES / 2];
+}
+
+/* A line for each bug that some strategy finds in most ranges. */
+static void print_rivals(void)
+{
+    uint32_t best[RIVALS] = {0}, never[RIVALS] = {0}, bugs = 0, none = 0;
+    printf("Schedules until a bug is found, median of %d ranges of seeds; -: more than %d.\n%-34s "
+           "%-12s %-6s",
+           RIVAL_BASES, RIVAL_SEEDS, "mutant", "stack", "breaks");
+    for (uint32_t i = 0; i < RIVALS; i++)
+        printf(" %7s", rivals[i].name);
+    printf("\n");
+    for (const struct row *r = rows; r < rows + row_count; r++) {
+        uint32_t m[RIVALS], least = RIVAL_SEEDS + 1;
+        for (uint32_t i = 0; i < RIVALS; i++) {
+            m[i] = median(r->rival[i]);
+            least = m[i] < least ? m[i] : least;
+        }
+        none += least > RIVAL_SEEDS;
+        if (least == 0 || least > RIVAL_SEEDS)
+            continue;
+        printf("%-34s %-12s %-6s", r->mutant.name, r->mutant.stack, r->mutant.breaks);
+        for (uint32_t i = 0; i < RIVALS; i++) {
+            char text[16] = "-";
+            if (m[i] <= RIVAL_SEEDS)
+                snprintf(text, sizeof text, "%u", m[i]);
+            printf(" %7s", text);
+            best[i] += m[i] == least;
+            never[i] += m[i] > RIVAL_SEEDS;
+        }
+        printf("\n");
+        bugs++;
+    }
+    printf("\n%-54s", "fewest schedules, alone or with another");
+    for (uint32_t i = 0; i < RIVALS; i++)
+        printf(" %7u", best[i]);
+    printf("\n%-54s", "not found");
+    for (uint32_t i = 0; i < RIVALS; i++)
+        printf(" %7u", never[i]);
+    printf("\n%u bugs; %u more that none of these finds.\n", bugs, none);
+}
+
 /* ---- all rows -------------------------------------------------------------------------------- */
 
 static void add_row(const struct mutant *m)
@@ -288,13 +386,19 @@ static bool start(struct row *row)
     rlim_t seconds = ROW_SECONDS * (long_form ? LONG_FACTOR : 1);
     setrlimit(RLIMIT_CPU, &(struct rlimit){seconds, seconds});
     if (strcmp(m->stack, "(log)") == 0) {
-        run_log_row(row);
+        if (!compare)
+            run_log_row(row);
         _exit(0);
     }
+    if (compare && !rivals_go_on(row))
+        _exit(0);
     struct rte_mempool *pool = NULL;
     if (eal_start_light(64) != 0 || (pool = eal_pool("mutants", 8191, 0, 2176)) == NULL)
         _exit(2);
-    run_stack_row(row, pool);
+    if (compare)
+        run_rivals_row(row, pool);
+    else
+        run_stack_row(row, pool);
     _exit(0);
 }
 
@@ -374,23 +478,30 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--long") == 0)
             long_form = true;
+        else if (strcmp(argv[i], "--rivals") == 0)
+            compare = true;
         else if (strcmp(argv[i], "--verbose") == 0)
             verbose = true;
         else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
             only = argv[++i];
         else {
-            fprintf(stderr, "usage: mutants [--long] [--only TEXT] [--verbose]\n");
+            fprintf(stderr, "usage: mutants [--long | --rivals] [--only TEXT] [--verbose]\n");
             return 2;
         }
     rows = mmap(NULL, ROWS_MAX * sizeof rows[0], PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
                 -1, 0);
     if (rows == MAP_FAILED)
         return 2;
-    add_unmutated(only);
+    if (!compare)
+        add_unmutated(only);
     for (const struct mutant *m = mutants; m->name != NULL; m++)
-        if (only == NULL || strstr(m->name, only) != NULL)
+        if ((only == NULL || strstr(m->name, only) != NULL) && (!compare || m->breaks[0] != '\0'))
             add_row(m);
     run_all();
+    if (compare) {
+        print_rivals();
+        return 0;
+    }
     int bad = print_all();
     if (only == NULL)
         bad |= print_uncovered() > 0;
