@@ -18,7 +18,12 @@ struct tags {
 /* A log that is being read. */
 struct reading {
     const struct load_reader *reader;
-    struct tags tags; /* that it holds */
+    const struct stack_layer *layer; /* whose records they are, by port … */
+    uint32_t layers;                 /* … below this */
+    struct tags tags;                /* that it holds */
+    uint64_t first_seq;              /* of its records; UINT64_MAX: none yet */
+    uint64_t kept;                   /* what its first compaction kept begins at this place … */
+    bool said;                       /* … if it says so */
 };
 
 static void put(uint64_t *slot, uint64_t mask, uint64_t tag)
@@ -72,10 +77,21 @@ static bool tags_open(struct tags *t)
 static void record_found(void *ctx, uint64_t seq, uint16_t type, const void *data, uint32_t len)
 {
     struct reading *r = ctx;
-    (void)seq, (void)type;
+    const struct co_class *cls = type < r->layers ? r->layer[type].cls : NULL;
     uint64_t tag = load_reader_tag(r->reader, data, len);
     if (tag != 0)
         (void)add(&r->tags, tag);
+    if (seq < r->first_seq)
+        r->first_seq = seq;
+    if (!r->said && cls != NULL && cls->keeps != NULL && len >= 8)
+        r->said = cls->keeps(le64_get(data), (const uint8_t *)data + 8, len - 8, &r->kept);
+}
+
+/* Places below this are in the log no more, since a compaction dropped them: it begins with what that
+ * one stored. A log that begins with the first of all records has dropped nothing. */
+static uint64_t dropped(const struct reading *r)
+{
+    return r->said && r->first_seq > 0 ? r->kept : 0;
 }
 
 static void broken(struct audit *a, uint16_t p, uint64_t key, const char *what)
@@ -86,15 +102,22 @@ static void broken(struct audit *a, uint16_t p, uint64_t key, const char *what)
                  (unsigned)(key >> BOARD_KEY_SHIFT), what);
 }
 
-/* Look for each entry of the ledger of p; each is there once. */
-static void compare(struct audit *a, const struct board *b, uint16_t p, const struct tags *log,
-                    struct tags *told, bool compacted)
+/* Look for each entry of the ledger of p; each is there once, and none was dropped before it was. */
+static void compare(struct audit *a, const struct board *b, uint16_t p, const struct reading *log,
+                    struct tags *told)
 {
-    uint64_t missing = 0;
+    uint64_t missing = 0, gone = dropped(log);
     for (uint64_t place = 0; place < b->ledger_max && missing < LOAD_WINDOW_OPS; place++) {
         const struct board_entry *e = &board_ledger(b, p)[place];
         uint64_t tag = board_get(&e->tag), key = board_get(&e->key);
         missing = tag != 0 ? 0 : missing + 1;
+        if (tag == 0 && place < gone) {
+            a->lost++;
+            if (a->lost + a->doubled == 1 && !a->refused)
+                snprintf(a->why, sizeof a->why,
+                         "p%u never acknowledged %" PRIu64 ", and its log has dropped it", p,
+                         place);
+        }
         if (tag == 0)
             continue;
         a->acknowledged++;
@@ -102,9 +125,9 @@ static void compare(struct audit *a, const struct board *b, uint16_t p, const st
             a->doubled++;
             broken(a, p, key, " twice");
         }
-        if (has(log, tag)) {
+        if (has(&log->tags, tag)) {
             a->found++;
-        } else if (compacted) {
+        } else if (place < gone) {
             a->released++;
         } else {
             a->lost++;
@@ -114,9 +137,11 @@ static void compare(struct audit *a, const struct board *b, uint16_t p, const st
 }
 
 static bool audit_log(struct audit *a, const struct job *job, struct board *b, uint16_t p,
-                      const struct load_reader *reader, bool compacted)
+                      const struct load_reader *reader)
 {
-    struct reading r = {.reader = reader};
+    struct reading r = {.reader = reader, .layer = job->def->layers, .first_seq = UINT64_MAX};
+    while (r.layer[r.layers].name != NULL)
+        r.layers++;
     struct tags told = {0};
     struct log_report report;
     char why[sizeof a->why] = "";
@@ -130,14 +155,14 @@ static bool audit_log(struct audit *a, const struct job *job, struct board *b, u
     } else {
         a->logs++;
         a->records += report.records;
-        compare(a, b, p, &r.tags, &told, compacted);
+        compare(a, b, p, &r, &told);
     }
     free(r.tags.slot);
     free(told.slot);
     return good && !r.tags.no_memory && !told.no_memory;
 }
 
-bool audit_logs(struct audit *a, const struct job *job, struct board *board, uint64_t compacted)
+bool audit_logs(struct audit *a, const struct job *job, struct board *board)
 {
     *a = (struct audit){0};
     const struct load_conf conf = host_load_conf(job, board, 0);
@@ -145,7 +170,7 @@ bool audit_logs(struct audit *a, const struct job *job, struct board *board, uin
     bool good = reader != NULL;
     for (uint16_t p = 0; p < job->n && good; p++) {
         a->lives += board_get(&board_row(board, p)->lives);
-        good = audit_log(a, job, board, p, reader, compacted >> p & 1);
+        good = audit_log(a, job, board, p, reader);
     }
     free(reader);
     return good;

@@ -13,16 +13,16 @@ struct audit {
     uint32_t logs;         /* read */
     uint64_t acknowledged; /* log-deliveries, decisions: of all processes */
     uint64_t found;        /* of these, in the log of their process */
-    uint64_t released;     /* not found, in a log that has dropped what is over (compaction) */
-    uint64_t lost;         /* not found, and nothing was dropped: a broken promise */
-    uint64_t doubled;      /* acknowledged under a second position or instance: another */
+    uint64_t released;     /* not found, and below what the log says that its compaction kept */
+    uint64_t lost;    /* not found else, or dropped without having been told of: a broken promise */
+    uint64_t doubled; /* acknowledged under a second position or instance: another */
     uint64_t records;
     uint64_t lives; /* of all processes */
     bool refused;   /* a log is damaged, or cannot be read */
     char why[320];  /* the first loss, doubling or refusal */
 };
 
-/* `compacted`: bitmap of the processes whose log has dropped something. False: no memory. */
-bool audit_logs(struct audit *a, const struct job *job, struct board *board, uint64_t compacted);
+/* False: no memory. */
+bool audit_logs(struct audit *a, const struct job *job, struct board *board);
 
 #endif

@@ -379,15 +379,11 @@ static const char *crash_text(struct run *r)
 static void audit(struct run *r)
 {
     struct result_disk *d = &r->result.disk;
-    uint64_t compacted = 0;
     if (!r->logs)
         return;
-    for (uint16_t p = 0; p < r->job.n; p++)
-        if (board_get(&board_row(r->board, p)->counters[COUNT_log_compactions]) > 0)
-            compacted |= 1ull << p;
     result_disk(&r->result, r->board);
     storage_describe(&r->job, d->device, sizeof d->device);
-    if (!audit_logs(&d->audit, &r->job, r->board, compacted))
+    if (!audit_logs(&d->audit, &r->job, r->board))
         verdict_note(&r->verdict, "no memory for an audit of the logs");
     else if (d->audit.lost > 0 || d->audit.doubled > 0 || d->audit.refused)
         verdict_break(&r->verdict, "%s", d->audit.why);

@@ -137,6 +137,9 @@ struct co_class {
     /* Who uses the log: records that may be on their way there at once, by the bounds of its tables,
      * what a compaction stores again included. NULL: it keeps to the log's room(). */
     uint32_t (*stores)(const struct stack_conf *conf);
+    /* Whether record (i, data) is the one by which a compaction says from which position or instance
+     * on it has stored all again; then that is in *from. For an auditor. NULL: it never says so. */
+    bool (*keeps)(uint64_t i, const void *data, uint32_t len, uint64_t *from);
     /* End of the breath: make frames of what is to be sent. Called when co_dirty() was. */
     void (*flush)(struct co *self);
     /* The breath's frames have left: do what nobody waits for. Called when its bit in `late` is set. */

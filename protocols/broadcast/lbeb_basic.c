@@ -137,6 +137,7 @@ const struct co_class lbeb_basic_class = {
     .upon = upon,
     .room = lbeb_room,
     .stores = intake_stores,
+    .keeps = intake_keeps,
     .flush = intake_flush,
     .fini = intake_fini,
     .check = lbeb_check,

@@ -639,6 +639,15 @@ static void store_origin(struct lurb *u, uint16_t s)
     log_store(&u->co, u->co.use[USE_LOG], record_name(RECORD_FLOOR, s, 0), m);
 }
 
+static bool lurb_keeps(uint64_t i, const void *data, uint32_t len, uint64_t *from)
+{
+    const struct origin_wire *w = data;
+    if (record_kind(i) != RECORD_FLOOR || len < sizeof *w)
+        return false;
+    *from = le64_get(w->first);
+    return true;
+}
+
 /* Rows first: the record of an origin says which of them were delivered. What is on its way to
  * stable storage is stored again too: its first record lies in what is about to be dropped. */
 static void upon_log_compact(struct co *self, const struct ev *ev, uint32_t n)
@@ -773,6 +782,7 @@ const struct co_class lurb_majority_ack_class = {
     .upon = upon,
     .room = lurb_room,
     .stores = lurb_stores,
+    .keeps = lurb_keeps,
     .flush = lurb_flush,
     .fini = lurb_fini,
     .check = lurb_check,

@@ -1269,6 +1269,15 @@ static void upon_log_compact(struct co *self, const struct ev *ev, uint32_t n)
     store_position(s, 1);
 }
 
+static bool lep_keeps(uint64_t i, const void *data, uint32_t len, uint64_t *from)
+{
+    const struct done_wire *w = data;
+    if (record_kind(i) != RECORD_POSITION || record_proc(i) == 0 || len < sizeof *w)
+        return false;
+    *from = le64_get(w->floor);
+    return true;
+}
+
 /* A record of each row and one of done, and at a compaction all again. */
 static uint32_t lep_stores(const struct stack_conf *conf)
 {
@@ -1529,6 +1538,7 @@ const struct co_class lep_read_write_class = {
     .upon = lep_upon,
     .room = ep_room,
     .stores = lep_stores,
+    .keeps = lep_keeps,
     .fini = ep_fini,
     .check = ep_check,
     .show = ep_show,

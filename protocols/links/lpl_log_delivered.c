@@ -149,6 +149,7 @@ const struct co_class lpl_log_delivered_class = {
     .upon = upon,
     .room = lpl_room,
     .stores = intake_stores,
+    .keeps = intake_keeps,
     .flush = intake_flush,
     .fini = intake_fini,
     .check = lpl_check,

@@ -256,6 +256,15 @@ static void store_floor(struct co *self, struct intake *in, uint16_t p)
     log_store(self, in->log, record_name(RECORD_FLOOR, p, 0), m);
 }
 
+bool intake_keeps(uint64_t i, const void *data, uint32_t len, uint64_t *from)
+{
+    const struct floor_wire *w = data;
+    if (record_kind(i) != RECORD_FLOOR || len < sizeof *w)
+        return false;
+    *from = le64_get(w->first);
+    return true;
+}
+
 /* What is being stored is stored again too: its first record lies in what is about to be dropped. */
 void intake_upon_compact(struct co *self, const struct ev *ev, uint32_t n)
 {

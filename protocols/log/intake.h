@@ -51,6 +51,9 @@ static inline uint32_t intake_window(const struct stack_conf *conf)
     return w >= 4 ? w / 4 : 1;
 }
 
+/* co_class.keeps */
+bool intake_keeps(uint64_t i, const void *data, uint32_t len, uint64_t *from);
+
 /* Records on their way at once: log-deliveries, and at a compaction all again with the floors. */
 static inline uint32_t intake_stores(const struct stack_conf *conf)
 {
