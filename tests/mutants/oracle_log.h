@@ -38,6 +38,10 @@ struct oracle {
     enum oracle_damage damage; /* that this run may see */
     bool struck;               /* it did */
     bool doomed;               /* this life ends with its next look at the disk */
+    bool cuts; /* this run's crashes keep what is under way up to some sector, or from it on */
+    uint32_t keep_all; /* so many sectors are kept or not, as one … */
+    bool keep_first;   /* … and all the others are not, or are */
+    uint32_t sector;   /* asked for so far */
 };
 
 static const struct log_shape oracle_shape = {4, 12 * LOG_BLOCK_BYTES};
@@ -59,6 +63,13 @@ static void oracle_say(struct oracle *o, enum ev_type type, uint64_t inst, uint6
 static bool oracle_coin(void *ctx)
 {
     return random_below(&((struct oracle *)ctx)->r, 2) == 0;
+}
+
+/* The cut is often behind the first sector: that of a header. */
+static bool oracle_one_cut(void *ctx)
+{
+    struct oracle *o = (struct oracle *)ctx;
+    return (o->sector++ < o->keep_all) == o->keep_first;
 }
 
 static void oracle_found(void *ctx, uint64_t seq, uint16_t type, const void *data, uint32_t len)
@@ -230,7 +241,10 @@ static void oracle_crash(struct oracle *o)
     o->step++;
     log_close(o->log);
     o->log = NULL;
-    disk_sim_crash(o->disk, oracle_coin, o);
+    o->sector = 0;
+    o->keep_first = random_below(&o->r, 2) == 0;
+    o->keep_all = 1 + (random_below(&o->r, 2) == 0 ? 0 : random_below(&o->r, 24));
+    disk_sim_crash(o->disk, o->cuts ? oracle_one_cut : oracle_coin, o);
     if (o->damage == FLIPS && random_below(&o->r, 4) == 0)
         oracle_flip(o);
     o->check->cls->crash(o->check, 0, o->step);
@@ -247,6 +261,7 @@ static void oracle_run(uint64_t seed, struct check *check)
     o->value = 1;
     o->damage =
         random_below(&o->r, 2) == 0 ? NO_DAMAGE : (enum oracle_damage)random_below(&o->r, DAMAGES);
+    o->cuts = seed % 4 == 0;
     o->disk = disk_sim_new(oracle_shape, 4, 5 * LOG_BLOCK_BYTES);
     if (o->disk == NULL || log_format(&o->disk->disk, oracle_id, oracle_shape) != 0)
         abort();
