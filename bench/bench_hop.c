@@ -69,7 +69,7 @@ static void *hop_open(const int64_t *args, const char **why)
         *why = "its stack does not fit";
         return NULL;
     }
-    h->env = (struct env){&no_ops, NULL, h->counters, 0, false};
+    h->env = (struct env){.ops = &no_ops, .counters = h->counters};
     h->mem = aligned_alloc(64, co_wire_bytes(&hop_def, NULL, &conf));
     h->st = co_wire(h->mem, &hop_def, NULL, &conf, &h->env);
     h->plain = aligned_alloc(64, CO_BATCH_EVENTS * sizeof(struct ev));

@@ -29,13 +29,14 @@ struct env_ops {
 
 struct env {
     const struct env_ops *ops;
-    struct rte_mempool *pool; /* packets of this process; frames and messages come from it */
-    uint64_t *counters;       /* COUNTERS of them */
-    uint32_t frame_bytes_max; /* a frame that the device carries, header and records */
-    bool multi_seg;           /* whether a packet may be a chain of segments */
-    bool clock_dear;          /* reading the clock costs about as much as handling a frame */
-    struct disk *disk;        /* of this process's log, formatted; NULL: it has none */
-    uint32_t lower_bytes;     /* in front of each frame: the environment's own headers */
+    struct rte_mempool *pool;  /* packets of this process; frames and messages come from it */
+    struct rte_mempool *slabs; /* messages come from here first; NULL: there is none apart */
+    uint64_t *counters;        /* COUNTERS of them */
+    uint32_t frame_bytes_max;  /* a frame that the device carries, header and records */
+    bool multi_seg;            /* whether a packet may be a chain of segments */
+    bool clock_dear;           /* reading the clock costs about as much as handling a frame */
+    struct disk *disk;         /* of this process's log, formatted; NULL: it has none */
+    uint32_t lower_bytes;      /* in front of each frame: the environment's own headers */
     /* Told how long each record waited until it was durable; NULL: nobody asks. */
     void (*stored)(void *ctx, uint64_t waited_ns);
     void *stored_ctx;

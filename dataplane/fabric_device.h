@@ -15,6 +15,7 @@
 struct fabric_proc {
     struct env_dpdk *env;
     struct rte_mempool *pool;    /* of what it sends, and of what its port receives */
+    struct rte_mempool *slabs;   /* of its messages alone, where the pool is everybody's; or NULL */
     struct rte_mempool *rx_pool; /* the same, unless the device wants another */
     uint16_t rank;
 };

@@ -141,6 +141,19 @@ static inline struct rte_mbuf *pkt_alloc(struct rte_mempool *pool)
     return pkt;
 }
 
+/* Fetch, to be written, the packet that pkt_alloc() gives this thread next, with `bytes` of it. */
+static inline void pkt_warm_next(struct rte_mempool *pool, uint32_t bytes)
+{
+    const struct rte_mempool_cache *c = rte_mempool_default_cache(pool, rte_lcore_id());
+    if (unlikely(c == NULL || c->len == 0))
+        return;
+    char *pkt = c->objs[c->len - 1];
+    char *data = pkt + sizeof(struct rte_mbuf) + RTE_PKTMBUF_HEADROOM;
+    __builtin_prefetch(pkt, 1);
+    for (uint32_t i = 0; i < bytes; i += RTE_CACHE_LINE_SIZE)
+        __builtin_prefetch(data + i, 1);
+}
+
 /* One segment, its own buffer, and nobody else holds it: it goes back to its pool as it is. */
 static inline bool pkt_is_plain(const struct rte_mbuf *pkt)
 {

@@ -31,7 +31,9 @@
 #include <assert.h>
 
 #define SACK_MSGS   64 /* messages that one selective acknowledgement speaks of */
-#define BACKOFF_MAX 32 /* doublings of a timeout: beyond any rto_max_ns that is of use */
+#define WARM_MSGS   16 /* when more wait, the next frame is fetched while this one is written … */
+#define WARM_BYTES  1408 /* … so much of it, about what an MTU of 1500 carries */
+#define BACKOFF_MAX 32   /* doublings of a timeout: beyond any rto_max_ns that is of use */
 
 struct sent {
     struct rte_mbuf *seg;
@@ -256,6 +258,8 @@ static uint64_t send_frame(struct pl_window *w, uint16_t q, uint64_t seq, uint64
         return seq;
     struct peer *p = &w->peer[q];
     uint64_t first = seq;
+    if (end - seq > WARM_MSGS)
+        pkt_warm_next(w->co.st->env->pool, WARM_BYTES);
     while (seq < end) {
         const struct sent *s = &p->ring[seq & w->ring_mask];
         if (!frame_add(&b, (struct msg){s->seg, s->off, s->len}, s->user))
