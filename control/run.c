@@ -424,7 +424,14 @@ static void judge(struct run *r)
     if (res->leaked_pkts > 0)
         verdict_note(&r->verdict, "%" PRIu64 " packets did not return to their pool: a leak",
                      res->leaked_pkts);
-    if (res->counters[COUNT_drop_lost_peer] > 0 && res->crash == NULL)
+    if (res->counters[COUNT_left_behind] > 0 && r->verdict.state != VERDICT_VALID)
+        verdict_note(&r->verdict,
+                     "a process was away, or suspected, for longer than the others keep decisions: "
+                     "they keep a quarter of params.instances, raise it");
+    /* What came for a process that was down, consensus over a log tells its next life again. */
+    bool made_good =
+        r->verdict.top->logged == LOAD_LOG_STORES && r->verdict.state == VERDICT_VALID;
+    if (res->counters[COUNT_drop_lost_peer] > 0 && res->crash == NULL && !made_good)
         verdict_note(&r->verdict,
                      "%" PRIu64 " messages went to a peer that was given up as crashed; raise "
                      "params.give_up",

@@ -60,10 +60,11 @@
  * highest such floor in its quorum: that is decided. A WRITE below one's own floor is acknowledged
  * without being kept; the floor speaks for it.
  *
- * Limit: a process that was suspected while it lagged, by more than a quarter of the rows, may need
- * decisions whose rows all others have recycled. Their messages still come over its perfect links, unless their sender crashed; then it
- * stays behind (drop_stale, drop_early), and if it is the leader, proposals wait. It never decides
- * differently. State transfer would help it; it is not built.
+ * Limit: a process that was suspected while it lagged, or lep's that was down, by more than a quarter
+ * of the rows, may need decisions whose rows all others have recycled (left_behind). Their messages
+ * still come over its perfect links, unless their sender crashed; then it stays behind (drop_stale,
+ * drop_early), and if it is the leader, proposals wait. It never decides differently. State transfer
+ * would help it; it is not built.
  */
 #include "consensus.h"
 #include "protocols/co.h"
@@ -429,7 +430,7 @@ static void find_stable(struct ep *s)
         else if (s->peer[q].done >= s->stable)
             low = least(low, s->peer[q].done);
     }
-    uint64_t keep = s->window / 2; /* of the rows a quarter, but for lep with a small log's queue */
+    uint64_t keep = s->window / 2; /* a quarter of the rows */
     if (slow < low)
         low = low > keep + slow ? low - keep : slow;
     s->stable = most(s->stable, low);
@@ -454,6 +455,14 @@ static void hear_done(struct ep *s, uint16_t q, uint64_t done)
 {
     s->peer[q].done = most(s->peer[q].done, done);
     s->heard |= 1ull << q;
+}
+
+/* q says, when it answers or comes back, below what it has decided all: it may lack what we have
+ * recycled. Its links may still bring it that; else it stays behind, and somebody wants to know. */
+static void hear_behind(struct ep *s, uint64_t done)
+{
+    if (unlikely(done < s->floor))
+        co_count(&s->co, COUNT_left_behind, 1);
 }
 
 /* ---- deciding -------------------------------------------------------------------------------- */
@@ -853,6 +862,7 @@ static void hear_end(struct ep *s, uint16_t q, const struct said *said)
 {
     hear_stable(s, said->more);
     hear_done(s, q, said->inst);
+    hear_behind(s, said->inst);
     if (said->round != s->round)
         return;
     if (s->peer[q].states_all != COUNT_OPEN || said->count == COUNT_OPEN) {
@@ -892,6 +902,7 @@ static void hear_accept(struct ep *s, uint16_t q, const struct said *said)
 static void hear_resume(struct ep *s, uint16_t q, uint64_t done)
 {
     hear_done(s, q, done);
+    hear_behind(s, done);
     s->peer[q].again = most(done, s->floor);
     s->peer[q].again_end = s->top;
     if (!s->ready)
@@ -1289,8 +1300,6 @@ static void lep_init(struct co *self)
     struct ep *s = state(self);
     ep_init(self);
     s->log = self->use[USE_LOG];
-    uint32_t share = self->st->conf.store_msgs / 8;
-    s->window = share < s->window ? (share > 0 ? share : 1) : s->window;
 }
 
 /* ---- the rest -------------------------------------------------------------------------------- */

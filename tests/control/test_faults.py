@@ -144,6 +144,24 @@ class Faults(unittest.TestCase):
         self.assertEqual(summary["verdict"], "valid")
         self.assertGreaterEqual(summary["disk"]["store_ns"]["p50"], 30e6)
 
+    # The link's ring takes 128 messages, so that whoever is down is soon given up, and what it
+    # misses is its peers' to keep: about 500 decisions here.
+    AWAY = ["job.stack=luc", "job.proposer=1", "load.rate=1k", "log.size=4MiB", "params.detect=50ms",
+            "params.heartbeat=5ms", "params.flight_msgs=64", "params.ring_msgs=128",
+            "params.store_msgs=64"]
+
+    def test_who_was_given_up_is_told_what_it_missed_by_its_peers(self):
+        summary, _ = self.run_with("at 200ms crash 0\nat 700ms recover 0\n", *self.AWAY,
+                                   "params.instances=8192")
+        self.assertGreater(self.drops(summary, "drop_lost_peer"), 0)
+        self.assertEqual(summary["verdict"], "valid")
+
+    def test_who_was_away_for_too_long_is_named_as_the_reason(self):
+        summary, _ = self.run_with("at 200ms crash 0\nat 700ms recover 0\n", *self.AWAY,
+                                   "params.instances=256", "job.drain=1s", status=2)
+        self.assertEqual(summary["verdict"], "unknown")
+        self.assertIn("params.instances, raise it", " ".join(summary["why"]))
+
     def test_who_keeps_no_log_has_no_disk_to_fail(self):
         _, events = self.run_with("100ms.. disk-fail 1\n", "job.stack=urb")
         self.assertIn("no disk", events[0]["result"])
