@@ -429,8 +429,7 @@ static void judge(struct run *r)
                      "a process was away, or suspected, for longer than the others keep decisions: "
                      "they keep a quarter of params.instances, raise it");
     /* What came for a process that was down, consensus over a log tells its next life again. */
-    bool made_good =
-        r->verdict.top->logged == LOAD_LOG_STORES && r->verdict.state == VERDICT_VALID;
+    bool made_good = r->verdict.top->logged == LOAD_LOG_STORES && r->verdict.state == VERDICT_VALID;
     if (res->counters[COUNT_drop_lost_peer] > 0 && res->crash == NULL && !made_good)
         verdict_note(&r->verdict,
                      "%" PRIu64 " messages went to a peer that was given up as crashed; raise "
