@@ -388,6 +388,6 @@ static void read_close(void *ctx)
     log_close_files(ctx);
 }
 
-BENCH(log_read, .rounds = 21, .open = read_open, .floor = read_floor, .subject = read_subject,
+BENCH(log_read, .rounds = 101, .open = read_open, .floor = read_floor, .subject = read_subject,
       .report = read_report, .close = read_close,
       .wanted = "ratio at most 1.25: 0.8 of the sequential read rate")

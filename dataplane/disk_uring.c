@@ -14,7 +14,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SLOTS_MAX 4096
+#include <rte_pause.h>
+
+#define SLOTS_MAX  4096
+#define READ_LOOKS 512 /* some 50 us */
 
 struct disk_uring {
     struct disk disk;
@@ -215,13 +218,25 @@ static void uring_read_begin(struct disk *d, uint32_t slot, uint64_t offset, voi
     io_uring_submit(&u->ring);
 }
 
+/* One that is about to end is waited for awake: the device would stand idle while we wake up. One
+ * that takes longer is not, where others may need the processor. */
+static int wait_awhile(struct io_uring *ring, struct io_uring_cqe **cqe)
+{
+    for (uint32_t looks = 0; looks < READ_LOOKS; looks++) {
+        if (io_uring_peek_cqe(ring, cqe) == 0)
+            return 0;
+        rte_pause();
+    }
+    return io_uring_wait_cqe(ring, cqe);
+}
+
 static int64_t uring_read_end(struct disk *d)
 {
     struct disk_uring *u = (struct disk_uring *)d;
     uint32_t k = (uint32_t)(u->reads_taken++ % DISK_READS_MAX);
     struct io_uring_cqe *cqe;
     while (!u->reading[k].ended) {
-        if (io_uring_wait_cqe(&u->ring, &cqe) != 0)
+        if (wait_awhile(&u->ring, &cqe) != 0)
             return -EIO;
         uint32_t ended = (uint32_t)cqe->user_data & (OF_READ - 1);
         u->reading[ended].result = cqe->res;

@@ -55,7 +55,7 @@ struct scan {
     uint32_t ahead;    /* as many may be on their way: more as the stream goes on */
     int error;         /* −errno of the first that could not be read … */
     uint64_t bad;      /* … which is this portion */
-    uint8_t *record;   /* a record put together from its sectors */
+    uint8_t *record;   /* one that lies in several sectors, put together */
     uint64_t highest;  /* batch number seen anywhere */
 };
 
@@ -316,6 +316,18 @@ static void stream_get(struct scan *s, uint32_t block, uint32_t pos, void *to, u
     }
 }
 
+/* The same without a copy, where it lies in one sector; borrowed until a block is asked for. */
+static const void *stream_at(struct scan *s, uint32_t block, uint32_t pos, uint32_t len, void *room)
+{
+    const uint32_t block_data = LOG_BLOCK_SECTORS * LOG_DATA_BYTES;
+    uint32_t at = pos % block_data, from = at % LOG_DATA_BYTES;
+    if (likely(from + len <= LOG_DATA_BYTES))
+        return block_at(s, block + pos / block_data) + at / LOG_DATA_BYTES * LOG_SECTOR_BYTES +
+               from;
+    stream_get(s, block, pos, room, len);
+    return room;
+}
+
 /* Hand over the records of a good batch. False when its insides contradict each other. */
 static bool batch_records(struct scan *s, uint32_t block, const struct log_batch_wire *w,
                           log_found_fn *found, void *ctx)
@@ -325,20 +337,19 @@ static bool batch_records(struct scan *s, uint32_t block, const struct log_batch
     if (bytes > le32_get(w->blocks) * LOG_BLOCK_SECTORS * LOG_DATA_BYTES)
         return false;
     for (uint32_t i = 0; i < le32_get(w->records); i++, seq++) {
-        struct log_record_wire r;
-        if (bytes - pos < sizeof r)
+        struct log_record_wire split;
+        if (bytes - pos < sizeof split)
             return false;
-        stream_get(s, block, pos, &r, sizeof r);
-        pos += (uint32_t)sizeof r;
-        uint32_t len = le32_get(r.len);
-        if (len > bytes - pos || le64_get(r.seq) != seq)
+        const struct log_record_wire *r = stream_at(s, block, pos, sizeof split, &split);
+        pos += (uint32_t)sizeof *r;
+        uint32_t len = le32_get(r->len);
+        uint16_t type = le16_get(r->type);
+        if (len > bytes - pos || le64_get(r->seq) != seq)
             return false;
         if (seq >= s->log->first_seq) {
             s->report->records++;
-            if (found != NULL) {
-                stream_get(s, block, pos, s->record, len);
-                found(ctx, seq, le16_get(r.type), s->record, len);
-            }
+            if (found != NULL)
+                found(ctx, seq, type, stream_at(s, block, pos, len, s->record), len);
         }
         pos += len;
     }
