@@ -22,6 +22,7 @@
 #include "demux.h"
 #include "frames.h"
 #include "links.h"
+#include "procs.h"
 #include "protocols/view.h"
 
 #include <assert.h>
@@ -34,7 +35,7 @@ struct fll_peer {
 struct fll_device {
     struct co co;
     struct demux demux;
-    uint64_t open[PROCS_MAX / 64]; /* peers with an open frame */
+    struct procs open; /* peers with an open frame */
     struct fll_peer peer[];
 };
 
@@ -70,7 +71,7 @@ static void close_frame(struct fll_device *s, uint16_t q)
 
 static bool __attribute__((noinline)) begin_frame(struct fll_device *s, uint16_t q)
 {
-    s->open[q / 64] |= 1ull << q % 64;
+    procs_add(&s->open, q);
     co_dirty(&s->co);
     return frame_open(&s->peer[q].frame, s->co.st);
 }
@@ -130,14 +131,10 @@ static void upon_fll_send(struct co *self, const struct ev *ev, uint32_t n)
 static void fll_flush(struct co *self)
 {
     struct fll_device *s = fll(self);
-    for (uint32_t i = 0; i < (self->st->n + 63u) / 64; i++) {
-        for (uint64_t set = s->open[i]; set != 0; set &= set - 1) {
-            uint16_t q = (uint16_t)(i * 64 + (uint32_t)__builtin_ctzll(set));
-            if (s->peer[q].frame.pkt != NULL)
-                close_frame(s, q);
-        }
-        s->open[i] = 0;
-    }
+    struct procs_walk walk = procs_walk(&s->open);
+    for (uint16_t q; procs_take(&s->open, &walk, &q);)
+        if (s->peer[q].frame.pkt != NULL)
+            close_frame(s, q);
 }
 
 /* ---- receiving ------------------------------------------------------------------------------- */
@@ -205,7 +202,7 @@ static void fll_check(const struct co *self)
 {
     const struct fll_device *s = (const struct fll_device *)self;
     for (uint16_t q = 0; q < self->st->n; q++)
-        assert(s->peer[q].frame.pkt == NULL || (s->open[q / 64] >> q % 64 & 1));
+        assert(s->peer[q].frame.pkt == NULL || procs_has(&s->open, q));
     assert(s->peer[self->st->self].frame.pkt == NULL);
 }
 

@@ -73,8 +73,8 @@ struct pl_eliminate {
     struct demux demux;
     struct timer alarm;
     uint64_t window;
-    struct silence silence;          /* peers who acknowledged something, or begin to owe it */
-    uint64_t answer[PROCS_MAX / 64]; /* whom to acknowledge when this batch is through */
+    struct procs broken; /* peers whose silence begins anew with this breath */
+    struct procs answer; /* whom to acknowledge when this batch is through */
     struct pl_peer peer[];
 };
 
@@ -144,7 +144,7 @@ static struct msg with_header(struct pl_eliminate *s, const struct pl_peer *p, c
 static void speak(struct pl_eliminate *s, uint16_t q)
 {
     s->peer[q].progress_ns = s->co.st->now;
-    silence_broken(&s->co, &s->silence, q);
+    silence_broken(&s->co, &s->broken, q);
 }
 
 /* All up to number `k` is done with: sl need not send it any more. */
@@ -298,7 +298,7 @@ static void receive(struct pl_eliminate *s, uint16_t q, struct msg m)
     if (!current_incarnation(s, q, le32_get(w->incarnation)))
         return;
     raise_floor(s, p, first - 1);
-    s->answer[q / 64] |= 1ull << q % 64;
+    procs_add(&s->answer, q);
     if (first_time(s, p, k)) /* k is in the window, since first is within the floor */
         demux_deliver(&s->demux, &s->co, EV_PL_DELIVER, w->user, q, m);
     else
@@ -327,11 +327,9 @@ static void upon_sl_deliver(struct co *self, const struct ev *ev, uint32_t n)
     }
     for (uint32_t i = 0; i < n; i++)
         receive(s, ev[i].proc, ev_msg(&ev[i]));
-    for (uint32_t i = 0; i < (self->st->n + 63u) / 64; i++) {
-        for (uint64_t set = s->answer[i]; set != 0; set &= set - 1)
-            acknowledge(s, (uint16_t)(i * 64 + (uint32_t)__builtin_ctzll(set)));
-        s->answer[i] = 0;
-    }
+    struct procs_walk walk = procs_walk(&s->answer);
+    for (uint16_t q; procs_take(&s->answer, &walk, &q);)
+        acknowledge(s, q);
 }
 
 /* ---- giving up ------------------------------------------------------------------------------- */
@@ -358,7 +356,8 @@ static void upon_pl_restore(struct co *self, const struct ev *ev, uint32_t n)
 static void pl_settle(struct co *self)
 {
     struct pl_eliminate *s = pl(self);
-    for (int q; (q = silence_next(&s->silence, self->st->n)) >= 0;)
+    struct procs_walk walk = procs_walk(&s->broken);
+    for (uint16_t q; procs_take(&s->broken, &walk, &q);)
         s->peer[q].progress_ns = self->st->now;
 }
 

@@ -86,9 +86,9 @@ struct pl_window {
     struct co co;
     uint32_t ring_mask;
     uint32_t flight;
-    uint32_t tight;                 /* peers whose ring is tight */
-    uint64_t dirty[PROCS_MAX / 64]; /* peers to look at when the breath ends */
-    struct silence silence;         /* peers who acknowledged something, or begin to owe it */
+    uint32_t tight;      /* peers whose ring is tight */
+    struct procs dirty;  /* peers to look at when the breath ends */
+    struct procs broken; /* … and when its frames have left: their silence begins anew */
     struct co *user[CO_PORTS_MAX];
     struct peer peer[];
 };
@@ -135,7 +135,7 @@ static void pl_window_init(struct co *co)
 
 static void mark(struct pl_window *w, uint16_t q)
 {
-    w->dirty[q / 64] |= 1ull << q % 64;
+    procs_add(&w->dirty, q);
     co_dirty(&w->co);
 }
 
@@ -217,7 +217,7 @@ static void upon_pl_send(struct co *self, const struct ev *ev, uint32_t n)
         p->ring[p->tail++ & w->ring_mask] =
             (struct sent){e->seg, e->off, e->len, (uint8_t)e->inst, {0}};
         msg_refs_hold(&refs, e->seg);
-        w->dirty[q / 64] |= 1ull << q % 64;
+        procs_add(&w->dirty, q);
     }
     co_dirty(self);
     msg_refs_hold_flush(&refs);
@@ -334,12 +334,12 @@ static void flush_peer(struct pl_window *w, uint16_t q)
     uint64_t end = p->tail < p->limit ? p->tail : p->limit;
     if (p->una == p->nxt && p->nxt < end) {
         p->since_ns = st->now;
-        silence_broken(&w->co, &w->silence, q);
+        silence_broken(&w->co, &w->broken, q);
     }
     while (p->nxt < end) {
         uint64_t next = send_frame(w, q, p->nxt, end);
         if (unlikely(next == p->nxt)) {
-            w->dirty[q / 64] |= 1ull << q % 64; /* no packet now: with the next flush */
+            procs_add(&w->dirty, q); /* no packet now: with the next flush */
             break;
         }
         if (p->probe_seq == 0) {
@@ -359,14 +359,10 @@ static void flush_peer(struct pl_window *w, uint16_t q)
 static void pl_window_flush(struct co *self)
 {
     struct pl_window *w = window(self);
-    uint32_t words = (self->st->n + 63u) / 64;
-    for (uint32_t i = 0; i < words; i++) {
-        uint64_t dirty = w->dirty[i];
-        w->dirty[i] = 0;
-        for (; dirty != 0; dirty &= dirty - 1) {
-            flush_peer(w, (uint16_t)(i * 64 + (uint32_t)__builtin_ctzll(dirty)));
-            stack_transmit(self->st); /* it reads while the next one's are made */
-        }
+    struct procs_walk walk = procs_walk(&w->dirty);
+    for (uint16_t q; procs_take(&w->dirty, &walk, &q);) {
+        flush_peer(w, q);
+        stack_transmit(self->st); /* it reads while the next one's are made */
     }
 }
 
@@ -386,7 +382,8 @@ static void release_until(struct pl_window *w, struct peer *p, uint64_t end)
 static void pl_window_settle(struct co *self)
 {
     struct pl_window *w = window(self);
-    for (int q; (q = silence_next(&w->silence, self->st->n)) >= 0;) {
+    struct procs_walk walk = procs_walk(&w->broken);
+    for (uint16_t q; procs_take(&w->broken, &walk, &q);) {
         struct peer *p = &w->peer[q];
         p->since_ns = self->st->now;
         release_until(w, p, p->una);
@@ -451,7 +448,7 @@ static bool acknowledged(struct pl_window *w, struct peer *p, uint16_t q, const 
         return true; /* overtaken by a later one */
     if (f->ack > p->una) {
         p->una = f->ack;
-        silence_broken(&w->co, &w->silence, q);
+        silence_broken(&w->co, &w->broken, q);
         if (p->probe_seq != 0 && f->ack >= p->probe_seq)
             measure(p, w->co.st->now);
         progressed(w, p);

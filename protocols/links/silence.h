@@ -10,32 +10,16 @@
 #ifndef UPON_SILENCE_H
 #define UPON_SILENCE_H
 
+#include "procs.h"
 #include "protocols/co.h"
 #include "protocols/post.h"
 
-/* Peers whose silence begins anew with this breath. */
-struct silence {
-    uint64_t broken[PROCS_MAX / 64];
-};
-
-/* Peer q took something, or is sent something after it owed nothing: settle() shall stamp it. */
-static inline void silence_broken(struct co *self, struct silence *s, uint16_t q)
+/* Peer q took something, or is sent something after it owed nothing: its silence begins anew with
+ * this breath, and settle() shall stamp it. */
+static inline void silence_broken(struct co *self, struct procs *broken, uint16_t q)
 {
-    s->broken[q / 64] |= 1ull << q % 64;
+    procs_add(broken, q);
     self->st->late |= self->bit;
-}
-
-/* For settle(): the next of those peers, which it forgets; −1: none is left. */
-static inline int silence_next(struct silence *s, uint16_t n)
-{
-    for (int i = 0; i < (n + 63) / 64; i++) {
-        uint64_t set = s->broken[i];
-        if (set != 0) {
-            s->broken[i] = set & (set - 1);
-            return i * 64 + __builtin_ctzll(set);
-        }
-    }
-    return -1;
 }
 
 /* Tell an observer of the link to q; `incarnation` of the peer, 0: it has not been heard of. */
