@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The runtime: what is refused when wired, notation, determinism. */
+/* The runtime: what is refused when wired, notation, determinism, what a process tells itself, where
+ * its messages come from. */
 #include "harness.h"
 
+#include "dataplane/eal.h"
 #include "protocols/broadcast/broadcast.h"
 #include "protocols/detectors/detectors.h"
 #include "protocols/links/links.h"
@@ -95,6 +97,55 @@ static uint64_t run_and_hash(void)
     return hash;
 }
 
+/* Three times as many as the stack keeps for the end of a breath, and all in one: those that do not
+ * fit are handed over early; none is lost, none is told twice, and their order stays. */
+static void test_what_a_process_tells_itself_keeps_its_order(void **state)
+{
+    (void)state;
+    const uint64_t n = 3 * STACK_OWNS;
+    world_start(&w, stack_find("pl"), 2, NULL);
+    for (uint64_t i = 0; i < n; i++)
+        world_request(&w, 0, EV_PL_SEND, i % 3 == 2, 0, world_msg(&w, 0, i, 8));
+    world_settle(&w);
+    uint64_t next = 0, own = 0;
+    for (uint32_t k = 0; k < w.seens; k++) {
+        if (w.seen_by[k] != 0)
+            continue;
+        assert_int_equal(w.seen[k].value, next);
+        next += next % 3 == 1 ? 2 : 1; /* every third went to p1 */
+        own++;
+    }
+    assert_int_equal(own, n / 3 * 2);
+    assert_int_equal(world_count_type(&w, 1, EV_PL_DELIVER), n / 3);
+    world_end(&w);
+}
+
+/* Messages have a pool of their own. When it is empty, the common one serves; what was taken goes
+ * back to where it came from. */
+static void test_messages_come_from_their_own_pool_first(void **state)
+{
+    (void)state;
+    struct rte_mempool *slabs = eal_pool("slabs", 7, 0, 2048);
+    assert_non_null(slabs);
+    world_start(&w, stack_find("pl"), 2, NULL);
+    w.sim.env[0].env.slabs = slabs;
+    unsigned common = rte_mempool_avail_count(w.pool);
+    for (uint64_t i = 0; rte_mempool_avail_count(slabs) > 0; i++) {
+        world_request(&w, 0, EV_PL_SEND, 1, 0, world_msg(&w, 0, i, 1000));
+        assert_true(i < 100);
+    }
+    assert_int_equal(rte_mempool_avail_count(w.pool), common);
+    for (uint64_t i = 0; i < 20; i++)
+        world_request(&w, 0, EV_PL_SEND, 1, 0, world_msg(&w, 0, 1000 + i, 1000));
+    assert_true(rte_mempool_avail_count(w.pool) < common);
+    world_settle(&w);
+    for (uint64_t i = 0; i < 20; i++)
+        assert_int_equal(world_count(&w, 1, EV_PL_DELIVER, 0, 1000 + i), 1);
+    world_end(&w);
+    assert_int_equal(rte_mempool_avail_count(slabs), 7);
+    rte_mempool_free(slabs);
+}
+
 static void test_same_inputs_same_state(void **state)
 {
     (void)state;
@@ -107,6 +158,8 @@ int main(void)
         cmocka_unit_test(test_a_stack_that_does_not_fit_is_refused),
         cmocka_unit_test(test_a_trace_is_the_execution_in_the_books_notation),
         cmocka_unit_test(test_same_inputs_same_state),
+        cmocka_unit_test(test_what_a_process_tells_itself_keeps_its_order),
+        cmocka_unit_test(test_messages_come_from_their_own_pool_first),
     };
     harness_start();
     return cmocka_run_group_tests(tests, NULL, NULL);
