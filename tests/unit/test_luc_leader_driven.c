@@ -371,6 +371,147 @@ static void test_a_slow_disk_holds_a_record_of_each_row(void **state)
     world_end(&w);
 }
 
+/* ---- what is told and stored of decisions, and when ------------------------------------------- */
+
+/* Deliver what is in flight, but not to `q`, and let all step but `q`. */
+static void settle_but(uint16_t q)
+{
+    for (bool any = true; any;) {
+        any = false;
+        for (uint16_t p = 0; p < w.n; p++)
+            if (p != q && !w.crashed[p])
+                world_step(&w, p);
+        for (uint32_t k = 0; k < w.sim.flights && !any; k++)
+            if (w.sim.flight[k].to != q) {
+                world_deliver(&w, k);
+                any = true;
+            }
+    }
+}
+
+static void finish_disk(uint16_t p)
+{
+    while (w.disk[p] != NULL && w.disk[p]->writes > 0)
+        disk_sim_finish(w.disk[p], 0, DISK_KEEPS, NULL, NULL);
+    world_step(&w, p);
+}
+
+/* Time passes for all; every disk ends its writes but that of `q`. */
+static void run_but_disk_of(uint16_t q, uint64_t ns)
+{
+    for (uint64_t end = w.sim.now_ns + ns; w.sim.now_ns < end;) {
+        for (uint16_t p = 0; p < w.n; p++)
+            w.sim.env[p].now_ns += 1 << 18;
+        for (uint16_t p = 0; p < w.n; p++)
+            if (p != q && !w.crashed[p])
+                finish_disk(p);
+        settle_but(UINT16_MAX);
+        w.sim.now_ns += 1 << 18;
+    }
+}
+
+/* The newest frame to q. */
+static void deliver_last_to(uint16_t q)
+{
+    for (uint32_t k = w.sim.flights; k-- > 0;)
+        if (w.sim.flight[k].to == q) {
+            world_deliver(&w, k);
+            return;
+        }
+    fail_msg("nothing is in flight to p%u", q);
+}
+
+/* p1 hears that five instances are decided while its disk writes the sixth's value. When that write
+ * has ended it accepts, and what it says of the five must not make others forget them, for it has
+ * not stored that they are decided: it crashes then, and asks for them. */
+static void test_done_is_told_only_when_it_is_stored(void **state)
+{
+    (void)state;
+    start(3);
+    world_settle(&w);
+    for (uint64_t i = 0; i < 5; i++)
+        propose(0, i, i * 1000);
+    world_step(&w, 0);
+    deliver_last_to(1); /* the WRITEs; the DECIDED stays on its way */
+    settle_but(1);
+    take();
+    assert_int_equal(all_before[0], 5);
+    assert_int_equal(all_before[1], 0);
+    for (uint16_t p = 0; p < 3; p += 2) {
+        release(p, 5);
+        w.sim.env[p].now_ns += 2 * small.heartbeat_ns;
+    }
+    settle_but(1); /* p0 and p2 have stored that they are */
+    w.disks_held = true;
+    propose(0, 5, 5000);
+    world_step(&w, 0);
+    deliver_last_to(1);
+    while (world_count_type(&w, 1, EV_LUC_DECIDE) < 5)
+        world_deliver(&w, 0);
+    take();
+    release(1, 5);
+    world_step(&w, 1);
+    finish_disk(1);
+    settle_but(1);
+    for (uint16_t p = 0; p < 3; p += 2)
+        finish_disk(p);
+    settle_but(1); /* all have accepted the sixth */
+    take();
+    assert_int_equal(all_before[0], 6);
+    world_lose(&w, UINT16_MAX, 1);
+    world_restart(&w, 1);
+    w.disks_held = false;
+    for (int i = 0; i < 200; i++) { /* a window and more: who lacks one of the five stops all */
+        push(100);
+        world_run(&w, 1 << 19);
+    }
+    take();
+    for (uint16_t p = 0; p < 3; p++)
+        assert_int_equal(all_before[p], 100);
+    world_end(&w);
+}
+
+/* p4 alone hears p0's value, and its disk takes long over it. p0 is gone; the next leader, who never
+ * heard of that value, has another one decided. p4 learns both while its disk still writes the
+ * first: that the instance is decided must not be stored in front of the value that it is. */
+static void test_done_is_stored_behind_the_values_that_it_speaks_of(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 16; seed++) {
+        start(5);
+        world_settle(&w);
+        w.random = random_seeded(seed, 0);
+        w.disks_held = true;
+        propose(0, 0, 0);
+        world_step(&w, 0);
+        for (uint16_t q = 1; q < 4; q++)
+            world_lose(&w, 0, q);
+        deliver_last_to(4);
+        assert_int_equal(w.disk[4]->writes, 1);
+        world_crash(&w, 0);
+        world_lose(&w, 4, UINT16_MAX); /* nobody hears of it */
+        for (uint16_t q = 1; q < 5; q++)
+            propose(q, 0, 1);
+        run_but_disk_of(4, 60000000);
+        take();
+        assert_true(has[4][0]);
+        assert_int_equal(chosen[0], 1);
+        uint32_t writes = w.disk[4]->writes;
+        disk_sim_finish(w.disk[4], 0, DISK_KEEPS, NULL, NULL); /* of the first value … */
+        world_step(&w, 4);
+        assert_int_equal(w.disk[4]->writes, writes); /* … behind which the last one follows now */
+        for (uint32_t k = 1; k < writes; k++)
+            disk_sim_finish(w.disk[4], 0, DISK_KEEPS, NULL, NULL);
+        world_restart(&w, 4);
+        w.disks_held = false;
+        world_run(&w, 100000000);
+        take();
+        for (uint16_t q = 1; q < 5; q++)
+            assert_true(all_before[q] >= 1);
+        world_end(&w);
+    }
+}
+
 /* ---- crash sweep ----------------------------------------------------------------------------- */
 
 static void sweep_step(uint32_t step)
@@ -434,6 +575,8 @@ int main(void)
         cmocka_unit_test(test_LUC1_LUC2_LUC3_under_crashes_of_all),
         cmocka_unit_test(test_LUC1_one_that_stays_down_does_not_stop_the_window),
         cmocka_unit_test(test_a_slow_disk_holds_a_record_of_each_row),
+        cmocka_unit_test(test_done_is_told_only_when_it_is_stored),
+        cmocka_unit_test(test_done_is_stored_behind_the_values_that_it_speaks_of),
         cmocka_unit_test(test_crash_sweep),
     };
     harness_start();
