@@ -5,7 +5,10 @@
  * are must stay silent over the same seeds. Each row runs in a process of its own, so that a mutant
  * that trips an assertion takes nobody along.
  *
- *     mutants [--long | --rivals] [--only TEXT] [--verbose]
+ *     mutants [--long | --times N | --rivals] [--only TEXT] [--verbose]
+ *
+ * --times N runs N times the seeds, all of them, and says in how many each bug shows; --long is
+ * --times 20. Rows are told of as they end.
  *
  * --rivals compares the strategies of `upon sim` by what each needs to find these bugs.
  */
@@ -25,7 +28,8 @@
 
 #define ROWS_MAX    512
 #define LAYERS_MAX  CO_STACK_MAX
-#define LONG_FACTOR 20  /* seeds of the long form, against the short one */
+#define LONG_TIMES  20 /* seeds of the long form, against the short one */
+#define TIMES_MAX   1000
 #define ROW_SECONDS 300 /* of processor time: a row that takes more never ends */
 #define WORKERS     2
 
@@ -40,6 +44,7 @@ static const char *const verdict_names[] = {
 struct row {
     struct mutant mutant;
     enum verdict verdict;
+    pid_t child;    /* that runs it */
     uint32_t seeds; /* run */
     uint32_t hits;  /* of them, with the property violated */
     uint32_t first; /* seed of the first */
@@ -54,7 +59,8 @@ struct row {
 
 static struct row *rows;
 static uint32_t row_count;
-static bool long_form, compare, verbose;
+static uint32_t times = 1; /* the seeds; above 1 none is the last for having been found */
+static bool compare, verbose;
 
 /* ---- a stack with one class replaced --------------------------------------------------------- */
 
@@ -184,7 +190,7 @@ static bool harmless(const struct row *row)
 static void run_seeds(struct row *row, struct check *const *check,
                       void (*run)(struct row *row, void *ctx, uint32_t seed), void *ctx)
 {
-    uint32_t seeds = row->mutant.seeds * (long_form ? LONG_FACTOR : 1);
+    uint32_t seeds = row->mutant.seeds * times;
     signal(SIGABRT, on_abort);
     current.row = row;
     current.check = check;
@@ -192,7 +198,7 @@ static void run_seeds(struct row *row, struct check *const *check,
         current.seed = row->seeds = seed;
         run(row, ctx, seed);
         judge(row, check, seed);
-        if (!harmless(row) && row->hits > 0 && !long_form)
+        if (!harmless(row) && row->hits > 0 && times == 1)
             break;
     }
     row->verdict = row->bad_seed != 0                                  ? UNRELATED
@@ -379,11 +385,14 @@ static bool start(struct row *row)
         return false;
     }
     row->verdict = ENDED;
-    if (fork() != 0)
+    pid_t child = fork();
+    if (child != 0) {
+        row->child = child;
         return true;
+    }
     if (!verbose && freopen("/dev/null", "w", stderr) == NULL)
         _exit(2);
-    rlim_t seconds = ROW_SECONDS * (long_form ? LONG_FACTOR : 1);
+    rlim_t seconds = (rlim_t)ROW_SECONDS * times;
     setrlimit(RLIMIT_CPU, &(struct rlimit){seconds, seconds});
     if (strcmp(m->stack, "(log)") == 0) {
         if (!compare)
@@ -402,20 +411,6 @@ static bool start(struct row *row)
     _exit(0);
 }
 
-static void run_all(void)
-{
-    uint32_t running = 0;
-    for (uint32_t i = 0; i < row_count; i++) {
-        if (running == WORKERS) {
-            wait(NULL);
-            running--;
-        }
-        running += start(&rows[i]);
-    }
-    while (wait(NULL) > 0)
-        continue;
-}
-
 static void print_row(const struct row *r)
 {
     const struct mutant *m = &r->mutant;
@@ -424,7 +419,7 @@ static void print_row(const struct row *r)
         snprintf(found, sizeof found, "%u of ≤ %u", r->first, m->seeds);
         snprintf(steps, sizeof steps, "%" PRIu64, r->steps);
     }
-    if (long_form && r->hits > 0)
+    if (times > 1 && r->hits > 0)
         snprintf(found, sizeof found, "%u; %u/%u", r->first, r->hits, r->seeds);
     if (m->breaks[0] == '\0')
         snprintf(found, sizeof found, "%u", r->seeds);
@@ -437,6 +432,35 @@ static void print_row(const struct row *r)
     else if (verbose && r->first != 0)
         printf(": %s", r->witness);
     printf("\n");
+}
+
+/* Wait for a row to end; of a long form, tell of it. False: none runs. */
+static bool end_one(void)
+{
+    static uint32_t ended;
+    pid_t child = wait(NULL);
+    if (child < 0)
+        return false;
+    ended++;
+    for (uint32_t i = 0; i < row_count && times > 1; i++)
+        if (rows[i].child == child) {
+            printf("%3u of %u  ", ended, row_count);
+            print_row(&rows[i]);
+            fflush(stdout);
+        }
+    return true;
+}
+
+static void run_all(void)
+{
+    uint32_t running = 0;
+    for (uint32_t i = 0; i < row_count; i++) {
+        if (running == WORKERS)
+            running -= end_one();
+        running += start(&rows[i]);
+    }
+    while (end_one())
+        continue;
 }
 
 /* A property that a checker judges and no mutant breaks. */
@@ -458,8 +482,8 @@ static uint32_t print_uncovered(void)
 static int print_all(void)
 {
     uint32_t count[STALE + 1] = {0};
-    printf("%-34s %-14s %-6s %-16s %8s  %s\n", "mutant", "stack", "breaks", "seeds", "steps",
-           "verdict");
+    printf("%s%-34s %-14s %-6s %-16s %8s  %s\n", times > 1 ? "\n" : "", "mutant", "stack", "breaks",
+           "seeds", "steps", "verdict");
     for (uint32_t i = 0; i < row_count; i++) {
         print_row(&rows[i]);
         count[rows[i].verdict]++;
@@ -477,7 +501,10 @@ int main(int argc, char **argv)
     const char *only = NULL;
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--long") == 0)
-            long_form = true;
+            times = LONG_TIMES;
+        else if (strcmp(argv[i], "--times") == 0 && i + 1 < argc && atoi(argv[i + 1]) > 0 &&
+                 atoi(argv[i + 1]) <= TIMES_MAX)
+            times = (uint32_t)atoi(argv[++i]);
         else if (strcmp(argv[i], "--rivals") == 0)
             compare = true;
         else if (strcmp(argv[i], "--verbose") == 0)
@@ -485,7 +512,8 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
             only = argv[++i];
         else {
-            fprintf(stderr, "usage: mutants [--long | --rivals] [--only TEXT] [--verbose]\n");
+            fprintf(stderr, "usage: mutants [--long | --times N | --rivals] [--only TEXT] "
+                            "[--verbose]\n");
             return 2;
         }
     rows = mmap(NULL, ROWS_MAX * sizeof rows[0], PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,

@@ -512,6 +512,34 @@ static void test_done_is_stored_behind_the_values_that_it_speaks_of(void **state
     }
 }
 
+/* The epoch that p's lep is in. */
+static uint64_t epoch_of(uint16_t p)
+{
+    struct co_post post = {0};
+    struct co *lep = stack_co(w.st[p], "lep");
+    lep->cls->post(lep, &post);
+    assert_true(post.have & POST_EPOCH);
+    return post.epoch;
+}
+
+/* p0 is gone, and p1 is trusted. It announces an epoch once it has stored that it does: else it could
+ * crash, forget it, and be told of it by nobody, since it is its own. */
+static void test_an_epoch_is_announced_only_when_it_is_stored(void **state)
+{
+    (void)state;
+    start(3);
+    world_settle(&w);
+    w.disks_held = true;
+    world_crash(&w, 0);
+    run_but_disk_of(1, 60000000);
+    assert_true(w.disk[1]->writes > 0);
+    assert_int_equal(epoch_of(2), 0);
+    run_but_disk_of(UINT16_MAX, 20000000);
+    assert_true(epoch_of(2) > 0);
+    assert_int_equal(epoch_of(2), epoch_of(1));
+    world_end(&w);
+}
+
 /* ---- crash sweep ----------------------------------------------------------------------------- */
 
 static void sweep_step(uint32_t step)
@@ -577,6 +605,7 @@ int main(void)
         cmocka_unit_test(test_a_slow_disk_holds_a_record_of_each_row),
         cmocka_unit_test(test_done_is_told_only_when_it_is_stored),
         cmocka_unit_test(test_done_is_stored_behind_the_values_that_it_speaks_of),
+        cmocka_unit_test(test_an_epoch_is_announced_only_when_it_is_stored),
         cmocka_unit_test(test_crash_sweep),
     };
     harness_start();
