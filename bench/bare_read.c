@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <isa-l/crc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,28 +31,65 @@ static int smaller(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* The k-th read of all, into one of `buffers`. */
+static void begin_read(struct bare_read *r, uint32_t k, uint32_t bytes, uint32_t buffers)
+{
+    const uint32_t per_file = r->file_bytes / bytes;
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&r->ring);
+    io_uring_prep_read(sqe, (int)(k / per_file), r->memory + (size_t)(k % buffers) * bytes, bytes,
+                       (uint64_t)(k % per_file) * bytes);
+    sqe->flags |= IOSQE_FIXED_FILE;
+    io_uring_sqe_set_data64(sqe, k);
+}
+
+/* Wait for one; which. */
+static uint32_t end_read(struct bare_read *r, uint32_t bytes, bool polls)
+{
+    struct io_uring_cqe *cqe;
+    if (polls)
+        while (io_uring_peek_cqe(&r->ring, &cqe) != 0)
+            ;
+    else
+        must(io_uring_wait_cqe(&r->ring, &cqe), "wait");
+    must(cqe->res == (int32_t)bytes ? 0 : -EIO, "read");
+    uint32_t k = (uint32_t)cqe->user_data;
+    io_uring_cqe_seen(&r->ring, cqe);
+    return k;
+}
+
 double bare_read_all(struct bare_read *r, struct bare_read_way way)
 {
-    const uint32_t per_file = r->file_bytes / way.bytes, reads = r->files * per_file;
-    struct io_uring_cqe *cqe;
+    const uint32_t reads = r->files * (r->file_bytes / way.bytes);
     uint64_t start = tsc_now();
     for (uint32_t begun = 0, ended = 0; ended < reads; ended++) {
-        for (; begun < reads && begun - ended < way.depth; begun++) {
-            struct io_uring_sqe *sqe = io_uring_get_sqe(&r->ring);
-            io_uring_prep_read(sqe, (int)(begun / per_file),
-                               r->memory + (size_t)(begun % way.depth) * way.bytes, way.bytes,
-                               (uint64_t)(begun % per_file) * way.bytes);
-            sqe->flags |= IOSQE_FIXED_FILE;
-        }
+        for (; begun < reads && begun - ended < way.depth; begun++)
+            begin_read(r, begun, way.bytes, way.depth);
         io_uring_submit(&r->ring);
-        if (way.polls)
-            while (io_uring_peek_cqe(&r->ring, &cqe) != 0)
-                ;
-        else
-            must(io_uring_wait_cqe(&r->ring, &cqe), "wait");
-        must(cqe->res == (int32_t)way.bytes ? 0 : -EIO, "read");
-        io_uring_cqe_seen(&r->ring, cqe);
+        end_read(r, way.bytes, way.polls);
     }
+    return tsc_ns(tsc_now() - start);
+}
+
+double bare_read_summed(struct bare_read *r)
+{
+    enum { DEPTH = 2, BUFFERS = 4 };
+    const uint32_t bytes = BYTES_MAX, reads = r->files * (r->file_bytes / bytes);
+    static volatile uint32_t kept;
+    uint32_t sum = 0, begun = 0;
+    uint64_t start = tsc_now();
+    for (; begun < DEPTH && begun < reads; begun++)
+        begin_read(r, begun, bytes, BUFFERS);
+    io_uring_submit(&r->ring);
+    for (uint32_t ended = 0; ended < reads; ended++) {
+        uint32_t k = end_read(r, bytes, true);
+        if (begun < reads) {
+            begin_read(r, begun++, bytes, BUFFERS);
+            io_uring_submit(&r->ring);
+        }
+        sum = crc32_iscsi(r->memory + (size_t)(k % BUFFERS) * bytes, (int)bytes, sum);
+    }
+    kept = sum;
+    (void)kept;
     return tsc_ns(tsc_now() - start);
 }
 

@@ -488,14 +488,22 @@ static void walk(struct scan *s, log_found_fn *found, void *ctx, enum log_here *
     }
 }
 
-/* In one large page, if there is one: the device writes into each page, and each costs it. */
-static uint8_t *scan_memory(void)
+/* In one large page, if there is one: the device writes into each page, and each costs it. It is the
+ * kernel's and not the heap's, which may give small pages that it has had before. */
+static uint8_t *scan_memory(const struct log_shape *shape)
 {
     static_assert(PORTIONS * PORTION_BYTES == HUGE_BYTES, "one page");
-    void *memory = aligned_alloc(HUGE_BYTES, HUGE_BYTES);
-    if (memory != NULL)
-        (void)madvise(memory, HUGE_BYTES, MADV_HUGEPAGE);
-    return memory;
+    uint8_t *memory =
+        mmap(NULL, 2 * HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    size_t head = -(uintptr_t)memory % HUGE_BYTES;
+    if (head > 0)
+        (void)munmap(memory, head);
+    (void)munmap(memory + head + HUGE_BYTES, HUGE_BYTES - head);
+    if ((uint64_t)shape->slots * shape->segment_bytes >= 4 * HUGE_BYTES) /* else it costs more */
+        (void)madvise(memory + head, HUGE_BYTES, MADV_HUGEPAGE);
+    return memory + head;
 }
 
 int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_report *report)
@@ -504,7 +512,7 @@ int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_repo
     int err = recover_super(log, report);
     if (err != 0)
         return err;
-    struct scan s = {.log = log, .report = report, .memory = scan_memory()};
+    struct scan s = {.log = log, .report = report, .memory = scan_memory(&log->shape)};
     s.portions = (log->shape.segment_bytes + PORTION_BYTES - 1) / PORTION_BYTES;
     s.record = malloc(log->shape.segment_bytes);
     log->segment_seq = calloc(log->shape.slots, sizeof log->segment_seq[0]);
@@ -536,7 +544,8 @@ int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_repo
         explain(&s, here, segment, block);
     err = report->outcome > LOG_CUT_UNORDERED ? -EILSEQ : 0;
 out:
-    free(s.memory);
+    if (s.memory != NULL)
+        (void)munmap(s.memory, HUGE_BYTES);
     free(s.record);
     return err;
 }
