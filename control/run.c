@@ -428,7 +428,7 @@ static void judge(struct run *r)
         verdict_note(&r->verdict,
                      "a process was away, or suspected, for longer than the others keep decisions: "
                      "they keep a quarter of params.instances, raise it");
-    /* What came for a process that was down, consensus over a log tells its next life again. */
+    /* What was for a process that was down, lurb and luc tell its next life again. */
     bool made_good = r->verdict.top->logged == LOAD_LOG_STORES && r->verdict.state == VERDICT_VALID;
     if (res->counters[COUNT_drop_lost_peer] > 0 && res->crash == NULL && !made_good)
         verdict_note(&r->verdict,

@@ -438,13 +438,17 @@ static void find_stable(struct ep *s)
 
 /*
  * Another process knows that stable is at least this. A leader that hears it is behind; whose done
- * it does not know to be above, it waits to hear from again.
+ * it does not know to be above, it waits to hear from again. Stable above our own done: we were not
+ * waited for, and lack what others recycle. Our links may still bring it; else we stay behind, and
+ * somebody wants to know.
  */
 static void hear_stable(struct ep *s, uint64_t stable)
 {
     if (likely(stable <= s->stable))
         return;
     s->stable = stable;
+    if (unlikely(stable > s->done))
+        co_count(&s->co, COUNT_left_behind, 1);
     for (uint16_t q = 0; q < s->co.st->n && leading(s); q++)
         if (s->peer[q].done < stable)
             s->heard &= ~(1ull << q);
@@ -455,14 +459,6 @@ static void hear_done(struct ep *s, uint16_t q, uint64_t done)
 {
     s->peer[q].done = most(s->peer[q].done, done);
     s->heard |= 1ull << q;
-}
-
-/* q says, when it answers or comes back, below what it has decided all: it may lack what we have
- * recycled. Its links may still bring it that; else it stays behind, and somebody wants to know. */
-static void hear_behind(struct ep *s, uint64_t done)
-{
-    if (unlikely(done < s->floor))
-        co_count(&s->co, COUNT_left_behind, 1);
 }
 
 /* ---- deciding -------------------------------------------------------------------------------- */
@@ -862,7 +858,6 @@ static void hear_end(struct ep *s, uint16_t q, const struct said *said)
 {
     hear_stable(s, said->more);
     hear_done(s, q, said->inst);
-    hear_behind(s, said->inst);
     if (said->round != s->round)
         return;
     if (s->peer[q].states_all != COUNT_OPEN || said->count == COUNT_OPEN) {
@@ -902,7 +897,6 @@ static void hear_accept(struct ep *s, uint16_t q, const struct said *said)
 static void hear_resume(struct ep *s, uint16_t q, uint64_t done)
 {
     hear_done(s, q, done);
-    hear_behind(s, done);
     s->peer[q].again = most(done, s->floor);
     s->peer[q].again_end = s->top;
     if (!s->ready)

@@ -267,6 +267,7 @@ static void test_what_is_released_is_not_handed_over_again_after_compaction(void
     for (uint16_t p = 0; p < 3; p++) {
         assert_true(all_before[p] >= 3900);
         assert_true(w.st[p]->counters[COUNT_log_compactions] > 1);
+        assert_int_equal(w.st[p]->counters[COUNT_left_behind], 0); /* each was waited for */
     }
     world_end(&w);
 }
