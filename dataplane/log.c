@@ -4,37 +4,20 @@
 
 #include <errno.h>
 #include <isa-l/crc.h>
-#ifdef __SSE4_2__
-#include <nmmintrin.h>
-#endif
 #include <stdlib.h>
 #include <string.h>
+
+#include <rte_hash_crc.h>
 
 #include "pkt.h"
 
 /* ---- sectors --------------------------------------------------------------------------------- */
 
-/* CRC32C of a place. Two instructions where there is one for it; a call for so little costs as much
- * as a quarter of the sector does. */
-static uint32_t place_crc(struct log_id id, uint32_t slot, uint32_t index)
-{
-#ifdef __SSE4_2__
-    uint64_t crc = _mm_crc32_u64(0xffffffffu, (uint64_t)id.process << 32 | id.cluster);
-    return (uint32_t)_mm_crc32_u64(crc, (uint64_t)index << 32 | slot);
-#else
-    uint8_t place[16];
-    le32_put(place, id.cluster);
-    le32_put(place + 4, id.process);
-    le32_put(place + 8, slot);
-    le32_put(place + 12, index);
-    return crc32_iscsi(place, sizeof place, 0xffffffffu);
-#endif
-}
-
 /* CRC32C of a sector's data and batch number, seeded with its place. */
 static uint32_t sector_crc(const uint8_t *sector, struct log_id id, uint32_t slot, uint32_t index)
 {
-    uint32_t crc = place_crc(id, slot, index);
+    uint32_t crc = rte_hash_crc_8byte((uint64_t)id.process << 32 | id.cluster, 0xffffffffu);
+    crc = rte_hash_crc_8byte((uint64_t)index << 32 | slot, crc);
     crc = crc32_iscsi((uint8_t *)(uintptr_t)sector, LOG_SECTOR_BYTES - 4, crc);
     return crc ^ 0xffffffffu;
 }

@@ -442,7 +442,9 @@ static bool end_one(void)
     if (child < 0)
         return false;
     ended++;
-    for (uint32_t i = 0; i < row_count && times > 1; i++)
+    if (times == 1)
+        return true;
+    for (uint32_t i = 0; i < row_count; i++)
         if (rows[i].child == child) {
             printf("%3u of %u  ", ended, row_count);
             print_row(&rows[i]);
@@ -496,15 +498,22 @@ static int print_all(void)
     return bad > 0;
 }
 
+static bool read_times(const char *text)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+    times = (uint32_t)n;
+    return *end == '\0' && n > 0 && n <= TIMES_MAX;
+}
+
 int main(int argc, char **argv)
 {
     const char *only = NULL;
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--long") == 0)
             times = LONG_TIMES;
-        else if (strcmp(argv[i], "--times") == 0 && i + 1 < argc && atoi(argv[i + 1]) > 0 &&
-                 atoi(argv[i + 1]) <= TIMES_MAX)
-            times = (uint32_t)atoi(argv[++i]);
+        else if (strcmp(argv[i], "--times") == 0 && i + 1 < argc && read_times(argv[i + 1]))
+            i++;
         else if (strcmp(argv[i], "--rivals") == 0)
             compare = true;
         else if (strcmp(argv[i], "--verbose") == 0)
