@@ -69,9 +69,12 @@ void check_table_reset(struct check_table *t)
 /* The slot of `key`: taken by it, or the free one where it belongs. */
 static struct check_slot *slot_of(const struct check_table *t, uint64_t key)
 {
-    uint32_t i = (uint32_t)(key ^ key >> 32) & t->mask;
-    while (t->slot[i].generation == t->generation && t->slot[i].key != key)
-        i = (i + 1) & t->mask;
+    uint32_t i = (uint32_t)key & t->mask, home = i;
+    while (t->slot[i].generation == t->generation && t->slot[i].key != key) {
+        i = (i + CHECK_BLOCK_SLOTS) & t->mask;
+        if (i == home) /* that place is taken in every block */
+            i = home = (home + 1) & t->mask;
+    }
     return &t->slot[i];
 }
 

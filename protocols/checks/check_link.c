@@ -38,9 +38,10 @@ struct link_row *link_count(struct link_check *l, const struct check_event *e, b
         return NULL;
     *sent = info->way == EV_WAY_REQUEST;
     uint16_t from = *sent ? e->at : e->proc, to = *sent ? e->proc : e->at;
+    uint64_t to_group = to / CHECK_BLOCK_SLOTS;
     uint64_t key =
-        check_bytes_key((uint64_t)from << 32 | (uint64_t)to << 16 | e->port, 0, e->msg, e->len);
-    struct link_row *r = check_table_get(&l->rows, key);
+        check_bytes_key((uint64_t)from << 32 | to_group << 16 | e->port, 0, e->msg, e->len);
+    struct link_row *r = check_table_get(&l->rows, check_group_key(key, to));
     if (r->sent + r->got == 0) {
         r->tag = check_tag(e);
         r->from = from;

@@ -23,7 +23,10 @@ struct check_slot {
 
 /*
  * Open addressing over rows that never move. A reset is O(1): it begins a new generation and uses
- * slots and rows again.
+ * slots and rows again. The key says where its slot is: at the place in a block that its low bits
+ * name, of the block that the next ones name, or of one behind it. So keys that differ in those low
+ * bits alone lie side by side (check_group_key()), and one that is not there makes none of them look
+ * through the others.
  */
 struct check_table {
     struct check_slot *slot;
@@ -35,7 +38,8 @@ struct check_table {
     uint32_t rows;
 };
 
-#define CHECK_CHUNK_ROWS 64
+#define CHECK_CHUNK_ROWS  64
+#define CHECK_BLOCK_SLOTS 16 /* four cache lines */
 
 void check_table_init(struct check_table *t, size_t row_bytes);
 void check_table_fini(struct check_table *t);
@@ -63,6 +67,16 @@ static inline uint64_t check_key(uint64_t a, uint64_t b)
 static inline uint64_t check_bytes_key(uint64_t a, uint64_t b, const uint8_t *msg, uint32_t len)
 {
     return XXH3_64bits_withSeed(msg != NULL ? msg : (const uint8_t *)"", len, check_key(a, b));
+}
+
+/*
+ * Keys for what is counted for each process of a message, say: sixteen neighbours' slots are in one
+ * block, for they are asked for one after the other. `key_of` is the group's, made of who / 16.
+ */
+static inline uint64_t check_group_key(uint64_t key_of, uint32_t who)
+{
+    return (key_of & ~(uint64_t)(CHECK_BLOCK_SLOTS - 1)) |
+           ((who ^ key_of >> 32) & (CHECK_BLOCK_SLOTS - 1));
 }
 
 /* ---- the name of a message ------------------------------------------------------------------- */
