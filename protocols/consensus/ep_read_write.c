@@ -185,8 +185,6 @@ struct ep {
     uint64_t floor;     /* rows are [floor, floor + rows); all before it is decided and recycled */
     uint64_t stable;    /* everybody who is not suspected has decided all before it */
     uint64_t done;      /* we have decided all before it */
-    uint64_t before;    /* done, when this breath began */
-    uint64_t step;      /* the breath */
     uint64_t told;      /* done, as we told it last */
     uint64_t top;       /* no row from here on has a value or a proposal */
     uint64_t scan;      /* leader: all before it that could be written has been */
@@ -355,6 +353,13 @@ static void unreadable(struct ep *s)
     co_count(&s->co, COUNT_drop_message, 1);
 }
 
+/* Go on with what the links, or the rows, had no room for. */
+static void later(struct ep *s)
+{
+    if (!timer_armed(&s->timer))
+        co_timer(&s->co, &s->timer, s->co.st->conf.ack_delay_ns, 0);
+}
+
 /* ---- runs ------------------------------------------------------------------------------------ */
 
 static void flush_accepts(struct ep *s)
@@ -384,17 +389,19 @@ static void run_add(struct ep *s, struct run *run, void (*flush)(struct ep *), u
 
 /* ---- garbage --------------------------------------------------------------------------------- */
 
-/*
- * Recycle rows that nobody needs. A value that this breath has decided is still borrowed by the
- * events that tell of it, so rows are recycled from the next breath on.
- */
-static void recycle(struct ep *s)
+static uint64_t recyclable(const struct ep *s)
 {
-    if (s->step != s->co.st->steps) {
-        s->step = s->co.st->steps;
-        s->before = settled(s);
-    }
-    uint64_t end = least(s->stable, s->before);
+    return least(s->stable, settled(s));
+}
+
+/*
+ * Recycle rows that nobody needs, when this breath's frames have left: no peer waits for that, and
+ * until then a value that the breath has decided is borrowed by the events that tell of it.
+ */
+static void ep_settle(struct co *self)
+{
+    struct ep *s = state(self);
+    uint64_t end = recyclable(s);
     struct msg_refs refs = {NULL, 0};
     while (s->floor < end) {
         struct row *r = row_of(s, s->floor++);
@@ -407,6 +414,8 @@ static void recycle(struct ep *s)
     msg_refs_release_flush(&refs);
     s->top = most(s->top, s->floor);
     s->scan = most(s->scan, s->floor);
+    if (unlikely(leading(s) && (s->scan < s->top || s->unheard)))
+        later(s);
 }
 
 /*
@@ -452,7 +461,6 @@ static void hear_stable(struct ep *s, uint64_t stable)
     for (uint16_t q = 0; q < s->co.st->n && leading(s); q++)
         if (s->peer[q].done < stable)
             s->heard &= ~(1ull << q);
-    recycle(s);
 }
 
 static void hear_done(struct ep *s, uint16_t q, uint64_t done)
@@ -574,12 +582,6 @@ static uint32_t budget(const struct ep *s)
     return room < BURST_MSGS ? room : BURST_MSGS;
 }
 
-static void later(struct ep *s)
-{
-    if (!timer_armed(&s->timer))
-        co_timer(&s->co, &s->timer, s->co.st->conf.ack_delay_ns, 0);
-}
-
 /* Then a majority has started a later epoch, and so will we: leave it to that one's leader. */
 static bool of_later_epoch(const struct ep *s, const struct row *r)
 {
@@ -607,9 +609,7 @@ static void drive(struct ep *s)
         }
         s->scan++;
     }
-    /* A window that is closed opens with the next ACCEPT or DONE; rows of this breath, with the
-     * next one. */
-    if (s->scan < end || (s->scan < s->top && s->floor < s->stable))
+    if (s->scan < end) /* what is beyond the window waits for an ACCEPT or a DONE to open it */
         later(s);
 }
 
@@ -644,7 +644,6 @@ static void conclude(struct ep *s)
         if (unlikely(s->log != NULL))
             send_again(s);
         find_stable(s);
-        recycle(s);
         if (unlikely(!s->ready && s->unheard && s->floor > s->read_from))
             read_majority(s);
         if (unlikely(s->scan < s->top) && s->ready)
@@ -653,6 +652,8 @@ static void conclude(struct ep *s)
         s->told = settled(s);
         to_process(s, s->leader, plain(s, DONE, s->told, 0, 0));
     }
+    if (s->floor < recyclable(s))
+        s->co.st->late |= s->co.bit;
 }
 
 static void propose(struct ep *s, const struct ev *e)
@@ -685,7 +686,6 @@ static void propose(struct ep *s, const struct ev *e)
 static void upon_ep_propose(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct ep *s = state(self);
-    recycle(s);
     if (!leading(s)) /* aborted meanwhile: whoever proposed hears of it and keeps its value */
         return;
     for (uint32_t i = 0; i < n; i++)
@@ -794,7 +794,6 @@ static void upon_beb_deliver(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct ep *s = state(self);
     struct msg_refs refs = {NULL, 0};
-    recycle(s);
     for (uint32_t i = 0; i < n; i++) {
         struct msg m = ev_msg(&ev[i]);
         struct said said;
@@ -917,7 +916,6 @@ static void upon_pl_deliver(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct ep *s = state(self);
     struct msg_refs refs = {NULL, 0};
-    recycle(s);
     for (uint32_t i = 0; i < n; i++) {
         struct msg m = ev_msg(&ev[i]);
         struct said said;
@@ -984,7 +982,6 @@ static void forget_old_reads(struct ep *s)
 static void upon_ep_init(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct ep *s = state(self);
-    recycle(s);
     for (uint32_t i = 0; i < n; i++) {
         assert(!s->active && (ev[i].attr > s->ets || s->leader == NOBODY));
         assert(ev[i].proc == ev[i].attr % self->st->n);
@@ -1010,7 +1007,6 @@ static void upon_ep_abort(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct ep *s = state(self);
     enum ev_type aborted = s->log != NULL ? EV_LEP_ABORTED : EV_EP_ABORTED;
-    recycle(s);
     for (uint32_t i = 0; i < n; i++)
         indicate(self, ev_make(aborted, 0, 0, s->ets, MSG_NONE));
     s->active = s->ready = s->answering = false;
@@ -1029,7 +1025,6 @@ static void upon_ep_abort(struct co *self, const struct ev *ev, uint32_t n)
 static void upon_epfd_suspect(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct ep *s = state(self);
-    recycle(s);
     for (uint32_t i = 0; i < n; i++)
         s->suspected |= 1ull << ev[i].proc;
     conclude(s);
@@ -1144,7 +1139,6 @@ static void send_again(struct ep *s)
 static void upon_log_stored(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct ep *s = state(self);
-    recycle(s);
     for (uint32_t i = 0; i < n; i++) {
         if (record_proc(ev[i].inst) != 0)
             continue; /* stored again by a compaction */
@@ -1173,7 +1167,6 @@ static void upon_log_stored(struct co *self, const struct ev *ev, uint32_t n)
 static void upon_lep_release(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct ep *s = state(self);
-    recycle(s);
     for (uint32_t i = 0; i < n; i++)
         s->released = most(s->released, least(ev[i].inst, s->done));
     conclude(s);
@@ -1250,7 +1243,7 @@ static void upon_log_recovered(struct co *self, const struct ev *ev, uint32_t n)
     (void)n;
     struct ep *s = state(self);
     s->recovered = ev->attr > 1;
-    s->released = s->stable = s->before = s->floor;
+    s->released = s->stable = s->floor;
     s->sure = s->sure_next = s->told = s->done;
     s->scan = s->over = s->floor;
     indicate(self, ev_make(EV_LEP_RESUMED, 0, s->floor, 0, MSG_NONE));
@@ -1301,7 +1294,6 @@ static void lep_init(struct co *self)
 static void upon_timeout(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct ep *s = state(self);
-    recycle(s);
     answer_more(s);
     conclude(s);
 }
@@ -1331,7 +1323,7 @@ static void ep_check(const struct co *self)
 {
     const struct ep *s = (const struct ep *)self;
     assert(s->floor <= s->done && s->done <= s->floor + s->mask + 1);
-    assert(s->before <= s->done && s->told <= s->done && s->sure <= s->done);
+    assert(s->told <= s->done && s->sure <= s->done);
     assert(s->floor <= s->top && s->top <= s->floor + s->mask + 1);
     assert(s->accepts.count == 0 && s->decides.count == 0);
     assert(!s->ready || leading(s));
@@ -1379,7 +1371,6 @@ static void ep_show(const struct co *self, struct view *v)
     view_u64(v, "floor", s->floor);
     view_u64(v, "stable", s->stable);
     view_u64(v, "done", s->done);
-    view_u64(v, "before", s->step != self->st->steps ? s->done : s->before);
     view_u64(v, "told", s->told);
     view_u64(v, "top", s->top);
     view_u64(v, "suspected", s->suspected);
@@ -1506,6 +1497,7 @@ const struct co_class ep_read_write_class = {
     .init = ep_init,
     .upon = upon,
     .room = ep_room,
+    .settle = ep_settle,
     .fini = ep_fini,
     .check = ep_check,
     .show = ep_show,
@@ -1540,6 +1532,7 @@ const struct co_class lep_read_write_class = {
     .init = lep_init,
     .upon = lep_upon,
     .room = ep_room,
+    .settle = ep_settle,
     .stores = lep_stores,
     .keeps = lep_keeps,
     .fini = ep_fini,
