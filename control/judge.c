@@ -134,11 +134,13 @@ static void show_crashes(struct judge *j, uint64_t until_ns)
 
 /* ---- events ------------------------------------------------------------------------------------ */
 
-/* Another life, which each of the process's rings tells of; the checkers hear it once. */
+/* Another life, which each of the process's rings tells of, before anything else of that life: the
+ * checkers hear it once, from whichever ring is read first. */
 static void show_life(struct judge *j, const struct judge_source *s, const struct record *w)
 {
-    if (s->kind != RECORD_RARE)
+    if (w->digest <= j->life[s->p])
         return;
+    j->life[s->p] = w->digest;
     uint64_t step = step_at(j, w->time_ns);
     for (uint32_t a = 0; a < ABSTRACTIONS; a++) {
         struct check *c = j->check[a];

@@ -69,6 +69,7 @@ struct judge {
     uint32_t crashes, crashes_shown;
     uint64_t crashed;             /* bitmap: writes no more, as far as we were told */
     uint64_t seen_ns[PSET_PROCS]; /* how far p had come when it was looked at last */
+    uint64_t life[PSET_PROCS];    /* that a ring of p has told of last */
     bool digests_do;              /* where records end, what digests say stands */
     struct judge_rare *rare;
     size_t rares, rare_capacity;

@@ -251,11 +251,15 @@ bool record_is_rare(uint32_t abstraction)
 
 void recorder_init(struct recorder *r, struct record_area *a, uint16_t p)
 {
-    *r = (struct recorder){.row = &a->row[p]};
+    struct record_row *row = &a->row[p];
+    *r = (struct recorder){.row = row};
     for (uint32_t k = 0; k < RECORD_RINGS; k++) {
         r->ring[k] = record_ring(a, p, k);
-        r->capacity[k] = a->row[p].capacity[k];
-        r->ended[k] = r->capacity[k] == 0;
+        r->capacity[k] = row->capacity[k];
+        r->ended[k] = r->capacity[k] == 0 || board_get(&row->lost_ns[k]) != 0;
+        r->head[k] = atomic_load_explicit(&row->head[k], memory_order_acquire);
+        r->tail[k] = atomic_load_explicit(&row->tail[k], memory_order_acquire);
+        r->next[k] = r->capacity[k] > 0 ? r->head[k] % r->capacity[k] : 0;
     }
 }
 
@@ -275,8 +279,10 @@ void recorder_listen(struct recorder *r, struct stack *st)
         listen_at(r, st->app, top->cls->implements, EV_WAY_INDICATION, RECORD_BORDER);
     }
     stand_before(r, st->app, EV_TIMER_TIMEOUT, upon_alarm);
-    if (r->lives++ > 0) {
-        const struct ev life = {.type = EV_NONE, .attr = r->lives};
+    uint64_t lives = board_get(&r->row->lives) + 1;
+    board_put(&r->row->lives, lives); /* before it is recorded: else a kill here would hide it */
+    if (lives > 1) {
+        const struct ev life = {.type = EV_NONE, .attr = lives};
         for (uint32_t k = 0; k < RECORD_RINGS; k++)
             write_run(r, k, &life, 1, stamp(r, st));
     }

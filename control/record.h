@@ -48,6 +48,7 @@ struct record_row {
     _Alignas(64) board_u64 head[RECORD_RINGS]; /* records ever written; a release */
     board_u64 seen_ns;               /* all that is stamped before was written; a release */
     board_u64 lost_ns[RECORD_RINGS]; /* from here on it was not recorded; 0: all was */
+    board_u64 lives;                 /* begun, in this OS process or in one before it */
     _Alignas(64) board_u64 tail[RECORD_RINGS]; /* records ever read; the reader's */
     _Alignas(64) uint64_t capacity[RECORD_RINGS];
     uint64_t at[RECORD_RINGS]; /* bytes from the beginning of the area */
@@ -107,11 +108,11 @@ struct recorder {
     bool ended[RECORD_RINGS];
     uint64_t breath; /* whose stamp it is; + 1 */
     uint64_t stamp_ns;
-    uint32_t lives;
     uint8_t border[EV_TYPES];
     co_upon_fn *own[CO_STACK_MAX][EV_TYPES]; /* handlers that ours stand before */
 };
 
+/* Goes on behind what another OS process has written for p, if one has. */
 void recorder_init(struct recorder *r, struct record_area *a, uint16_t p);
 
 /* Listen to a stack that is wired and has not run: at the start, and when it has recovered. */

@@ -280,6 +280,7 @@ int stack_recover(struct stack *st, char *why, size_t why_size)
         co_run(st);
     }
     stack_release(st);
+    st->steps++;
     return err;
 }
 

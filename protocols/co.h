@@ -242,7 +242,7 @@ struct stack {
     struct stack_conf conf;
     const struct stack_def *def;
     struct frame_self me;
-    uint64_t steps;
+    uint64_t steps; /* breaths, and a recovery */
     /* From here on not zeroed when wired: all of it is written before it is read. */
     struct timer_wheel wheel;
     struct frame rx[RX_BURST_FRAMES];      /* decoded headers of this breath's frames */

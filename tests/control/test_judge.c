@@ -165,12 +165,12 @@ static void who_crashed_is_not_waited_for(void **state)
     close_desk(&desk);
 }
 
-static void put_life(struct desk *d, uint16_t p, uint64_t time_ns)
+static void put_life(struct desk *d, uint16_t p, uint64_t life, uint64_t time_ns)
 {
     for (uint32_t k = 0; k < RECORD_RINGS; k++) {
         struct record_row *row = &d->area->row[p];
         record_ring(d->area, p, k)[d->next[p][k]++ % row->capacity[k]] =
-            (struct record){.time_ns = time_ns, .type = EV_NONE};
+            (struct record){.time_ns = time_ns, .type = EV_NONE, .digest = life};
         board_put(&row->head[k], d->next[p][k]);
     }
     come_to(d, p, time_ns);
@@ -184,7 +184,7 @@ static void a_further_life_is_told_from_the_first(void **state)
     put(&desk, 0, EV_UC_PROPOSE, 0, 0, 7, 100);
     put(&desk, 1, EV_UC_DECIDE, 0, 0, 7, 200);
     for (uint64_t life = 0; life < 2; life++) {
-        put_life(&desk, 1, 300 + 100 * life);
+        put_life(&desk, 1, 2 + life, 300 + 100 * life);
         put(&desk, 1, EV_UC_DECIDE, 0, 0, 7, 350 + 100 * life);
     }
     put(&desk, 0, EV_UC_DECIDE, 0, 0, 7, 500);
@@ -192,6 +192,44 @@ static void a_further_life_is_told_from_the_first(void **state)
     finish(&desk, true);
     assert_int_equal(judged(&desk, "UC3")->state, VERDICT_VALID);
     assert_int_equal(judged(&desk, "UC1")->state, VERDICT_VALID);
+    close_desk(&desk);
+}
+
+/* What a life is told in its first breath has the stamp of its beginning, which both rings tell of:
+ * the border's is read before the other one here, since it has an earlier event. */
+static void a_further_life_begins_before_what_it_is_told_at_once(void **state)
+{
+    (void)state;
+    open_desk(&desk, "uc", "full", 64);
+    put(&desk, 0, EV_UC_PROPOSE, 0, 0, 7, 100);
+    put(&desk, 1, EV_UC_DECIDE, 0, 0, 7, 200);
+    put_life(&desk, 1, 2, 300);
+    put(&desk, 1, EV_UC_DECIDE, 0, 0, 7, 300);
+    put(&desk, 0, EV_UC_DECIDE, 0, 0, 7, 500);
+    put(&desk, 2, EV_UC_DECIDE, 0, 0, 7, 500);
+    finish(&desk, true);
+    assert_int_equal(judged(&desk, "UC3")->state, VERDICT_VALID);
+    close_desk(&desk);
+}
+
+/* The OS process of a process was killed; the next one goes on in its rings. */
+static void a_recorder_goes_on_where_the_one_before_was_killed(void **state)
+{
+    static struct recorder r;
+    (void)state;
+    open_desk(&desk, "uc", "full", 4);
+    struct record_row *row = &desk.area->row[1];
+    recorder_init(&r, desk.area, 1);
+    assert_int_equal(r.head[RECORD_BORDER] + r.next[RECORD_BORDER], 0);
+    board_put(&row->head[RECORD_BORDER], 7);
+    board_put(&row->tail[RECORD_BORDER], 5);
+    board_put(&row->lost_ns[RECORD_RARE], 900);
+    recorder_init(&r, desk.area, 1);
+    assert_int_equal(r.head[RECORD_BORDER], 7);
+    assert_int_equal(r.next[RECORD_BORDER], 7 % 4);
+    assert_int_equal(r.tail[RECORD_BORDER], 5);
+    assert_false(r.ended[RECORD_BORDER]);
+    assert_true(r.ended[RECORD_RARE]); /* a ring that ended has ended for good */
     close_desk(&desk);
 }
 
@@ -480,6 +518,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(nothing_is_judged_before_everybody_has_come_so_far),
     cmocka_unit_test(who_crashed_is_not_waited_for),
     cmocka_unit_test(a_further_life_is_told_from_the_first),
+    cmocka_unit_test(a_further_life_begins_before_what_it_is_told_at_once),
+    cmocka_unit_test(a_recorder_goes_on_where_the_one_before_was_killed),
     cmocka_unit_test(a_ring_is_used_again_once_it_was_read),
     cmocka_unit_test(URB4_what_one_lacks_is_unknown_unless_the_end_was_fair),
     cmocka_unit_test(PFD1_a_crash_that_was_not_detected_is_unknown_and_no_more),

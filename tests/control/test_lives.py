@@ -130,7 +130,7 @@ class Lives(unittest.TestCase):
 
     def sigkill(self, stack, kills, seed=1):
         job = Job(self, UPON, ENDLESS + ["job.stack=" + stack, "job.device=memif", "load.rate=500",
-                                   f"log.size={64 if KILLS > 0 else 16}MiB",
+                                   f"log.size={64 if KILLS > 0 else 16}MiB", "job.record=full",
                                    f"job.restart={4 * kills + 8}"])
         rng = random.Random(seed)
         job.progress(20)
@@ -146,7 +146,11 @@ class Lives(unittest.TestCase):
                 job.progress(10)
             time.sleep(rng.random() * 0.3)
         job.progress(10)
-        return job.end()
+        summary = job.end() # which is to be valid
+        # Judged by what all lives recorded, not the last alone.
+        self.assertEqual({j["judged_by"] for j in summary["judgements"] if j["counts"]},
+                         {"checker"})
+        return summary
 
     def test_every_acknowledged_operation_is_found_again_after_SIGKILL(self):
         for stack in ("lurb", "luc"):
