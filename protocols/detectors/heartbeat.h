@@ -2,10 +2,11 @@
 /*
  * Heartbeats, for the detectors: every period a request to each peer, and a reply to each request.
  *
- * A peer has at most one request of ours outstanding: the next one follows a sign of life. So a
- * peer that crashed costs its link one message, and no more however long it stays away. Whatever a
- * peer sends is a sign of life, its own requests too: a peer that came back to life, and to which
- * the link had given up, is known by them.
+ * A peer has at most one request of ours outstanding: the next one follows its reply. So a peer that
+ * crashed costs its link one message, and no more however long it stays away, and one that is far
+ * away two, a request and a reply, however long they take. Whatever a peer sends is a sign of life,
+ * its own requests too: a peer that came back to life, and to which the link had given up, or whose
+ * former life took our request with it, is known by them.
  *
  * Time is counted in periods that this process lived through, never read off a clock: a process
  * that was paused does not wake up to find that everybody is late.
@@ -30,7 +31,7 @@ struct heartbeat {
     uint64_t peers;           /* Π without ourselves */
     uint64_t heard;           /* gave a sign of life in this period: the book's alive */
     uint64_t asked;           /* have a request of ours to answer */
-    uint32_t age[PSET_PROCS]; /* periods that it has been unanswered */
+    uint32_t age[PSET_PROCS]; /* periods without a sign of life since then */
     struct timer timer;
 };
 
@@ -74,19 +75,22 @@ static inline void heartbeat_deliver(struct co *self, struct heartbeat *h, const
         h->heard |= q;
         if (w->kind == HEARTBEAT_REQUEST)
             asking |= q;
+        else
+            h->asked &= ~q;
     }
     heartbeat_send(self, asking & h->peers, HEARTBEAT_REPLY);
 }
 
 /*
- * The period has ended: the peers whose request has been unanswered for `timeout_ns`, rounded up to
- * whole periods.
+ * The period has ended: the peers that owe an answer and have given no sign of life for
+ * `timeout_ns`, rounded up to whole periods.
  */
 static inline uint64_t heartbeat_late(struct co *self, struct heartbeat *h, uint64_t timeout_ns)
 {
     uint64_t period_ns = self->st->conf.heartbeat_ns, late = 0;
-    h->asked &= ~h->heard;
-    for (uint64_t set = h->asked; set != 0; set &= set - 1) {
+    for (uint64_t set = h->asked & h->heard; set != 0; set &= set - 1)
+        h->age[__builtin_ctzll(set)] = 0;
+    for (uint64_t set = h->asked & ~h->heard; set != 0; set &= set - 1) {
         int q = __builtin_ctzll(set);
         if (h->age[q] * period_ns < timeout_ns)
             h->age[q]++;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "harness.h"
 
+#include "protocols/post.h"
 #include "protocols/random.h"
 
 #define MS 1000000u
@@ -139,6 +140,32 @@ static void test_a_crashed_peer_is_owed_one_request_however_long_it_is_away(void
     world_end(&w);
 }
 
+/* Frames take much longer than a period: what a process asked is not asked again meanwhile. */
+static void test_a_peer_that_is_far_away_is_owed_a_request_and_a_reply(void **state)
+{
+    (void)state;
+    struct stack_conf narrow = conf;
+    narrow.flight_msgs = 2;
+    narrow.rto_min_ns = narrow.rto_max_ns = 100 * MS;
+    world_start(&w, stack_find("epfd"), 2, &narrow);
+    for (int ms = 0; ms < 1000; ms++) {
+        for (uint16_t p = 0; p < 2; p++) {
+            struct co_post post;
+            w.sim.env[p].now_ns += MS;
+            world_step(&w, p);
+            stack_post(w.st[p], &post);
+            assert_in_range(post.link[1 - p].flight + post.link[1 - p].queued, 0, 2);
+        }
+        for (uint32_t k = 0; k < w.sim.flights;)
+            if (w.sim.flight[k].sent_ns + 25 * MS <= w.sim.env[0].now_ns)
+                world_deliver(&w, k);
+            else
+                k++;
+    }
+    assert_false(suspects(0, 1) || suspects(1, 0)); /* the delay has grown beyond the way */
+    world_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +174,7 @@ int main(void)
         cmocka_unit_test(test_EPFD2_over_loss_duplication_reordering),
         cmocka_unit_test(test_a_peer_that_came_back_to_life_is_restored),
         cmocka_unit_test(test_a_crashed_peer_is_owed_one_request_however_long_it_is_away),
+        cmocka_unit_test(test_a_peer_that_is_far_away_is_owed_a_request_and_a_reply),
     };
     harness_start();
     return cmocka_run_group_tests(tests, NULL, NULL);
