@@ -56,6 +56,8 @@ static const struct key keys[] = {
     {"job", "drain", KIND_DURATION, JOB(drain_ns), "2s", NULL,
      "after it, for what is still on its way, at most"},
     {"job", "seed", KIND_U64, JOB(seed), "1", NULL, "of every random choice"},
+    {"job", "cluster", KIND_COUNT, JOB(cluster), "0", NULL,
+     "number in every frame, which no other run on the network may have; 0: drawn for each run"},
     {"job", "proposer", KIND_TEXT, JOB(proposer), "leader", NULL,
      "who issues: leader (p0), all, or a rank"},
     {"job", "mtu", KIND_SIZE, JOB(mtu), "0B", NULL, "of an IP packet; 0B: the device's own"},
@@ -727,6 +729,8 @@ int job_check(struct job *job, char *why, size_t why_size)
     job->conf.n = (uint16_t)job->n;
     job->conf.self = 0;
     job->conf.seed = job->seed;
+    job->conf.cluster = job->cluster;
+    job->conf.one_life = !job_logs(job);
     job->conf.msg_copy_bytes = (uint32_t)job->msg_copy_bytes;
     job->conf.forward = job->top->shape == LOAD_ONE_VALUE;
     char sentence[512];

@@ -39,6 +39,7 @@ struct job {
     uint64_t warmup_ns;
     uint64_t drain_ns;
     uint64_t seed;
+    uint32_t cluster; /* as it was given; conf.cluster is the one that is used */
     char proposer[JOB_TEXT_BYTES];
     uint64_t mtu;
     uint32_t checksum;

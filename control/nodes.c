@@ -117,6 +117,7 @@ static int put_job(struct nodes *n)
         snprintf(job.device_args, sizeof job.device_args, "@upon-%016llx",
                  (unsigned long long)random);
     }
+    job.cluster = job.conf.cluster; /* which was drawn, perhaps */
     n->job_fd = memfd_create("upon-job", 0);
     FILE *f = n->job_fd >= 0 ? fdopen(dup(n->job_fd), "w") : NULL;
     if (f == NULL)

@@ -296,6 +296,7 @@ char *result_json(const struct result *r)
     PUT("size_bytes", json_integer((json_int_t)job->size));
     PUT("load", json_load(job));
     PUT("seed", json_integer((json_int_t)job->seed));
+    PUT("cluster", json_integer(job->conf.cluster));
     PUT("revision", json_string(upon_revision));
     PUT("started", json_string(r->when));
     PUT("duration_s", json_real(rounded(r->seconds)));

@@ -15,6 +15,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -570,6 +572,20 @@ static int listen_to_console(struct run *r)
     return err;
 }
 
+/* Frames of another run on the same network are dropped by their cluster: draw one, unless the job
+ * names it. */
+static int draw_cluster(struct run *r)
+{
+    uint32_t *cluster = &r->job.conf.cluster;
+    while (*cluster == 0)
+        if (getrandom(cluster, sizeof *cluster, 0) != sizeof *cluster) {
+            snprintf(r->why, sizeof r->why, "no random numbers from the kernel: %s",
+                     strerror(errno));
+            return -errno;
+        }
+    return 0;
+}
+
 static int run(struct run *r)
 {
     const struct arguments *args = r->args;
@@ -578,7 +594,7 @@ static int run(struct run *r)
         return fail(r);
     (void)runs_sweep();
     if (job_read(&r->job, args->job, args->set, args->sets, r->why, sizeof r->why) != 0 ||
-        job_check(&r->job, r->why, sizeof r->why) != 0)
+        job_check(&r->job, r->why, sizeof r->why) != 0 || draw_cluster(r) != 0)
         return fail(r);
     const char *cores = strcmp(r->job.cores, "auto") == 0 ? NULL : r->job.cores;
     if (placement_make(&r->place, (uint16_t)r->job.n, cores, r->why, sizeof r->why) != 0)

@@ -14,7 +14,8 @@
 #include "counters.h"
 #include "pkt.h"
 
-#define FRAME_VERSION 1
+/* No dissector takes this byte for its own: 1 to 4 begin WireGuard's messages. */
+#define FRAME_VERSION 0x55
 
 enum frame_kind {
     FRAME_KIND_NONE = 0,   /* an all-zero packet is no frame */
@@ -80,6 +81,7 @@ struct frame_self {
     uint32_t cluster;
     uint16_t n;
     uint16_t self;
+    bool one_life; /* nobody recovers: an incarnation other than the first is a lie */
 };
 
 /*
@@ -113,7 +115,7 @@ static inline int frame_decode(const uint8_t *data, uint32_t len, uint32_t bytes
                  (f->records == 0 && f->bytes != FRAME_BYTES) || le32_get(w->reserved) != 0))
         return COUNT_drop_length;
     f->incarnation = le32_get(w->incarnation);
-    if (unlikely(f->incarnation == 0))
+    if (unlikely(f->incarnation == 0 || (f->incarnation != 1 && me->one_life)))
         return COUNT_drop_incarnation;
     f->to_incarn = le32_get(w->to_incarn);
     f->seq = le64_get(w->seq);

@@ -206,6 +206,7 @@ struct stack_conf {
     uint64_t heartbeat_ns; /* detectors: period */
     uint64_t detect_ns;    /* detectors: timeout, or its first value, or its increment */
     bool forward;          /* uc: proposals of others are forwarded to the leader */
+    bool one_life;         /* nobody recovers: a frame of another incarnation than 1 is dropped */
 };
 
 struct trace;

@@ -322,7 +322,7 @@ struct stack *co_wire(void *mem, const struct stack_def *def, const struct co_cl
     st->n = conf->n;
     st->self = conf->self;
     st->headroom = (uint16_t)((st->headroom + 7) & ~7);
-    st->me = (struct frame_self){conf->cluster, conf->n, conf->self};
+    st->me = (struct frame_self){conf->cluster, conf->n, conf->self, conf->one_life};
     st->random = random_seeded(conf->seed, conf->self);
     st->now = env->ops->now(env);
     timer_wheel_init(&st->wheel, st->now);

@@ -42,7 +42,7 @@ def datagram(payload, udp_len=None, udp_sum=0, port=TO_PORT, ether_type=0x0800, 
     return (TO_MAC + FROM_MAC + struct.pack("!H", ether_type) + ip_header(ip_len, **ip) + udp + payload)
 
 
-def frame(version=1, kind=2, records=1, cluster=CLUSTER, sender=1, to=0, length=None, incarnation=1,
+def frame(version=0x55, kind=2, records=1, cluster=CLUSTER, sender=1, to=0, length=None, incarnation=1,
           to_incarnation=1, seq=0, ack=0, sack=0, credit=1024, reserved=0, body=b"\x04\0\x01\0abcd"):
     length = 56 + len(body) if length is None else length
     return struct.pack("<BBHIHHIIIQQQII", version, kind, records, cluster, sender, to, length, incarnation,
