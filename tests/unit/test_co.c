@@ -77,7 +77,7 @@ static void test_a_trace_is_the_execution_in_the_books_notation(void **state)
                                     "p0 ⟨pl, Send | p1, 17⟩\n"
                                     "p0 ⟨pl, Deliver | p0, 17⟩\n"
                                     "p0 ⟨beb, Deliver | p0, 17⟩\n"
-                                    "p1 ⟨net, Frame | p0, 68B#04d618⟩\n"
+                                    "p1 ⟨net, Frame | p0, 68B#1ac05d⟩\n"
                                     "p1 ⟨pl, Deliver | p0, 17⟩\n"
                                     "p1 ⟨beb, Deliver | p0, 17⟩\n");
     world_end(&w);
