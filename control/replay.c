@@ -26,6 +26,10 @@ static int write_body(FILE *f, const struct sim_world *w, enum replay_end end)
         choice_text(&w->record[i], &w->app, text, START_SIZE);
         fprintf(f, "%s\n", text);
     }
+    if (end == REPLAY_CUT) {
+        choice_text(&w->current, &w->app, text, START_SIZE);
+        fprintf(f, "%s\n", text);
+    }
     free(text);
     fputs(end == REPLAY_END_FAIR ? "end fair\n" : end == REPLAY_END ? "end\n" : "# cut\n", f);
     return 0;
@@ -36,6 +40,7 @@ int replay_write(const char *path, const struct sim_world *w, const char *proper
 {
     char *body = NULL;
     size_t bytes = 0;
+    bool cut = end == REPLAY_CUT;
     FILE *m = open_memstream(&body, &bytes);
     int err = m != NULL ? write_body(m, w, end) : -ENOMEM;
     if (m != NULL && fclose(m) != 0)
@@ -47,8 +52,8 @@ int replay_write(const char *path, const struct sim_world *w, const char *proper
         fprintf(f,
                 MAGIC "\nrevision %s\nproperty %s\ntrace %016" PRIx64 "\nchoices %" PRIu64
                       "\nbytes %zu\nsum %016" PRIx64 "\n\n",
-                upon_revision, property, w->trace_hash, w->records, bytes,
-                XXH3_64bits(body, bytes));
+                upon_revision, property, cut ? w->trace_before : w->trace_hash, w->records + cut,
+                bytes, XXH3_64bits(body, bytes));
         if (fwrite(body, 1, bytes, f) != bytes)
             err = -EIO;
         if (fclose(f) != 0 && err == 0)
@@ -130,6 +135,32 @@ int replay_read(const char *path, bool any_revision, struct replay_info *info, c
     *text = err == 0 ? strdup(body) : NULL;
     free(file);
     return err == 0 && *text == NULL ? -ENOMEM : err;
+}
+
+/* What a run shows, as a person reads it. */
+static const char *shown(const char *property)
+{
+    return strcmp(property, "-") == 0             ? "no violation"
+           : strcmp(property, REPLAY_ASSERT) == 0 ? "an assertion that fails"
+                                                  : property;
+}
+
+bool replay_same(const struct replay_info *info, uint64_t choices, uint64_t trace_hash,
+                 const char *property, char *why, size_t size)
+{
+    int at = snprintf(why, size, "this is not the execution that was recorded: ");
+    if (choices != info->choices)
+        snprintf(why + at, size - (size_t)at, "it has %" PRIu64 " choices, not %" PRIu64, choices,
+                 info->choices);
+    else if (trace_hash != info->trace_hash)
+        snprintf(why + at, size - (size_t)at, "its trace is %016" PRIx64 ", not %016" PRIx64,
+                 trace_hash, info->trace_hash);
+    else if (strcmp(property, info->property) != 0)
+        snprintf(why + at, size - (size_t)at, "it shows %s, not %s", shown(property),
+                 shown(info->property));
+    else
+        return true;
+    return false;
 }
 
 /* ---- explaining ------------------------------------------------------------------------------ */

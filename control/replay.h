@@ -19,12 +19,22 @@ struct replay_info {
     uint64_t choices;
 };
 
-/* What is written behind the choices. */
+/* The property of a file whose last choice does not come to its end: an assertion fails within it. */
+#define REPLAY_ASSERT "assert"
+
+/* What is written behind the choices; CUT: the one that is being applied, which stops there. */
 enum replay_end { REPLAY_CUT, REPLAY_END, REPLAY_END_FAIR };
 
 /* Write the choices that the world has recorded. 0 or −errno. */
 int replay_write(const char *path, const struct sim_world *w, const char *property,
                  enum replay_end end);
+
+/*
+ * Whether a run is the one that was recorded: of so many choices, with this trace, and this
+ * violation ("-": none). False, and one sentence says what differs.
+ */
+bool replay_same(const struct replay_info *info, uint64_t choices, uint64_t trace_hash,
+                 const char *property, char *why, size_t size);
 
 /*
  * Read a file: its header into *info, its scenario into *text, which the caller frees. 0, or

@@ -378,6 +378,8 @@ int sim_main(int argc, char **argv)
     int status = sim_args(argc, argv, &s.o);
     if (status == 0 && s.o.script != NULL)
         status = read_text(s.o.script, &text);
+    if (status == 0 && s.o.out != NULL) /* asked for: not to be found out about at the first find */
+        status = session_make_dir(&s.o);
     if (status == 0)
         status = session_start(&s);
     if (status != 0)
@@ -385,7 +387,7 @@ int sim_main(int argc, char **argv)
     signal(SIGINT, on_interrupt);
     if (s.o.script != NULL) {
         s.large = sim_world_new(s.pool);
-        status = session_script(s.large, s.o.script, text != NULL ? text : "", s.o.trace,
+        status = session_script(s.large, s.o.script, text != NULL ? text : "", NULL, s.o.trace,
                                 s.o.transcript);
         status = session_draw_script(s.large, &s.o.picture, status);
     } else if (s.o.sweep) {

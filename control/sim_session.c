@@ -23,46 +23,107 @@
 /* What an abort in a protocol's own assertion leaves behind: the schedule that led there. */
 static struct {
     const struct sim_world *w;
+    const struct options *o;            /* where to write it; NULL: nowhere */
+    const struct explain *x;            /* what was seen of it; NULL: nothing */
+    const struct replay_info *recorded; /* what is run again; NULL: it is run for the first time */
     char path[512];
 } in_hand;
 
+static const char *out_dir(const struct options *o)
+{
+    return o->out != NULL ? o->out : "runs";
+}
+
+int session_make_dir(const struct options *o)
+{
+    const char *dir = out_dir(o);
+    struct stat st;
+    int err = mkdir(dir, 0777) == 0 ? 0 : errno;
+    if (err == EEXIST)
+        err = stat(dir, &st) != 0      ? errno
+              : !S_ISDIR(st.st_mode)   ? ENOTDIR
+              : access(dir, W_OK) != 0 ? errno
+                                       : 0;
+    if (err == 0)
+        return 0;
+    fprintf(stderr,
+            "upon sim: %s: %s: replay files cannot be written there; choose another --out\n", dir,
+            strerror(err));
+    return EXIT_FAILED;
+}
+
+int session_recorded(const struct replay_info *info, const char *path, uint64_t choices,
+                     uint64_t trace_hash, const char *property, int status)
+{
+    char why[256];
+    if (replay_same(info, choices, trace_hash, property, why, sizeof why))
+        return status;
+    fflush(stdout);
+    fprintf(stderr, "upon replay: %s: %s\n", path, why);
+    return strcmp(info->revision, upon_revision) == 0 ? EXIT_FAILED : status;
+}
+
+static void keep_cut(const struct sim_world *w, bool within)
+{
+    int err = 0;
+    if (in_hand.o == NULL || session_make_dir(in_hand.o) != 0)
+        return;
+    err = replay_write(in_hand.path, w, REPLAY_ASSERT, within ? REPLAY_CUT : REPLAY_END);
+    if (err == 0)
+        fprintf(stderr, "again: upon replay %s\n", in_hand.path);
+    else
+        fprintf(stderr, "%s could not be written: %s\n", in_hand.path, strerror(-err));
+}
+
 static void on_abort(int signal_number)
 {
-    signal(signal_number, SIG_DFL);
-    if (in_hand.w == NULL)
-        return;
     const struct sim_world *w = in_hand.w;
-    char what[256];
-    choice_text(&w->current, &w->app, what, sizeof what);
-    fprintf(stderr,
-            "\nstack %s stopped at an assertion in seed %" PRIu64 ", after %" PRIu64
-            " choices, in: %s\n",
-            w->job.def->name, w->job.seed, w->steps - 1, what);
-    if (in_hand.path[0] != '\0' && replay_write(in_hand.path, w, "assert", REPLAY_CUT) == 0)
-        fprintf(stderr, "again: upon replay %s\n", in_hand.path);
+    char what[256] = "(no choice)";
+    int status = EXIT_VIOLATED;
+    signal(signal_number, SIG_DFL);
+    if (w != NULL) {
+        bool within = w->steps > w->records; /* a choice, which is not recorded yet */
+        if (in_hand.x != NULL)
+            explain_print(in_hand.x, stdout);
+        fflush(stdout);
+        if (within)
+            choice_text(&w->current, &w->app, what, sizeof what);
+        fprintf(stderr,
+                "\nstack %s stopped at an assertion in seed %" PRIu64 ", after %" PRIu64
+                " choices, in: %s\n",
+                w->job.def->name, w->job.seed, w->records, what);
+        keep_cut(w, within);
+        if (in_hand.recorded != NULL)
+            status =
+                session_recorded(in_hand.recorded, in_hand.path, w->steps,
+                                 within ? w->trace_before : w->trace_hash, REPLAY_ASSERT, status);
+    }
     fflush(NULL);
-    _exit(EXIT_VIOLATED);
+    if (w != NULL)
+        _exit(status);
 }
 
 static void replay_path(const struct options *o, const struct sim_job *job, char *path, size_t size)
 {
-    const char *dir = o->out != NULL ? o->out : "runs";
-    snprintf(path, size, "%s/%s-%" PRIu64 ".replay", dir, job->def->name, job->seed);
+    snprintf(path, size, "%s/%s-%" PRIu64 ".replay", out_dir(o), job->def->name, job->seed);
 }
 
 void session_hold(const struct options *o, const struct sim_world *w, const struct sim_job *job)
 {
+    memset(&in_hand, 0, sizeof in_hand);
     in_hand.w = w;
-    in_hand.path[0] = '\0';
+    in_hand.o = o;
     if (job != NULL)
         replay_path(o, job, in_hand.path, sizeof in_hand.path);
 }
 
-static void make_dir(const struct options *o)
+void session_hold_again(const struct sim_world *w, const struct explain *x,
+                        const struct replay_info *recorded, const char *path)
 {
-    const char *dir = o->out != NULL ? o->out : "runs";
-    if (mkdir(dir, 0777) != 0 && errno != EEXIST)
-        fprintf(stderr, "upon sim: %s: %s: replay files are not written\n", dir, strerror(errno));
+    session_hold(NULL, w, NULL);
+    in_hand.x = x;
+    in_hand.recorded = recorded;
+    snprintf(in_hand.path, sizeof in_hand.path, "%s", path);
 }
 
 /* Run the same choices again, this time watched. */
@@ -184,8 +245,7 @@ void session_report(struct session *s, struct sim_world *w, const struct outcome
     char path[512];
     enum replay_end end = out->fair ? REPLAY_END_FAIR : REPLAY_END;
     replay_path(&s->o, &w->job, path, sizeof path);
-    make_dir(&s->o);
-    int err = replay_write(path, w, out->result.code, end);
+    int err = session_make_dir(&s->o) == 0 ? replay_write(path, w, out->result.code, end) : -ENOENT;
     printf("%s\n%s of stack %s: %s violated in seed %" PRIu64 ", at choice %" PRIu64 " of %" PRIu64
            "%s\n    %s\nThe end of the execution:\n",
            isatty(STDERR_FILENO) ? "\r" : "", l->name, w->job.def->name, out->result.code,
@@ -196,7 +256,7 @@ void session_report(struct session *s, struct sim_world *w, const struct outcome
     else
         printf("(%s could not be written: %s)\n", path, strerror(-err));
     char small[600];
-    in_hand.w = NULL; /* the file of the whole schedule is not to be overwritten */
+    session_hold(NULL, NULL, NULL); /* the file of the whole schedule is not to be overwritten */
     session_small_path(path, small, sizeof small);
     session_shrink(w, out, small, SHRINK_NS);
     printf("\n");
@@ -227,8 +287,8 @@ static int judge_script(struct sim_world *w, const struct script *sc)
     return EXIT_VIOLATED;
 }
 
-int session_script(struct sim_world *w, const char *name, const char *text, bool trace,
-                   bool transcript)
+int session_script(struct sim_world *w, const char *name, const char *text,
+                   const struct replay_info *recorded, bool trace, bool transcript)
 {
     static struct explain x;
     struct script sc = {.w = w, .echo = transcript ? stdout : NULL};
@@ -236,7 +296,7 @@ int session_script(struct sim_world *w, const char *name, const char *text, bool
     explain_attach(&x, w, trace || transcript ? stdout : NULL);
     x.transcript = transcript;
     x.shown = &sc.shown;
-    session_hold(NULL, w, NULL);
+    session_hold_again(w, &x, recorded, name);
     int err = script_text(&sc, text, why, sizeof why);
     session_hold(NULL, NULL, NULL);
     explain_detach(&x);

@@ -6,6 +6,7 @@
 #ifndef UPON_SIM_SESSION_H
 #define UPON_SIM_SESSION_H
 
+#include "replay.h"
 #include "sim_args.h"
 
 #include <time.h>
@@ -57,6 +58,21 @@ struct sim_world *session_world(struct session *s, const struct sim_job *job);
  */
 void session_hold(const struct options *o, const struct sim_world *w, const struct sim_job *job);
 
+/* The same of a scenario, or of what was `recorded` in file `path` and is run again: told with what
+ * `x` has seen, if that is not NULL. */
+void session_hold_again(const struct sim_world *w, const struct explain *x,
+                        const struct replay_info *recorded, const char *path);
+
+/* Make the folder of the replay files. 0, or EXIT_FAILED with a sentence on stderr. */
+int session_make_dir(const struct options *o);
+
+/*
+ * What ran again was recorded: its status; EXIT_FAILED with a sentence where it is not the execution
+ * that was recorded, which is only said of a file of another revision.
+ */
+int session_recorded(const struct replay_info *info, const char *path, uint64_t choices,
+                     uint64_t trace_hash, const char *property, int status);
+
 /* Say a violation, keep the schedule in a file, and a small one beside it. */
 void session_report(struct session *s, struct sim_world *w, const struct outcome *out);
 
@@ -71,9 +87,9 @@ int session_shrink(struct sim_world *w, const struct outcome *out, const char *p
 /* "runs/urb-7.replay" → "runs/urb-7.small.replay" */
 void session_small_path(const char *path, char *small, size_t size);
 
-/* Obey a scenario and judge it. An exit status. */
-int session_script(struct sim_world *w, const char *name, const char *text, bool trace,
-                   bool transcript);
+/* Obey a scenario, or what was `recorded` (NULL: it was not), and judge it. An exit status. */
+int session_script(struct sim_world *w, const char *name, const char *text,
+                   const struct replay_info *recorded, bool trace, bool transcript);
 
 /* Draw what a scenario or a replay did. Its exit status stands, unless drawing fails. */
 int session_draw_script(struct sim_world *w, const struct picture *p, int status);

@@ -985,6 +985,7 @@ bool sim_world_apply(struct sim_world *w, const struct choice *c)
         w->observer.choice(w->observer.ctx, w, c);
     bool done = false;
     w->current = *c;
+    w->trace_before = w->trace_hash;
     w->steps++;
     if (c->kind == CHOICE_NONE || c->kind >= CHOICES || c->p >= w->n)
         done = false;

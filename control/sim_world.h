@@ -115,7 +115,8 @@ struct sim_world {
     uint64_t steps;        /* choices applied */
     uint64_t breaths;      /* steps of processes */
     uint64_t events;       /* handled, all processes */
-    uint64_t trace_hash;   /* of every event handled, in order */
+    uint64_t trace_hash;   /* of every event handled, in order … */
+    uint64_t trace_before; /* … until the choice that is being applied */
     uint64_t top_ns;       /* when the border of the top was last crossed, in virtual time */
     uint64_t crossed;      /* how often */
     uint32_t recoveries;   /* that came to their end */
