@@ -865,15 +865,19 @@ int adversary_text(const struct sim_job *job, const struct mix *mix, char *text,
 {
     size_t at = (size_t)
         snprintf(text, size,
-                 "%s n=%u seed=%" PRIu64
-                 " %s%s%.0u steps≤%u ops=%u bytes=%u flight=%u records=%u batch=%u "
+                 "%s n=%u seed=%" PRIu64 " %s%s%.0u delay=%" PRIu64
+                 "ns steps≤%u ops=%u bytes=%u flight=%u records=%u batch=%u "
                  "crashes≤%u crash=%u drop=%u dup=%u corrupt=%u timer=%u pause=%u lie=%u (ppm)",
                  job->def->name, job->n, job->seed, strategy_names[mix->strategy],
                  mix->strategy == STRATEGY_PCTCP ? " d=" : "",
-                 mix->strategy == STRATEGY_PCTCP ? mix->depth : 0, mix->steps, job->ops,
-                 job->msg_bytes, job->conf.flight_msgs, job->conf.frame_records,
+                 mix->strategy == STRATEGY_PCTCP ? mix->depth : 0, job->delay_ns, mix->steps,
+                 job->ops, job->msg_bytes, job->conf.flight_msgs, job->conf.frame_records,
                  job->conf.batch_events, mix->crashes, mix->crash, mix->drop, mix->duplicate,
                  mix->corrupt, mix->timer, mix->pause, mix->lie);
+    if (sim_needs(job->def).detector && at < size)
+        at +=
+            (size_t)snprintf(text + at, size - at, "; heartbeat=%" PRIu64 "ns detect=%" PRIu64 "ns",
+                             job->conf.heartbeat_ns, job->conf.detect_ns);
     if (sim_needs(job->def).disk && at < size)
         at += (size_t)snprintf(text + at, size - at,
                                "; disk=%" PRIu64 "ns lag=%u restarts≤%u recover=%u fail=%u lie=%u "
@@ -881,9 +885,12 @@ int adversary_text(const struct sim_job *job, const struct mix *mix, char *text,
                                job->disk_ns, job->lag, mix->restarts, mix->recover, mix->disk_fail,
                                mix->disk_lie, mix->flip, mix->bad_disks);
     for (uint16_t i = 0; i < job->faults && at < size; i++) {
-        char rule[160];
-        fault_text(&job->fault[i], rule, sizeof rule);
-        at += (size_t)snprintf(text + at, size - at, "; %s", rule);
+        char text_of[160];
+        struct fault_rule rule = job->fault[i];
+        if (job->n < 64) /* a side is drawn of any 64 processes */
+            rule.side &= (1ull << job->n) - 1;
+        fault_text(&rule, text_of, sizeof text_of);
+        at += (size_t)snprintf(text + at, size - at, "; %s", text_of);
     }
     return (int)at;
 }

@@ -616,6 +616,8 @@ static const char *bound(const struct explore *x)
     const struct explore_conf *c = &x->conf;
     if (x->table.full)
         return "memory";
+    if (c->stop != NULL && *c->stop != 0)
+        return "interruption";
     if (c->states_max != 0 && x->table.states >= c->states_max)
         return "states";
     if (c->time_ns != 0 && x->r->transitions % 256 == 0 && since_ns(&x->begin) >= c->time_ns)

@@ -31,6 +31,8 @@
 #ifndef UPON_EXPLORE_H
 #define UPON_EXPLORE_H
 
+#include <signal.h>
+
 #include "adversary.h"
 
 #define EXPLORE_PROCS_MAX 8
@@ -43,10 +45,11 @@ struct explore_conf {
     uint32_t timers;     /* of each process */
     uint32_t losses;
     uint32_t duplicates;
-    uint64_t states_max;   /* 0: no bound */
-    uint64_t choices_max;  /* of one schedule; 0: no bound */
-    uint64_t time_ns;      /* 0: no bound */
-    uint64_t memory_bytes; /* of the table of states; 0: 1 GiB */
+    uint64_t states_max;               /* 0: no bound */
+    uint64_t choices_max;              /* of one schedule; 0: no bound */
+    uint64_t time_ns;                  /* 0: no bound */
+    uint64_t memory_bytes;             /* of the table of states; 0: 1 GiB */
+    const volatile sig_atomic_t *stop; /* not 0: the search is to end; NULL: never */
     bool unreduced;
     bool total_order;
     bool safety_only;

@@ -528,6 +528,25 @@ bool job_given(const struct job *job, size_t offset)
     return job->place[key_of(offset) - keys].file[0] != '\0';
 }
 
+bool job_overridden(const struct job *job, size_t offset)
+{
+    return strcmp(job->place[key_of(offset) - keys].file, SETS_PLACE) == 0;
+}
+
+const char *job_given_next(const struct job *job, uint32_t *next, char *name, size_t size,
+                           size_t *offset)
+{
+    while (*next < KEYS) {
+        const struct key *k = &keys[(*next)++];
+        if (!job_given(job, k->offset))
+            continue;
+        snprintf(name, size, "%s.%s", k->section, k->name);
+        *offset = k->offset;
+        return name;
+    }
+    return NULL;
+}
+
 static int check_stack(struct job *job, const struct why *why)
 {
     char list[512] = "";

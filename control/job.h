@@ -90,6 +90,13 @@ int job_read(struct job *job, const char *path, char *const sets[], uint32_t set
 /* Whether the file or an override gave the key that is kept at this offset of struct job. */
 bool job_given(const struct job *job, size_t offset);
 
+/* The next of the keys that were given, as "section.key", from place *next on; NULL: there is none. */
+const char *job_given_next(const struct job *job, uint32_t *next, char *name, size_t size,
+                           size_t *offset);
+
+/* Whether an override gave it, and not the file. */
+bool job_overridden(const struct job *job, size_t offset);
+
 /* Whether the whole can be run; fills the last part. 0, or −EINVAL and a sentence in `why`. */
 int job_check(struct job *job, char *why, size_t why_size);
 

@@ -19,6 +19,7 @@ struct replay_options {
     struct picture picture;
     bool diff;
     bool shrink;
+    bool limited;
     bool trace;
     bool any_revision;
 };
@@ -57,6 +58,7 @@ static error_t on_replay_option(int key, char *arg, struct argp_state *state)
     case OPT_LIMIT:
         if (!fault_parse_time(arg, &o->limit_ns))
             argp_failure(state, EXIT_FAILED, 0, "--time %s: not a time such as 10s", arg);
+        o->limited = true;
         return 0;
     case 'o':
         o->out = arg;
@@ -200,6 +202,22 @@ static int replay(struct session *s, const struct replay_options *o, const struc
     return session_draw_script(w, &o->picture, status);
 }
 
+/* One sentence on what was asked for and would not be done; NULL: all of it is. */
+static const char *check_options(const struct replay_options *o)
+{
+    bool dumps = o->dump != UINT64_MAX,
+         draws = o->picture.diagram != NULL || o->picture.shiviz != NULL;
+    if (dumps + o->diff + o->shrink > 1)
+        return "--dump, --diff and --shrink are done one at a time: leave the others out";
+    if ((dumps || o->diff) && (draws || o->trace))
+        return "--dump and --diff show configurations: leave out --trace, --diagram and --shiviz";
+    if (!o->shrink && (o->out != NULL || o->limited))
+        return "--out and --time are of --shrink: leave them out, or give it, too";
+    if (arg_picture_lacks(&o->picture))
+        return "--window picks choices for a picture: give --diagram or --shiviz, too";
+    return NULL;
+}
+
 int replay_main(int argc, char **argv)
 {
     static const struct argp argp = {replay_table, on_replay_option, "FILE",
@@ -211,6 +229,11 @@ int replay_main(int argc, char **argv)
     argp_err_exit_status = EXIT_FAILED;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0)
         return EXIT_FAILED;
+    const char *said = check_options(&o);
+    if (said != NULL) {
+        fprintf(stderr, "upon replay: %s\n", said);
+        return EXIT_FAILED;
+    }
     if (replay_read(o.path, o.any_revision, &info, &text, why, sizeof why) != 0) {
         fprintf(stderr, "upon replay: %s\n", why);
         return EXIT_FAILED;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "dataplane/refuse.h"
@@ -49,7 +50,7 @@ static const struct argp_option options_table[] =
      {"seeds", OPT_SEEDS, "A..B", 0, "all of these (default: from 1 until the time is over)"},
      {"strategy", OPT_STRATEGY, "NAME", 0,
       "swarm (default), random, pctcp, timed, exhaustive, sweep (crash points), script"},
-     {"depth", OPT_DEPTH, "D", 0, "pctcp: bugs of depth D (default 3)"},
+     {"depth", OPT_DEPTH, "D", 0, "pctcp: bugs of depth D, 1 to 5 (default 3)"},
      {"steps", OPT_STEPS, "N", 0, "choices of the adversary before the world is healed"},
      {"time", OPT_TIME, "TIME", 0, "stop after this (default 10s, unless seeds are given)"},
      {"faults", OPT_FAULTS, "RULE", 0,
@@ -89,7 +90,7 @@ static bool parse_u64(const char *text, uint64_t *v)
 {
     char *end;
     errno = 0;
-    *v = strtoull(text, &end, 0);
+    *v = strtoull(text, &end, strncasecmp(text, "0x", 2) == 0 ? 16 : 10);
     return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0;
 }
 
@@ -109,12 +110,13 @@ static bool parse_strategy(const char *text, struct options *o)
     o->swarm = strcmp(text, "swarm") == 0;
     o->exhaustive = strcmp(text, "exhaustive") == 0;
     o->sweep = strcmp(text, "sweep") == 0;
+    o->scenario = strcmp(text, "script") == 0;
     for (int i = 0; i < STRATEGIES; i++)
         if (strcmp(text, strategy_names[i]) == 0) {
             o->strategy = (enum strategy)i;
             return true;
         }
-    return o->swarm || o->exhaustive || o->sweep || strcmp(text, "script") == 0;
+    return o->swarm || o->exhaustive || o->sweep || o->scenario;
 }
 
 uint64_t arg_number(struct argp_state *state, const char *name, const char *arg, uint64_t least,
@@ -138,6 +140,11 @@ error_t arg_picture(int key, const char *arg, struct argp_state *state, struct p
     else if (!arg_range(arg, &p->first, &p->last) || p->last == 0)
         argp_failure(state, EXIT_FAILED, 0, "--window %s: not a range such as 10..40", arg);
     return 0;
+}
+
+bool arg_picture_lacks(const struct picture *p)
+{
+    return p->last != 0 && p->diagram == NULL && p->shiviz == NULL;
 }
 
 static void on_fault(struct argp_state *state, struct options *o, const char *arg)
@@ -227,6 +234,8 @@ static error_t on_flag(int key, struct options *o)
 static error_t on_option(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
+    if (key > 0 && key < OPTS)
+        o->given[key] = true;
     switch (key) {
     case 'S':
         o->stack = stack_find(arg);
@@ -252,7 +261,7 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
                          arg);
         return 0;
     case OPT_DEPTH:
-        o->depth = arg_number(state, "depth", arg, 1, 8);
+        o->depth = arg_number(state, "depth", arg, 1, 5);
         return 0;
     case OPT_STEPS:
         o->steps = arg_number(state, "steps", arg, 1, UINT32_MAX / 2);
@@ -316,6 +325,8 @@ void sim_args_conf(const struct stack_conf *from, struct stack_conf *to)
         if (memcmp(given, &zero, conf_fields[i].bytes) != 0)
             memcpy((uint8_t *)to + conf_fields[i].offset, given, conf_fields[i].bytes);
     }
+    if (from->msg_copy_bytes != 0) /* a job keeps it apart */
+        to->msg_copy_bytes = from->msg_copy_bytes;
 }
 
 /* The script of a live run, its times in virtual time. */
@@ -331,12 +342,50 @@ static int take_faults(struct options *o, const struct job *job, char *why, size
     return job->faults_file[0] == '\0' ? 0 : events_read(&o->faults, job->faults_file, why, size);
 }
 
+static bool simulated(size_t offset)
+{
+    for (size_t i = 0; i < RTE_DIM(conf_fields); i++)
+        if (offset == offsetof(struct job, conf) + conf_fields[i].offset)
+            return true;
+    return offset == offsetof(struct job, stack) || offset == offsetof(struct job, n) ||
+           offset == offsetof(struct job, seed) || offset == offsetof(struct job, size) ||
+           offset == offsetof(struct job, msg_copy_bytes) ||
+           offset == offsetof(struct job, faults_file);
+}
+
+/*
+ * What of a job belongs to a live run. A file is written for one, and is simulated without it; who
+ * asks for it here, or plants a bug there, would be told of another thing.
+ */
+static int pass_over(const struct options *o, const struct job *job, char *why, size_t size)
+{
+    char name[64], list[512] = "";
+    size_t offset, at = 0;
+    uint32_t next = 0;
+    while (job_given_next(job, &next, name, sizeof name, &offset) != NULL) {
+        bool plants = offset == offsetof(struct job, plant) && job->plant != 0;
+        if (simulated(offset))
+            continue;
+        if (plants || job_overridden(job, offset))
+            return refuse(
+                why, size,
+                "%s is of a live run, and a simulation does nothing with it: leave it out", name);
+        if (at < sizeof list)
+            at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at > 0 ? ", " : "", name);
+    }
+    if (at > 0 && !o->quiet)
+        fprintf(stderr, "(%s: of a live run, and not simulated: %s)\n", o->job_path, list);
+    return 0;
+}
+
 /*
  * Take from a job what a simulation can honour: stack, n, size, seed, [faults] and [params]. Device, load and
  * duration belong to a live run: here the adversary decides when what is sent.
  */
 static int take_job(struct options *o, const struct job *job, char *why, size_t size)
 {
+    if (pass_over(o, job, why, size) != 0)
+        return -EINVAL;
     if (job_given(job, offsetof(struct job, stack)) && o->stack == NULL) {
         o->stack = stack_find(job->stack);
         if (o->stack == NULL)
@@ -348,6 +397,8 @@ static int take_job(struct options *o, const struct job *job, char *why, size_t 
         o->first = job->seed;
     if (job_given(job, offsetof(struct job, size)))
         o->size = job->size;
+    if (job_given(job, offsetof(struct job, msg_copy_bytes)))
+        o->conf.msg_copy_bytes = (uint32_t)job->msg_copy_bytes;
     if (take_faults(o, job, why, size) != 0)
         return -EINVAL;
     if (o->n > PROCS_MAX || o->size > MSG_BYTES_MAX)
@@ -375,6 +426,122 @@ static int read_job(struct options *o)
         return EXIT_FAILED;
     }
     return 0;
+}
+
+/* ---- what goes together ---------------------------------------------------------------------- */
+
+/* The ways in which schedules are made, and what they make use of. */
+enum {
+    WAY_SWARM = 1,
+    WAY_RANDOM = 2,
+    WAY_PCTCP = 4,
+    WAY_TIMED = 8,
+    WAY_EXHAUSTIVE = 16,
+    WAY_SWEEP = 32,
+    WAY_SCENARIO = 64,
+    BY_SEED = WAY_SWARM | WAY_RANDOM | WAY_PCTCP | WAY_TIMED,
+    BUT_SCENARIO = BY_SEED | WAY_EXHAUSTIVE | WAY_SWEEP,
+};
+
+static const struct {
+    int key;
+    unsigned ways; /* in which it means something */
+} uses[] = {
+    {'S', BUT_SCENARIO},
+    {'n', BUT_SCENARIO},
+    {'s', BUT_SCENARIO},
+    {OPT_SEEDS, BY_SEED},
+    {OPT_DEPTH, WAY_PCTCP},
+    {OPT_STEPS, BY_SEED | WAY_EXHAUSTIVE},
+    {OPT_TIME, BUT_SCENARIO},
+    {OPT_LIES, BY_SEED},
+    {OPT_UNSETTLED, BY_SEED},
+    {OPT_SET, BUT_SCENARIO},
+    {OPT_TRANSCRIPT, WAY_SCENARIO},
+    {'t', BY_SEED | WAY_SCENARIO},
+    {OPT_UNFAIR, BY_SEED | WAY_EXHAUSTIVE},
+    {OPT_UNCHECKED, BUT_SCENARIO},
+    {OPT_KEEP, BY_SEED},
+    {OPT_CRASHES, WAY_EXHAUSTIVE},
+    {OPT_RECOVERIES, WAY_EXHAUSTIVE},
+    {OPT_LOSSES, WAY_EXHAUSTIVE},
+    {OPT_DUPLICATES, WAY_EXHAUSTIVE},
+    {OPT_TIMERS, WAY_EXHAUSTIVE},
+    {OPT_SOURCES, WAY_EXHAUSTIVE},
+    {OPT_STATES, WAY_EXHAUSTIVE},
+    {OPT_STATE_MEMORY, WAY_EXHAUSTIVE},
+    {OPT_UNREDUCED, WAY_EXHAUSTIVE},
+    {OPT_TOTAL_ORDER, WAY_EXHAUSTIVE},
+    {OPT_DIAGRAM, BY_SEED | WAY_SCENARIO},
+    {OPT_SHIVIZ, BY_SEED | WAY_SCENARIO},
+    {OPT_WINDOW, BY_SEED | WAY_SCENARIO},
+    {'o', BUT_SCENARIO},
+};
+
+static unsigned way_of(const struct options *o)
+{
+    return o->script != NULL ? WAY_SCENARIO
+           : o->exhaustive   ? WAY_EXHAUSTIVE
+           : o->sweep        ? WAY_SWEEP
+           : o->swarm        ? WAY_SWARM
+                             : WAY_RANDOM << o->strategy;
+}
+static_assert(WAY_RANDOM << STRATEGY_PCTCP == WAY_PCTCP &&
+                  WAY_RANDOM << STRATEGY_TIMED == WAY_TIMED,
+              "strategies stand in this order");
+
+static const char *way_name(const struct options *o)
+{
+    return o->script != NULL ? "a scenario"
+           : o->exhaustive   ? "an exhaustive search"
+           : o->sweep        ? "a sweep"
+           : o->swarm        ? "the swarm"
+                             : strategy_names[o->strategy];
+}
+
+static const char *option_name(int key)
+{
+    for (const struct argp_option *x = options_table; x->name != NULL; x++)
+        if (x->key == key)
+            return x->name;
+    return "";
+}
+
+/* One sentence on what was asked for and would not be done; NULL: all of it is. */
+static const char *check_uses(const struct options *o, char *why, size_t size)
+{
+    if (o->scenario && o->script == NULL)
+        return "--strategy script obeys a scenario: give it with --script FILE";
+    if (o->script != NULL && o->given[OPT_STRATEGY] && !o->scenario)
+        return "a scenario makes its choices itself: leave out --strategy, or --script";
+    if (o->script != NULL && (o->job_path != NULL || o->job_sets > 0))
+        return "a scenario has its own job: leave out the job, or --script";
+    for (size_t i = 0; i < RTE_DIM(uses); i++)
+        if (o->given[uses[i].key] && !(uses[i].ways & way_of(o))) {
+            snprintf(why, size, "%s does nothing with --%s: leave it out", way_name(o),
+                     option_name(uses[i].key));
+            return why;
+        }
+    if (arg_picture_lacks(&o->picture))
+        return "--window picks choices for a picture: give --diagram or --shiviz, too";
+    if ((o->picture.diagram != NULL || o->picture.shiviz != NULL) && o->script == NULL &&
+        o->first != o->last)
+        return "a picture is of one schedule: give it with --seed";
+    if (o->plan && o->given[OPT_STRATEGY] && !o->swarm && o->strategy != STRATEGY_TIMED)
+        return "faults that have their time need a clock: leave out --strategy, or say timed";
+    if (o->given[OPT_RECOVERIES] && o->stack != NULL && !sim_needs(o->stack).disk)
+        return "the stack has no log, and who crashes stays down: leave out --recoveries";
+    return NULL;
+}
+
+static int check_options(const struct options *o)
+{
+    char why[256];
+    const char *said = check_uses(o, why, sizeof why);
+    if (said == NULL)
+        return 0;
+    fprintf(stderr, "upon sim: %s\n", said);
+    return EXIT_FAILED;
 }
 
 /* Searches through all schedules, and scenarios, make their faults themselves. */
@@ -422,5 +589,7 @@ int sim_args(int argc, char **argv, struct options *o)
     int err = read_job(o);
     if (err == 0)
         err = check_faults(o);
+    if (err == 0)
+        err = check_options(o);
     return err == 0 ? check_lies(o) : err;
 }

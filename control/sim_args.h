@@ -22,7 +22,7 @@ struct picture {
     uint64_t first, last;
 };
 
-enum { OPT_DIAGRAM = 768, OPT_SHIVIZ, OPT_WINDOW };
+enum { OPT_DIAGRAM = 320, OPT_SHIVIZ, OPT_WINDOW, OPTS };
 
 #define PICTURE_OPTIONS                                                                  \
     {"diagram", OPT_DIAGRAM, "FILE", 0, "draw the execution in space and time, as SVG"}, \
@@ -33,6 +33,9 @@ enum { OPT_DIAGRAM = 768, OPT_SHIVIZ, OPT_WINDOW };
 
 /* One of these options. 0, or ARGP_ERR_UNKNOWN: it is none of them. */
 error_t arg_picture(int key, const char *arg, struct argp_state *state, struct picture *p);
+
+/* Choices are picked for a picture, and there is none. */
+bool arg_picture_lacks(const struct picture *p);
 
 /* "A..B", A ≤ B */
 bool arg_range(const char *text, uint64_t *first, uint64_t *last);
@@ -56,11 +59,13 @@ struct options {
     bool swarm;
     bool exhaustive;
     bool sweep;
+    bool scenario; /* --strategy script */
     struct picture picture;
     struct explore_conf search; /* what an exhaustive search may do, and its bounds */
     bool crashes_given;
     bool recoveries_given;
     bool seeds_given;
+    bool given[OPTS]; /* by key */
     bool trace, transcript, quiet, keep_going, unfair, unsettled, unchecked;
     const char *script;
     const char *out;

@@ -15,6 +15,14 @@
 
 #define DEFAULT_NS 10000000000ull
 
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal_number)
+{
+    signal(signal_number, SIG_DFL); /* who asks twice does not want to wait */
+    interrupted = 1;
+}
+
 /* ---- tallies --------------------------------------------------------------------------------- */
 
 static uint64_t since_ns(const struct timespec *begin)
@@ -159,8 +167,6 @@ static void follow_script(const struct session *s, struct sim_job *job, struct m
     mix->plan = &s->o.faults;
     mix->crash = mix->pause = mix->lie = mix->drop = mix->duplicate = mix->corrupt = 0;
     mix->request = 10000;
-    mix->steps = s->o.steps != 0 ? (uint32_t)s->o.steps : mix->steps;
-    mix->unfair = s->o.unfair;
 }
 
 static void make_job(const struct session *s, uint64_t seed, struct sim_job *job, struct mix *mix)
@@ -184,6 +190,8 @@ static void make_job(const struct session *s, uint64_t seed, struct sim_job *job
     }
     if (job->n > procs_most(job->def) && o->n == 0)
         job->n = procs_most(job->def);
+    if (o->plan)
+        follow_script(s, job, mix);
     sim_args_conf(&o->conf, &job->conf);
     if (o->size != 0)
         job->msg_bytes = (uint32_t)o->size;
@@ -195,8 +203,6 @@ static void make_job(const struct session *s, uint64_t seed, struct sim_job *job
         mix->lie = o->lie_ppm;
     if (o->steps != 0)
         mix->steps = (uint32_t)o->steps;
-    if (o->plan)
-        follow_script(s, job, mix);
 }
 
 /* One seed. 0, or EXIT_FAILED with a sentence printed. */
@@ -236,31 +242,31 @@ static int run_seed(struct session *s, uint64_t seed)
                : 0;
 }
 
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal_number)
-{
-    (void)signal_number;
-    interrupted = 1;
-}
-
 static int run_seeds(struct session *s)
 {
     uint64_t limit = s->o.time_ns;
     if (limit == 0 && !s->o.seeds_given)
         limit = DEFAULT_NS;
-    for (uint64_t seed = s->o.first;; seed++) {
+    uint64_t seed = s->o.first;
+    for (;;) {
         int err = run_seed(s, seed);
         if (err != 0)
             return err;
         progress(s, seed);
         if (seed == s->o.last || interrupted || (s->violations > 0 && !s->o.keep_going) ||
-            (limit != 0 && s->runs % 16 == 0 && since_ns(&s->begin) >= limit))
+            (limit != 0 && since_ns(&s->begin) >= limit))
             break;
+        seed++;
     }
     if (!s->o.quiet && isatty(STDERR_FILENO))
         fprintf(stderr, "\n");
     print_table(s);
+    if (s->o.seeds_given && seed != s->o.last)
+        printf("bounded by %s: the seeds behind %" PRIu64 " were not run, up to %" PRIu64 "\n",
+               interrupted                             ? "interruption"
+               : s->violations > 0 && !s->o.keep_going ? "a violation"
+                                                       : "time",
+               seed, s->o.last);
     return s->violations > 0 ? EXIT_VIOLATED : EXIT_HOLDS;
 }
 
@@ -282,6 +288,7 @@ static int search_stack(struct session *s, const struct stack_def *def)
     if (!s->o.recoveries_given || !sim_needs(def).disk)
         c.recoveries = sim_needs(def).disk;
     c.safety_only = s->o.unfair;
+    c.stop = &interrupted;
     c.choices_max = s->o.steps;
     c.time_ns = s->o.time_ns != 0 ? s->o.time_ns : 6 * DEFAULT_NS;
     struct sim_world *w = session_world(s, &c.job);
@@ -321,16 +328,17 @@ static int sweep_stack(struct session *s, const struct stack_def *def)
     make_job(s, s->o.first, &job, &mix);
     struct sim_world *w = session_world(s, &job);
     session_hold(&s->o, w, &job);
-    int err = w != NULL ? sweep_run(w, &job, s->o.time_ns, &r, why, sizeof why) : -ENOMEM;
+    int err =
+        w != NULL ? sweep_run(w, &job, s->o.time_ns, &interrupted, &r, why, sizeof why) : -ENOMEM;
     session_hold(NULL, NULL, NULL);
     if (err != 0) {
         fprintf(stderr, "upon sim: %s\n", w == NULL ? "out of memory" : why);
         return EXIT_FAILED;
     }
     printf("%s n=%u seed=%" PRIu64 ": %" PRIu64 " crash points at %" PRIu64 " stores, %" PRIu64
-           " writes begun, %" PRIu64 " finished, %" PRIu64 " deliveries%s; ",
+           " writes begun, %" PRIu64 " finished, %" PRIu64 " deliveries%s%s; ",
            def->name, job.n, job.seed, r.points, r.stores, r.begun, r.finished, r.deliveries,
-           r.complete ? "" : " (not all: the time was over)");
+           r.bound == NULL ? "" : ", bounded by ", r.bound == NULL ? "" : r.bound);
     if (r.unfinished > 0)
         printf("%" PRIu64 " did not come to rest; ", r.unfinished);
     printf("%s\n", r.out.violated ? "a property is violated" : "no property is violated");

@@ -25,18 +25,22 @@ struct sweep {
     struct mark *mark;
     uint64_t choices;
     uint64_t limit_ns;
+    const volatile sig_atomic_t *stop;
     struct timespec begin;
     struct mark now;  /* of the choice that is being applied */
     uint64_t written; /* writes begun by all disks before it */
 };
 
-static bool time_is_over(const struct sweep *s)
+/* What ends the sweep before every point is tried; NULL: nothing yet. */
+static const char *bound(const struct sweep *s)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     int64_t ns =
         (int64_t)(t.tv_sec - s->begin.tv_sec) * 1000000000 + (t.tv_nsec - s->begin.tv_nsec);
-    return s->limit_ns != 0 && ns >= (int64_t)s->limit_ns;
+    if (s->stop != NULL && *s->stop != 0)
+        return "interruption";
+    return s->limit_ns != 0 && ns >= (int64_t)s->limit_ns ? "time" : NULL;
 }
 
 /* ---- the measure ----------------------------------------------------------------------------- */
@@ -195,10 +199,10 @@ static bool sweep_choice(struct sweep *s, uint64_t i)
 }
 
 int sweep_run(struct sim_world *w, const struct sim_job *job, uint64_t limit_ns,
-              struct sweep_result *r, char *why, size_t size)
+              const volatile sig_atomic_t *stop, struct sweep_result *r, char *why, size_t size)
 {
-    struct sweep s = {.w = w, .job = job, .r = r, .limit_ns = limit_ns};
-    *r = (struct sweep_result){.complete = true};
+    struct sweep s = {.w = w, .job = job, .r = r, .limit_ns = limit_ns, .stop = stop};
+    *r = (struct sweep_result){0};
     if (!sim_needs(job->def).disk) {
         snprintf(why, size,
                  "stack %s has no log: who crashes stays down, and there is nothing to "
@@ -217,12 +221,12 @@ int sweep_run(struct sim_world *w, const struct sim_job *job, uint64_t limit_ns,
         take_measure(&s);
         count(&s);
     }
-    for (uint64_t i = 0; err == 0 && i < s.choices && r->complete; i++) {
+    for (uint64_t i = 0; err == 0 && i < s.choices && r->bound == NULL; i++) {
         const struct mark *m = &s.mark[i];
         if (!m->stores && !m->begins && !m->finishes && !m->delivers)
             continue;
-        r->complete = !time_is_over(&s);
-        if (r->complete && sweep_choice(&s, i))
+        r->bound = bound(&s);
+        if (r->bound == NULL && sweep_choice(&s, i))
             break;
     }
     free(s.choice);

@@ -13,6 +13,8 @@
 #ifndef UPON_SWEEP_H
 #define UPON_SWEEP_H
 
+#include <signal.h>
+
 #include "adversary.h"
 
 struct sweep_result {
@@ -23,11 +25,14 @@ struct sweep_result {
     uint64_t deliveries; /* … or its top delivered; one choice may be several of these */
     uint64_t points;     /* crashes tried */
     uint64_t unfinished; /* runs that did not come to rest within their bound */
-    bool complete;       /* false: the time was over */
+    const char *bound;   /* what ended the sweep; NULL: every point was tried */
 };
 
-/* Sweep the job from its seed. `limit_ns` 0: no limit. 0, or −errno with a sentence in `why`. */
+/*
+ * Sweep the job from its seed, until it is done, `limit_ns` (0: no limit) are over or *stop is not 0
+ * (NULL: never). 0, or −errno with a sentence in `why`.
+ */
 int sweep_run(struct sim_world *w, const struct sim_job *job, uint64_t limit_ns,
-              struct sweep_result *r, char *why, size_t size);
+              const volatile sig_atomic_t *stop, struct sweep_result *r, char *why, size_t size);
 
 #endif

@@ -3,9 +3,11 @@
 and what was asked for is done or refused. The second program has an assertion that fails."""
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 UPON = os.path.abspath(sys.argv[1])
@@ -99,6 +101,98 @@ class Replays(Sim):
         self.assertIn("--any-revision", self.refused("replay", name))
         got = self.upon("replay", name, "--any-revision", status=1)
         self.assertIn("this is not the execution that was recorded", got.stderr)
+
+
+class Options(Sim):
+    def test_what_would_not_be_done_is_refused(self):
+        with open(self.path("x.scn"), "w", encoding="utf-8") as f:
+            f.write("start beb n=3\nfair\n")
+        search = ["--strategy", "exhaustive", "--stack", "urb_all_ack"]
+        sweep = ["--strategy", "sweep", "--stack", "log"]
+        crash = ["--stack", "beb", "--faults", "at 3ms crash 1"]
+        for args, said in (
+                (sweep + ["--seeds", "1..5"], "--seeds"),
+                (search + ["--seeds", "1..5"], "--seeds"),
+                (search + ["--lies", "50"], "--lies"),
+                (search + ["--diagram", "x.svg"], "--diagram"),
+                (search + ["--keep-going"], "--keep-going"),
+                (search + ["--recoveries", "1"], "no log"),
+                (["--strategy", "script"], "--script FILE"),
+                (["--strategy", "pctcp"] + crash, "leave out --strategy"),
+                (["--seeds", "1..5", "--diagram", "x.svg"], "--seed"),
+                (["--seed", "1", "--window", "1..5"], "--window"),
+                (["--seed", "1", "--crashes", "1"], "--crashes"),
+                (["--seed", "1", "--states", "9"], "--states"),
+                (["--seed", "1", "--depth", "3"], "--depth"),
+                (["--seed", "1", "--transcript"], "--transcript"),
+                (["-f", "x.scn", "--stack", "beb"], "--stack"),
+                (["-f", "x.scn", "--seed", "5"], "--seed"),
+                (["-f", "x.scn", "--set", "ops=3"], "--set"),
+                (["-f", "x.scn", "--set", "job.n=3"], "the job"),
+                (["-f", "x.scn", "--strategy", "timed"], "--strategy"),
+                (["--set", "load.plant=lose"], "load.plant"),
+                (["--set", "job.device=memif"], "job.device")):
+            self.assertIn(said, self.refused("sim", "--time", "1s", *args)
+                          if args[0] != "-f" else self.refused("sim", *args))
+        self.assertFalse(os.path.exists(self.path("x.svg")))
+        for args in (["--shrink", "--dump", "3"], ["-o", "x"], ["--time", "3s"],
+                     ["--dump", "3", "--trace"], ["--window", "1..3"]):
+            self.refused("replay", "no-such-file", *args)
+
+    def test_what_is_asked_for_beside_a_script_of_faults_is_done(self):
+        got = self.upon("sim", "--stack", "uc", "--seed", "1", "--lies", "5", "--set", "ops=3",
+                        "--faults", "at 3ms crash 1")
+        for word in (" timed ", " ops=3 ", " lie=50000 "):
+            self.assertIn(word, got.stdout)
+
+    def test_what_a_job_has_for_a_live_run_is_said_in_a_line(self):
+        got = self.upon("sim", "--seeds", "1..2", os.path.join(ROOT, "jobs", "recover.ini"))
+        self.assertEqual(len(got.stderr.splitlines()), 1)
+        for key in ("job.duration", "load.rate", "log.size"):
+            self.assertIn(key, got.stderr)
+        for key in ("job.stack", "job.n", "params.detect"):
+            self.assertNotIn(key, got.stderr)
+
+    def test_numbers_are_decimal_and_within_what_is_said(self):
+        self.assertIn(" n=10 ", self.upon("sim", "--stack", "beb", "-n", "010", "--seed", "1").stdout)
+        self.assertIn(" seed=16 ", self.upon("sim", "--stack", "beb", "--seed", "0x10").stdout)
+        self.upon("sim", "--strategy", "pctcp", "--depth", "6", status=2)
+
+    def test_the_mix_names_what_there_is(self):
+        mixes = ""
+        for seed in range(1, 40):
+            mixes += self.upon("sim", "-q", "--stack", "uc", "-n", "3", "--seed", str(seed)).stdout
+        sides = re.findall(r"(?:partition|oneway) ([0-9,|>]+)", mixes)
+        self.assertGreater(len(sides), 3)
+        for side in sides:
+            self.assertLess(max(int(p) for p in re.findall(r"[0-9]+", side)), 3)
+        for word in (" delay=20000ns ", "; heartbeat=", " detect="):
+            self.assertIn(word, mixes)
+
+
+class Bounds(Sim):
+    def interrupted(self, *args):
+        with subprocess.Popen([UPON, "sim", "-q", *args], stdout=subprocess.PIPE, text=True,
+                              cwd=self.folder.name) as p:
+            time.sleep(2)
+            begin = time.monotonic()
+            p.send_signal(signal.SIGINT)
+            text = p.communicate(timeout=60)[0]
+            self.assertLess(time.monotonic() - begin, 10)
+            self.assertEqual(p.returncode, 0)
+        return text
+
+    def test_a_search_and_a_sweep_end_when_they_are_told_to(self):
+        self.assertIn("bounded by interruption",
+                      self.interrupted("--strategy", "exhaustive", "--stack", "luc", "--time", "40s"))
+        self.assertIn("bounded by interruption",
+                      self.interrupted("--strategy", "sweep", "--stack", "luc", "-n", "5", "--set",
+                                       "ops=8", "--time", "40s"))
+
+    def test_seeds_that_were_not_run_are_said(self):
+        got = self.upon("sim", "-q", "--stack", "pl", "--seeds", "1..1000000", "--time", "1s")
+        self.assertRegex(got.stdout, "bounded by time: the seeds behind [0-9]+ were not run")
+        self.assertNotIn("bounded", self.upon("sim", "-q", "--stack", "pl", "--seeds", "1..3").stdout)
 
 
 if __name__ == "__main__":
