@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,8 +38,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     switch (key) {
     case 'f':
     case 'c':
+        errno = 0;
         *(key == 'f' ? &a->from_seq : &a->count) = strtoull(arg, &end, 10);
-        if (*arg == '\0' || *end != '\0')
+        if (*arg < '0' || *arg > '9' || *end != '\0' || errno != 0)
             argp_error(state, "\"%s\" is not a number", arg);
         return 0;
     case ARGP_KEY_ARG:
@@ -72,7 +74,9 @@ static const struct argp argp =
      "verify   read all of it as a recovery would, and judge it; changes nothing\n"
      "backup   copy a log that no process has open, if it is sound, and verify the copy\n"
      "restore  copy a backup to where no log is, and verify it there\n\n"
-     "Exit status: 0 sound, 1 refused or damaged, 2 it could not be looked at.",
+     "Exit status: 0 sound, 1 refused or damaged, 2 it could not be looked at. What a crash may "
+     "leave behind, and the next opening mends, is sound and said: a torn tail that was never "
+     "acknowledged, one damaged copy of the super block's two.",
      NULL,
      NULL,
      NULL};
@@ -114,7 +118,7 @@ static int identity(struct disk *d, struct log_id *id)
     int err = -EILSEQ;
     for (int copy = 0; block != NULL && copy < 2 && err != 0; copy++) {
         const struct log_super_wire *w = (const struct log_super_wire *)block;
-        if (d->ops->read_super(d, copy, block) == 0 && le32_get(w->magic) == LOG_MAGIC_SUPER) {
+        if (d->ops->read_super(d, copy, block) == 0 && log_super_good(block)) {
             *id = (struct log_id){le32_get(w->cluster), le32_get(w->process)};
             err = 0;
         }
@@ -132,17 +136,23 @@ static int look(const char *dir, log_found_fn *found, void *ctx)
     struct log *log;
     struct log_report r;
     struct log_id id = {0, 0};
-    if (disk_uring_shape(dir, &conf.shape, why, sizeof why) != 0 ||
-        disk_uring_open(&disk, &conf, true, why, sizeof why) != 0) {
+    int err = disk_uring_shape(dir, &conf.shape, why, sizeof why);
+    if (err == 0)
+        err = disk_uring_open(&disk, &conf, true, why, sizeof why);
+    if (err != 0) {
         fprintf(stderr, "upon log: %s\n", why);
-        return 2;
+        return err == -EILSEQ ? 1 : 2;
     }
     identity(disk, &id); /* if there is none, opening says so */
-    int err = log_open(&log, disk, id, found, ctx, true, &r);
+    err = log_open(&log, disk, id, found, ctx, true, &r);
     disk->ops->close(disk);
-    printf("%s: %s\n", dir, outcomes[r.outcome]);
+    bool half = err == 0 && r.super_repaired > 0;
+    printf("%s: %s%s\n", dir, outcomes[r.outcome],
+           half ? ", but for a copy of its super block" : "");
     if (r.why[0] != '\0')
         printf("  %s\n", r.why);
+    if (half)
+        printf("  super: one of its two copies is damaged; the next opening writes both again\n");
     if (err == 0)
         printf("  process p%u of cluster %08x, incarnation %u so far; records %" PRIu64
                " to before %" PRIu64 " in %" PRIu64 " batches; %u segments of %u KiB\n",
@@ -153,68 +163,122 @@ static int look(const char *dir, log_found_fn *found, void *ctx)
 
 /* ---- copying --------------------------------------------------------------------------------- */
 
+static int copy_bytes(int in, int out)
+{
+    static char buffer[1 << 20];
+    ssize_t n;
+    while ((n = read(in, buffer, sizeof buffer)) > 0)
+        for (ssize_t at = 0; at < n;) {
+            ssize_t w = write(out, buffer + at, (size_t)(n - at));
+            if (w < 0)
+                return -errno;
+            at += w;
+        }
+    return n < 0 || fsync(out) != 0 ? -errno : 0;
+}
+
+/* Copy a file to where none is; what fails leaves nothing behind. */
 static int copy_file(const char *from_dir, const char *to_dir, const char *name)
 {
     char from[4096], to[4096];
-    static char buffer[1 << 20];
     snprintf(from, sizeof from, "%s/%s", from_dir, name);
     snprintf(to, sizeof to, "%s/%s", to_dir, name);
     int in = open(from, O_RDONLY | O_CLOEXEC);
-    int out = open(to, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
-    int err = in < 0 || out < 0 ? -errno : 0;
-    ssize_t n = 0;
-    while (err == 0 && (n = read(in, buffer, sizeof buffer)) > 0)
-        for (ssize_t at = 0; at < n && err == 0;) {
-            ssize_t w = write(out, buffer + at, (size_t)(n - at));
-            if (w < 0)
-                err = -errno;
-            else
-                at += w;
-        }
-    if (err == 0 && (n < 0 || fsync(out) != 0))
-        err = -errno;
+    int out = in < 0 ? -1 : open(to, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    int err = in < 0 || out < 0 ? -errno : copy_bytes(in, out);
     if (in >= 0)
         close(in);
-    if (out >= 0)
-        close(out);
+    if (out >= 0 && close(out) != 0 && err == 0)
+        err = -errno;
+    if (out >= 0 && err != 0)
+        unlink(to);
     if (err != 0)
-        fprintf(stderr, "upon log: %s to %s: %s\n", from, to, strerror(-err));
+        fprintf(stderr, "upon log: %s to %s: %s%s\n", from, to, strerror(-err),
+                err == -ENOSPC || err == -EDQUOT ? "; make room, or choose another folder" : "");
     return err;
+}
+
+static void file_name(char *name, size_t size, uint32_t i, uint32_t slots)
+{
+    if (i < slots)
+        snprintf(name, size, "seg-%04u", i);
+    else /* last: without it a copy that was cut short is no log */
+        snprintf(name, size, "super");
+}
+
+static void remove_copy(const char *to, uint32_t files, uint32_t slots)
+{
+    char name[32], path[4096];
+    for (uint32_t i = 0; i < files; i++) {
+        file_name(name, sizeof name, i, slots);
+        snprintf(path, sizeof path, "%s/%s", to, name);
+        unlink(path);
+    }
+}
+
+/* Copy all files, or none. */
+static int copy_files(const char *from, const char *to, uint32_t slots)
+{
+    char name[32];
+    bool made = mkdir(to, 0700) == 0;
+    int err = made || errno == EEXIST ? 0 : -errno;
+    uint32_t files = 0;
+    if (err != 0)
+        fprintf(stderr, "upon log: %s: %s\n", to, strerror(-err));
+    while (err == 0 && files <= slots) {
+        file_name(name, sizeof name, files, slots);
+        err = copy_file(from, to, name);
+        files += err == 0;
+    }
+    int dir = err == 0 ? open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (err == 0 && (dir < 0 || fsync(dir) != 0)) {
+        err = -errno;
+        fprintf(stderr, "upon log: %s: %s\n", to, strerror(-err));
+    }
+    if (dir >= 0)
+        close(dir);
+    if (err != 0)
+        remove_copy(to, files, slots);
+    if (err != 0 && made)
+        rmdir(to);
+    return err;
+}
+
+/* Nobody is to open it while it is copied. A file to close, or −1 with a sentence. */
+static int hold(const char *dir)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/super", dir);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        fprintf(stderr, "upon log: %s: %s\n", path, strerror(errno));
+    else if (flock(fd, LOCK_SH | LOCK_NB) != 0) {
+        fprintf(stderr, "upon log: %s: another process has this log open\n", dir);
+        close(fd);
+        fd = -1;
+    }
+    return fd;
 }
 
 static int copy_log(const char *from, const char *to)
 {
-    char why[256], name[32];
+    char why[256];
     struct log_shape shape;
+    int held = hold(from);
+    if (held < 0)
+        return 2;
     int status = look(from, NULL, NULL);
-    if (status != 0)
-        return status;
-    if (disk_uring_shape(from, &shape, why, sizeof why) != 0)
-        return 2;
-    if (mkdir(to, 0700) != 0 && errno != EEXIST) {
-        fprintf(stderr, "upon log: %s: %s\n", to, strerror(errno));
-        return 2;
-    }
-    /* The super block comes last: without it a copy that was cut short is no log. */
-    for (uint32_t i = 0; i < shape.slots; i++) {
-        snprintf(name, sizeof name, "seg-%04u", i);
-        if (copy_file(from, to, name) != 0)
-            return 2;
-    }
-    if (copy_file(from, to, "super") != 0)
-        return 2;
-    int dir = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0 || fsync(dir) != 0) {
-        fprintf(stderr, "upon log: %s: %s\n", to, strerror(errno));
-        return 2;
-    }
-    close(dir);
-    return look(to, NULL, NULL);
+    if (status == 0 && (disk_uring_shape(from, &shape, why, sizeof why) != 0 ||
+                        copy_files(from, to, shape.slots) != 0))
+        status = 2;
+    close(held);
+    return status == 0 ? look(to, NULL, NULL) : status;
 }
 
 int log_main(int argc, char **argv)
 {
     struct args args = {.count = 20};
+    argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, &args);
     struct show show = {&args, 0};
     if (strcmp(args.what, "inspect") == 0)

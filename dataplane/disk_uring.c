@@ -6,12 +6,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <liburing.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <rte_pause.h>
@@ -63,6 +65,20 @@ static int write_zeros(int fd, uint64_t bytes)
     }
     free(zeros);
     return err == 0 && fsync(fd) != 0 ? -errno : err;
+}
+
+/* What went wrong with a file; on a full disk also how much a log takes. */
+static int refuse_write(const struct disk_uring_conf *conf, const char *path, int err, char *why,
+                        size_t why_size)
+{
+    struct statvfs fs;
+    uint64_t bytes = (uint64_t)conf->shape.slots * conf->shape.segment_bytes;
+    if ((err != -ENOSPC && err != -EDQUOT) || statvfs(conf->dir, &fs) != 0)
+        return refuse_as(why, why_size, err, "%s: cannot be written: %s", path, strerror(-err));
+    return refuse_as(why, why_size, err,
+                     "%s: cannot be written: %s: the log takes %" PRIu64 " MiB, and %" PRIu64
+                     " MiB are free there: lower log.size, or make room",
+                     path, strerror(-err), bytes >> 20, (uint64_t)fs.f_bavail * fs.f_frsize >> 20);
 }
 
 static int create_file(const char *path, uint64_t bytes)
@@ -117,7 +133,7 @@ int disk_uring_create(const struct disk_uring_conf *conf, char *why, size_t why_
         close(dir);
     if (err != 0) {
         remove_files(conf->dir, made);
-        return refuse_as(why, why_size, err, "%s: cannot be written: %s", path, strerror(-err));
+        return refuse_write(conf, path, err, why, why_size);
     }
     return 0;
 }
@@ -362,6 +378,14 @@ static int open_files(struct disk_uring *u, const struct disk_uring_conf *conf, 
                                              : strerror(-u->super));
     if (flock(u->super, (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0)
         return refuse_as(why, why_size, -EBUSY, "%s: another process has this log open", conf->dir);
+    struct stat st;
+    if (fstat(u->super, &st) != 0)
+        return refuse_as(why, why_size, -errno, "%s: %s", path, strerror(errno));
+    if (st.st_size < LOG_BLOCK_BYTES)
+        return refuse_as(why, why_size, -EILSEQ,
+                         "%s: %lld bytes, where two copies of the super block take %d; is this the "
+                         "folder of a log? If so, restore it from a backup",
+                         path, (long long)st.st_size, 2 * LOG_BLOCK_BYTES);
     if (!is_direct(u->super))
         return refuse_as(why, why_size, -ENOTSUP,
                          "%s: its file system only pretends to do direct I/O; choose another",

@@ -115,4 +115,7 @@ void log_sector_seal(uint8_t *sector, struct log_id id, uint32_t slot, uint32_t 
 enum sector_state log_sector_state(const uint8_t *sector, struct log_id id, uint32_t slot,
                                    uint32_t index, uint64_t batch, uint64_t *found);
 
+/* Whether a block is a valid copy of a super block. */
+bool log_super_good(const uint8_t *block);
+
 #endif

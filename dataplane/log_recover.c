@@ -42,6 +42,12 @@ enum log_outcome log_judge(enum log_here here, enum log_later later)
 #define HUGE_BYTES    (2u << 20)
 static_assert(AHEAD_MAX <= DISK_READS_MAX, "as much as the disk takes at once");
 
+/* A sector of the stream. */
+struct place {
+    uint64_t segment;
+    uint32_t block, sector;
+};
+
 struct scan {
     struct log *log;
     struct log_report *report;
@@ -57,6 +63,8 @@ struct scan {
     uint64_t bad;      /* … which is this portion */
     uint8_t *record;   /* one that lies in several sectors, put together */
     uint64_t highest;  /* batch number seen anywhere */
+    struct place damage; /* the first bad sector seen; segment UINT64_MAX: there was none … */
+    bool idle;           /* … where nothing live is, as the header there says */
 };
 
 static int refuse(struct log_report *r, enum log_outcome outcome)
@@ -67,16 +75,22 @@ static int refuse(struct log_report *r, enum log_outcome outcome)
 
 /* ---- the super block ------------------------------------------------------------------------- */
 
+bool log_super_good(const uint8_t *block)
+{
+    const struct log_super_wire *w = (const struct log_super_wire *)block;
+    uint64_t found, generation = le64_get(w->generation);
+    return log_sector_state(block, (struct log_id){0, 0}, LOG_SLOT_SUPER, 0, generation, &found) ==
+               SECTOR_GOOD &&
+           le32_get(w->magic) == LOG_MAGIC_SUPER;
+}
+
 /* Read a copy. True when it is valid; then its fields are in *w. */
 static bool read_super(struct log *log, int copy, uint8_t *block, struct log_super_wire *w)
 {
     if (log->disk->ops->read_super(log->disk, copy, block) != 0)
         return false;
     memcpy(w, block, sizeof *w);
-    uint64_t found, generation = le64_get(w->generation);
-    return log_sector_state(block, (struct log_id){0, 0}, LOG_SLOT_SUPER, 0, generation, &found) ==
-               SECTOR_GOOD &&
-           le32_get(w->magic) == LOG_MAGIC_SUPER;
+    return log_super_good(block);
 }
 
 static int recover_super(struct log *log, struct log_report *r)
@@ -215,9 +229,13 @@ static uint8_t *block_at(struct scan *s, uint32_t block)
 static enum sector_state sector_at(struct scan *s, uint32_t block, uint32_t sector, uint64_t batch,
                                    uint64_t *found)
 {
-    return log_sector_state(block_at(s, block) + (size_t)sector * LOG_SECTOR_BYTES, s->log->id,
-                            (uint32_t)(s->segment % s->log->shape.slots),
-                            block * LOG_BLOCK_SECTORS + sector, batch, found);
+    enum sector_state state =
+        log_sector_state(block_at(s, block) + (size_t)sector * LOG_SECTOR_BYTES, s->log->id,
+                         (uint32_t)(s->segment % s->log->shape.slots),
+                         block * LOG_BLOCK_SECTORS + sector, batch, found);
+    if (unlikely(state == SECTOR_BAD) && s->damage.segment == UINT64_MAX)
+        s->damage = (struct place){s->segment, block, sector};
+    return state;
 }
 
 /* Whether the slot holds the segment that is looked for: its header says so. A header may
@@ -397,6 +415,39 @@ static void look_behind(struct scan *s, uint64_t segment, uint32_t block, enum l
     }
 }
 
+/* Whether the header of the segment file that is damaged says that it holds an earlier segment, or
+ * none. It is refused all the same: a disk that damages what is not needed is not to be trusted. */
+static bool damage_is_idle(struct scan *s)
+{
+    uint64_t found;
+    if (s->damage.segment == UINT64_MAX || s->damage.block == 0)
+        return false;
+    look_at(s, s->damage.segment);
+    enum sector_state state = sector_at(s, 0, 0, UINT64_MAX, &found);
+    const struct log_segment_wire *w = (const struct log_segment_wire *)block_at(s, 0);
+    return state == SECTOR_ZERO || (state == SECTOR_STALE && le64_get(w->number) < s->segment);
+}
+
+static void explain_damage(struct scan *s, uint32_t slot, uint64_t offset)
+{
+    const struct log *log = s->log;
+    struct log_report *r = s->report;
+    if (s->damage.segment == UINT64_MAX) {
+        snprintf(r->why, sizeof r->why,
+                 "segment file %u, offset %" PRIu64 ": the batch after record %" PRIu64
+                 " contradicts itself; restore from a backup",
+                 slot, offset, log->next_seq);
+        return;
+    }
+    offset = (uint64_t)s->damage.block * LOG_BLOCK_BYTES + s->damage.sector * LOG_SECTOR_BYTES;
+    snprintf(r->why, sizeof r->why,
+             "segment file %" PRIu64 ", offset %" PRIu64
+             ": damaged (no torn write leaves such a sector)%s; records before %" PRIu64
+             " can be read; restore from a backup",
+             s->damage.segment % log->shape.slots, offset,
+             s->idle ? ", though by its header the file holds nothing live" : "", log->next_seq);
+}
+
 static void explain(struct scan *s, enum log_here here, uint64_t segment, uint32_t block)
 {
     struct log *log = s->log;
@@ -418,10 +469,7 @@ static void explain(struct scan *s, enum log_here here, uint64_t segment, uint32
                  slot, offset, log->next_seq, here == HERE_TORN ? "torn" : "missing");
         break;
     default:
-        snprintf(r->why, sizeof r->why,
-                 "segment file %u, at or behind offset %" PRIu64 ": damaged after record %" PRIu64
-                 " (no torn write leaves such a sector); restore from a backup",
-                 slot, offset, log->next_seq);
+        explain_damage(s, slot, offset);
     }
 }
 
@@ -512,7 +560,10 @@ int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_repo
     int err = recover_super(log, report);
     if (err != 0)
         return err;
-    struct scan s = {.log = log, .report = report, .memory = scan_memory(&log->shape)};
+    struct scan s = {.log = log,
+                     .report = report,
+                     .memory = scan_memory(&log->shape),
+                     .damage = {.segment = UINT64_MAX}};
     s.portions = (log->shape.segment_bytes + PORTION_BYTES - 1) / PORTION_BYTES;
     s.record = malloc(log->shape.segment_bytes);
     log->segment_seq = calloc(log->shape.slots, sizeof log->segment_seq[0]);
@@ -528,6 +579,7 @@ int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_repo
     uint32_t block;
     walk(&s, found, ctx, &here, &segment, &block);
     look_behind(&s, segment, block, &later);
+    s.idle = damage_is_idle(&s);
     end_reading(&s);
     if (s.error != 0) {
         err = unreadable(&s);

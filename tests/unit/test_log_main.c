@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -26,7 +28,37 @@ static int verb(const char *what, const char *a, const char *b)
     return log_main(b == NULL ? 3 : 4, argv);
 }
 
-static void make_log(void)
+static char said[4096]; /* by the last verb that was heard */
+
+/* The same, and what it says. */
+static int heard(const char *what, const char *a, const char *b)
+{
+    char path[64];
+    int old[2] = {dup(STDOUT_FILENO), dup(STDERR_FILENO)};
+    snprintf(path, sizeof path, "%s/said", dir);
+    int fd = open(path, O_CREAT | O_TRUNC | O_RDWR, 0600);
+    fflush(NULL);
+    dup2(fd, STDOUT_FILENO);
+    dup2(fd, STDERR_FILENO);
+    int status = verb(what, a, b);
+    fflush(NULL);
+    dup2(old[0], STDOUT_FILENO);
+    dup2(old[1], STDERR_FILENO);
+    close(old[0]);
+    close(old[1]);
+    ssize_t n = pread(fd, said, sizeof said - 1, 0);
+    said[n > 0 ? n : 0] = '\0';
+    close(fd);
+    return status;
+}
+
+static void says(const char *words)
+{
+    if (strstr(said, words) == NULL)
+        fail_msg("\"%s\" lacks \"%s\"", said, words);
+}
+
+static void make_log(uint32_t slots)
 {
     char why[256];
     struct disk *d;
@@ -34,7 +66,7 @@ static void make_log(void)
     struct log_report report;
     struct log_id id = {9, 1};
     struct disk_uring_conf conf = {.dir = one,
-                                   .shape = {2, 64 * LOG_BLOCK_BYTES},
+                                   .shape = {slots, 64 * LOG_BLOCK_BYTES},
                                    .buffers = 4,
                                    .buffer_bytes = 8 * LOG_BLOCK_BYTES};
     assert_int_equal(disk_uring_create(&conf, why, sizeof why), 0);
@@ -51,11 +83,11 @@ static void make_log(void)
     d->ops->close(d);
 }
 
-static void flip(const char *folder, off_t at)
+static void flip(const char *folder, const char *file, off_t at)
 {
     char path[128];
     uint8_t byte;
-    snprintf(path, sizeof path, "%s/seg-0000", folder);
+    snprintf(path, sizeof path, "%s/%s", folder, file);
     int fd = open(path, O_RDWR);
     assert_int_equal(pread(fd, &byte, 1, at), 1);
     byte ^= 0x10;
@@ -70,11 +102,11 @@ static void test_backup_and_restore_drill(void **state)
     snprintf(one, sizeof one, "%s/one", dir);
     snprintf(copy, sizeof copy, "%s/copy", dir);
     snprintf(again, sizeof again, "%s/again", dir);
-    make_log();
+    make_log(2);
     assert_int_equal(verb("inspect", one, NULL), 0);
     assert_int_equal(verb("verify", one, NULL), 0);
     assert_int_equal(verb("backup", one, copy), 0);
-    flip(one, 10 * LOG_BLOCK_BYTES + 100); /* the disaster */
+    flip(one, "seg-0000", 10 * LOG_BLOCK_BYTES + 100); /* the disaster */
     assert_int_equal(verb("verify", one, NULL), 1);
     assert_int_equal(verb("backup", one, again), 1); /* damage is not copied */
     assert_int_equal(verb("restore", copy, one), 2); /* nor is a log overwritten */
@@ -87,6 +119,90 @@ static void test_what_is_no_log_is_said_to_be_none(void **state)
     (void)state;
     assert_int_equal(verb("verify", "no-such-folder", NULL), 2);
     assert_int_equal(verb("mend", dir, NULL), 2);
+}
+
+/* A log of its own, of so many segments. */
+static void another_log(const char *name, uint32_t slots)
+{
+    snprintf(one, sizeof one, "%s/%s", dir, name);
+    snprintf(copy, sizeof copy, "%s/%s-copy", dir, name);
+    make_log(slots);
+}
+
+static void test_damage_is_said_where_it_is(void **state)
+{
+    (void)state;
+    another_log("where", 4);
+    flip(one, "seg-0003", 2 * LOG_BLOCK_BYTES + 4 * LOG_SECTOR_BYTES + 7);
+    assert_int_equal(heard("verify", one, NULL), 1);
+    says("segment file 3, offset 10240: damaged");
+    says("the file holds nothing live");
+    flip(one, "seg-0000", 10 * LOG_BLOCK_BYTES + LOG_SECTOR_BYTES + 100);
+    assert_int_equal(heard("verify", one, NULL), 1);
+    says("segment file 0, offset 41472: damaged");
+    assert_null(strstr(said, "live"));
+}
+
+static void test_one_copy_of_the_super_block_is_enough_and_said(void **state)
+{
+    (void)state;
+    another_log("half", 2);
+    assert_int_equal(heard("verify", one, NULL), 0);
+    assert_null(strstr(said, "super"));
+    for (int k = 0; k < 2; k++) { /* the cluster of the first copy, then of the second */
+        flip(one, "super", k * LOG_BLOCK_BYTES + 8);
+        assert_int_equal(heard("verify", one, NULL), 0);
+        says("sound, but for a copy of its super block");
+        flip(one, "super", k * LOG_BLOCK_BYTES + 8);
+    }
+    char path[128];
+    snprintf(path, sizeof path, "%s/super", one);
+    assert_int_equal(truncate(path, LOG_BLOCK_BYTES), 0);
+    assert_int_equal(heard("verify", one, NULL), 0);
+    says("sound, but for a copy of its super block");
+    assert_int_equal(heard("backup", one, copy), 0);
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(heard("verify", one, NULL), 1);
+    says("super: 0 bytes");
+    says("backup");
+}
+
+static void test_a_copy_that_fails_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    char path[128];
+    another_log("fails", 2);
+    assert_int_equal(mkdir(copy, 0700), 0);
+    snprintf(path, sizeof path, "%s/super", copy); /* it comes last, and is in the way */
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(heard("backup", one, copy), 2);
+    says("super: File exists");
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(heard("backup", one, copy), 0); /* segments would be in the way, too */
+}
+
+static void test_wrong_arguments_end_with_the_status_of_the_help(void **state)
+{
+    (void)state;
+    static const char *const wrong[][2] = {{"--from", "-1"}, {"--count", "x"}, {"--nope", "1"}};
+    for (size_t i = 0; i < 3; i++) {
+        char *argv[] = {"upon log",
+                        "inspect",
+                        dir,
+                        (char *)(uintptr_t)wrong[i][0],
+                        (char *)(uintptr_t)wrong[i][1],
+                        NULL};
+        int status;
+        fflush(NULL);
+        pid_t child = fork();
+        if (child == 0) {
+            fclose(stderr);
+            _exit(log_main(5, argv) == 2 ? 99 : 98); /* it is to end before */
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 2);
+    }
 }
 
 static int make_folder(void **state)
@@ -108,6 +224,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_backup_and_restore_drill),
         cmocka_unit_test(test_what_is_no_log_is_said_to_be_none),
+        cmocka_unit_test(test_damage_is_said_where_it_is),
+        cmocka_unit_test(test_one_copy_of_the_super_block_is_enough_and_said),
+        cmocka_unit_test(test_a_copy_that_fails_leaves_nothing_behind),
+        cmocka_unit_test(test_wrong_arguments_end_with_the_status_of_the_help),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
