@@ -7,6 +7,7 @@
 
 #define STREAM_STRATEGY 0x61647665u /* streams of a seed, apart from those of the processes */
 #define STREAM_SWARM    0x7377726du
+#define STREAM_HEALED   0x6865616cu
 #define MS              1000000ull
 #define NEW_WRITE       UINT32_MAX /* PCTCP: a write that is in no chain yet */
 
@@ -524,36 +525,158 @@ static uint64_t horizon_ns(const struct sim_world *w, uint64_t now)
     return last - now;
 }
 
+#define NOBODY UINT16_MAX
+
+/* The second phase, as far as it has come. */
+struct settling {
+    struct sim_world *w;
+    const struct mix *mix;
+    uint64_t since;    /* the last request, or when the unstable one had outlived all others */
+    uint64_t turn_ns;  /* when the unstable process crashes or recovers next */
+    uint16_t unstable; /* NOBODY: all who are up stay up */
+};
+
+/* Who goes on crashing and recovering: one of those whom the stack does without. */
+static uint16_t unstable_of(const struct sim_world *w)
+{
+    const uint16_t p = (uint16_t)(w->job.unstable - 1);
+    if (!w->needs.disk || p >= w->n || w->proc[p].refused)
+        return NOBODY;
+    const bool up = w->proc[p].state != SIM_CRASHED;
+    return w->n - w->alive + up <= adversary_crashes_max(w->job.def, w->n) ? p : NOBODY;
+}
+
 /* Every correct process makes what is left of its requests. True: something was requested. */
-static bool request_rest(struct sim_world *w)
+static bool request_rest(struct sim_world *w, uint16_t unstable)
 {
     bool any = false;
     struct choice c;
     for (uint16_t p = 0; p < w->n; p++)
-        while (sim_world_request(w, p, &c) && sim_world_apply(w, &c))
+        while (p != unstable && sim_world_request(w, p, &c) && sim_world_apply(w, &c))
             any = true;
     return any;
 }
 
-static uint64_t quiet_base_ns(const struct sim_world *w)
+static uint64_t quiet_base_ns(const struct settling *s)
+{
+    const struct sim_world *w = s->w;
+    const struct stack_conf *c = &w->job.conf;
+    uint64_t detects = s->unstable != NOBODY ? 16 : 4;
+    return (w->needs.endless ? 8 : 2) * c->rto_max_ns +
+           (w->needs.detector ? detects * c->detect_ns : 0) + 16 * w->job.convoy_ns;
+}
+
+/*
+ * How long detectors may err before their timeouts, which grow by `detect_ns` with each error, are
+ * beyond what a request and its reply take: an error and its correction take less than twice that.
+ */
+static uint64_t learning_ns(const struct sim_world *w)
 {
     const struct stack_conf *c = &w->job.conf;
-    return (w->needs.endless ? 8 : 2) * c->rto_max_ns + (w->needs.detector ? 4 * c->detect_ns : 0);
+    if (w->job.convoy_ns == 0 || !w->needs.detector)
+        return 0;
+    uint64_t round_ns = 2 * (w->job.convoy_ns + c->heartbeat_ns);
+    return (round_ns / c->detect_ns + 1) * 2 * (round_ns + c->detect_ns);
 }
 
 /*
  * Whether the world has come to rest: the border of the top was not crossed for longer than any
  * armed timer takes, several times over. What sends again for ever is given as long from the last
- * request on. Nothing may be in flight, or what was sent last would count as lost.
+ * request on, and so is what an unstable process stirs up. Where timeouts have to grow, detectors
+ * keep still as well, since traffic may hold up heartbeats, or are judged as they are in the end.
+ * Nothing may be in flight, or what was sent last would count as lost; heartbeats that are slower
+ * than their period are always in flight, and arrive when all else is at rest.
  */
-static bool at_rest(const struct sim_world *w, uint64_t since, const struct mix *mix)
+static bool at_rest(const struct settling *s)
 {
-    uint64_t now = w->sim.now_ns, last = since, patience = 1 + mix->patience;
-    if (!w->needs.endless && w->top_ns > since)
+    const struct sim_world *w = s->w;
+    const bool slow = w->job.convoy_ns != 0, listens = w->app.type == EV_NONE;
+    uint64_t patience = 1 + s->mix->patience, base = quiet_base_ns(s);
+    uint64_t now = w->sim.now_ns, last = s->since;
+    if (slow) {
+        uint64_t end = last + 5 * patience * learning_ns(w);
+        last += learning_ns(w);
+        if (w->erred_ns > last)
+            last = w->erred_ns < end ? w->erred_ns : end;
+    }
+    if (!w->needs.endless && s->unstable == NOBODY && !(slow && listens) && w->top_ns > last)
         last = w->top_ns;
     uint64_t quiet = now > last ? now - last : 0;
-    return w->sim.flights == 0 && writes_of(w) == 0 && quiet > patience * quiet_base_ns(w) &&
-           quiet > patience * (quiet_base_ns(w) + 2 * horizon_ns(w, now));
+    return (slow || w->sim.flights == 0) && writes_of(w) == 0 && quiet > patience * base &&
+           quiet > patience * (base + 2 * horizon_ns(w, now));
+}
+
+/* Whether the unstable process has begun more lives than any other. */
+static bool outlived(const struct settling *s)
+{
+    const struct sim_world *w = s->w;
+    for (uint16_t p = 0; p < w->n; p++)
+        if (p != s->unstable && w->proc[p].incarnation >= w->proc[s->unstable].incarnation)
+            return w->proc[s->unstable].refused;
+    return true;
+}
+
+/* The unstable process crashes, soon recovers, stays for a few heartbeats, and so on. */
+static struct choice turn(struct settling *s)
+{
+    const struct sim_proc *x = &s->w->proc[s->unstable];
+    const uint64_t heartbeat_ns = s->w->job.conf.heartbeat_ns;
+    const bool down = x->state == SIM_CRASHED;
+    s->turn_ns = sim_world_now(s->w) + (down ? 3 : 1) * heartbeat_ns;
+    return (struct choice){.kind = down ? CHOICE_RECOVER : CHOICE_CRASH,
+                           .p = s->unstable,
+                           .a = down ? 0 : x->incarnation % KEEPS};
+}
+
+/* What comes next when time is kept. False: nothing ever. */
+static bool next_choice(struct settling *s, struct choice *c)
+{
+    const uint64_t now = sim_world_now(s->w);
+    const bool more = sim_world_timed(s->w, c);
+    if (s->unstable == NOBODY || (more && c->kind != CHOICE_ADVANCE))
+        return more;
+    if (now >= s->turn_ns)
+        *c = turn(s);
+    else if (!more || now + c->a > s->turn_ns)
+        *c = (struct choice){.kind = CHOICE_ADVANCE, .a = s->turn_ns - now};
+    return true;
+}
+
+/* What is still on its way, and what comes of it, arrives; no timer fires any more. */
+static void arrive(struct sim_world *w)
+{
+    for (uint32_t left = SIM_FRAMES_MAX; left > 0; left--) {
+        struct choice c = {0};
+        for (uint16_t p = 0; w->needs.disk && p < w->n; p++)
+            if (w->proc[p].disk->writes > 0)
+                c = sim_disk_choice(w->proc[p].disk, p, sim_disk_first(w->proc[p].disk));
+        if (c.kind == CHOICE_NONE && w->sim.flights > 0)
+            c = choice_frame(w->proc[w->sim.flight[0].to].state == SIM_CRASHED ? CHOICE_DROP
+                                                                               : CHOICE_DELIVER,
+                             &w->sim, 0);
+        if (c.kind == CHOICE_NONE || !sim_world_apply(w, &c))
+            return;
+    }
+}
+
+/* The end of a run that came to rest: who is not stable is down, and nothing is on its way. */
+static void come_to_rest(struct settling *s)
+{
+    struct sim_world *w = s->w;
+    if (s->unstable != NOBODY && w->proc[s->unstable].state != SIM_CRASHED) {
+        struct choice c = turn(s);
+        sim_world_apply(w, &c);
+    }
+    if (s->unstable != NOBODY || w->job.convoy_ns != 0)
+        arrive(w);
+}
+
+/* Time has passed. True: the world is at rest. */
+static bool passed(struct settling *s)
+{
+    if (request_rest(s->w, s->unstable) || (s->unstable != NOBODY && !outlived(s)))
+        s->since = s->w->sim.now_ns;
+    return at_rest(s);
 }
 
 bool adversary_settle(struct sim_world *w, const struct mix *mix)
@@ -563,23 +686,27 @@ bool adversary_settle(struct sim_world *w, const struct mix *mix)
     sim_world_apply(w, &c);
     c = (struct choice){.kind = CHOICE_ADVANCE};
     sim_world_apply(w, &c);
-    uint64_t since = w->sim.now_ns, most = mix->fair_most != 0 ? mix->fair_most : 1000000;
+    struct settling s = {.w = w,
+                         .mix = mix,
+                         .since = w->sim.now_ns,
+                         .turn_ns = w->sim.now_ns,
+                         .unstable = unstable_of(w)};
+    uint64_t most = mix->fair_most != 0 ? mix->fair_most : 1000000;
     bool rested = false;
-    request_rest(w);
+    request_rest(w, s.unstable);
     for (uint64_t i = 0; i < most && !rested; i++) {
-        if (!sim_world_timed(w, &c)) {
-            rested = !request_rest(w);
+        if (!next_choice(&s, &c)) {
+            rested = !request_rest(w, s.unstable);
             continue;
         }
         sim_world_apply(w, &c);
-        if (c.kind == CHOICE_ADVANCE) {
-            if (request_rest(w))
-                since = w->sim.now_ns;
-            rested = at_rest(w, since, mix);
-        }
+        if (c.kind == CHOICE_ADVANCE)
+            rested = passed(&s);
         if (sim_world_violation(w, &layer) != NULL)
             return false;
     }
+    if (rested)
+        come_to_rest(&s);
     return rested;
 }
 
@@ -590,7 +717,9 @@ bool adversary_settle(struct sim_world *w, const struct mix *mix)
 static void revive(struct adversary *a)
 {
     struct sim_world *w = a->w;
+    uint16_t unstable = (uint16_t)(w->job.unstable - 1);
     uint32_t down = (uint32_t)(w->n - w->alive);
+    down += unstable < w->n && w->proc[unstable].state != SIM_CRASHED;
     for (uint16_t p = 0; w->needs.disk && p < w->n; p++) {
         if (w->proc[p].state != SIM_CRASHED || w->proc[p].refused)
             continue;
@@ -611,7 +740,7 @@ static void unsettled_phase(struct adversary *a)
     apply(a, c);
     apply(a, (struct choice){.kind = CHOICE_ADVANCE});
     for (uint64_t i = 0; i < most && sim_world_violation(w, &layer) == NULL; i++) {
-        request_rest(w);
+        request_rest(w, NOBODY);
         if (random_below(&a->random, UNSETTLED_EVERY) == 0)
             lie(a);
         else if (sim_world_timed(w, &c))
@@ -840,6 +969,27 @@ static void draw_mix(struct random *r, const struct sim_job *job, struct mix *mi
         mix->lie = draw_ppm(r, 20000);
 }
 
+/*
+ * Of a few seeds the healed world is no quick one. Partial synchrony (Dwork, Lynch, Stockmeyer 1988)
+ * promises a bound and does not tell it: frames arrive in convoys, further apart than any detector
+ * waits at first. And of processes that recover one need never stop crashing.
+ */
+static void draw_healed(uint64_t seed, struct sim_job *job)
+{
+    struct random r = random_seeded(seed, STREAM_HEALED);
+    struct sim_needs needs = sim_needs(job->def);
+    uint32_t which = random_below(&r, 16);
+    if (which == 0 && needs.detector && !needs.synchronous) {
+        job->conf.detect_ns = 2 * MS;
+        job->conf.flight_msgs = 16; /* traffic holds heartbeats up, but not for long */
+        job->conf.instances = job->conf.instances < 64 ? 64 : job->conf.instances;
+        job->ops = job->ops > 3 ? 3 : job->ops;
+        job->convoy_ns = ONE_OF(&r, 5, 7) * MS;
+    } else if (which == 1 && needs.disk) {
+        job->unstable = (uint16_t)(1 + random_below(&r, job->n));
+    }
+}
+
 void adversary_draw(uint64_t seed, struct sim_job *job, struct mix *mix)
 {
     struct random r = random_seeded(seed, STREAM_SWARM);
@@ -848,6 +998,7 @@ void adversary_draw(uint64_t seed, struct sim_job *job, struct mix *mix)
     job->seed = seed;
     job->delay_ns = 20000;
     draw_sizes(&r, job);
+    draw_healed(seed, job);
     draw_mix(&r, job, mix);
     if (mix->strategy == STRATEGY_TIMED)
         draw_delay(&r, job, sim_needs(job->def).synchronous);
@@ -884,6 +1035,12 @@ int adversary_text(const struct sim_job *job, const struct mix *mix, char *text,
                                "flip=%u bad=%" PRIx64,
                                job->disk_ns, job->lag, mix->restarts, mix->recover, mix->disk_fail,
                                mix->disk_lie, mix->flip, mix->bad_disks);
+    if (job->convoy_ns != 0 && at < size)
+        at += (size_t)snprintf(text + at, size - at, "; healed: convoys every %" PRIu64 " ns",
+                               job->convoy_ns);
+    if (job->unstable != 0 && at < size)
+        at += (size_t)snprintf(text + at, size - at, "; healed: p%u crashes and recovers for ever",
+                               job->unstable - 1);
     for (uint16_t i = 0; i < job->faults && at < size; i++) {
         char text_of[160];
         struct fault_rule rule = job->fault[i];

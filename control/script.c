@@ -95,6 +95,8 @@ static const struct key keys[] = {
     JOB_KEY("delay_ns", delay_ns),
     JOB_KEY("disk_ns", disk_ns),
     JOB_KEY("lag", lag),
+    JOB_KEY("convoy_ns", convoy_ns),
+    JOB_KEY("unstable", unstable),
     CONF_KEY(inbox_events),
     CONF_KEY(flight_msgs),
     CONF_KEY(ring_msgs),

@@ -112,8 +112,10 @@ static bool handled(struct trace *t, struct stack *st, struct co *to, const stru
     x->events_left -= n;
     w->events += n;
     uint32_t layer = w->border[to->index][ev->type];
-    if (ev->type == EV_OMEGA_TRUST || ev->type == EV_EPFD_SUSPECT || ev->type == EV_EPFD_RESTORE)
+    if (ev->type == EV_OMEGA_TRUST || ev->type == EV_EPFD_SUSPECT || ev->type == EV_EPFD_RESTORE) {
+        w->erred_ns = st->now;
         listen(x, ev, n);
+    }
     if (ev->type == EV_LUC_RESUMED && to == st->app) /* whoever crashed proposes again from there */
         x->ops = (uint32_t)ev[n - 1].inst;
     for (uint32_t i = 0; i < n; i++) {
@@ -157,6 +159,15 @@ static int make_buckets(struct sim_world *w)
     return rates && w->bucket == NULL ? -ENOMEM : 0;
 }
 
+/* When what is sent now arrives, unless a rule delays it. */
+static uint64_t due_ns(const struct sim_world *w, uint64_t sent_ns)
+{
+    const uint64_t convoy_ns = w->job.convoy_ns;
+    if (!w->healed || convoy_ns == 0)
+        return sent_ns + w->job.delay_ns;
+    return (sent_ns / convoy_ns + 1) * convoy_ns;
+}
+
 /* A frame leaves a process. False: it never arrives. */
 static bool sending(void *ctx, struct sim_frame *f)
 {
@@ -167,7 +178,7 @@ static bool sending(void *ctx, struct sim_frame *f)
         return false; /* it crashed before: nobody is told */
     x->sends_left--;
     f->tag = w->tag;
-    f->due_ns = f->sent_ns + w->job.delay_ns;
+    f->due_ns = due_ns(w, f->sent_ns);
     if (unlikely(w->faults.armed != 0) && !lost)
         lost = faulty(w, f);
     if (w->sim.flights == 0) {
@@ -508,12 +519,12 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
         return -ENOMEM;
     }
     w->alive = w->n;
-    w->steps = w->breaths = w->events = w->trace_hash = w->top_ns = w->crossed = w->lies =
-        w->untrue = 0;
+    w->steps = w->breaths = w->events = w->trace_hash = w->top_ns = w->crossed = w->erred_ns =
+        w->lies = w->untrue = 0;
     w->tag = 0;
     w->records = 0;
     w->front_ns = w->due_ns = 0;
-    w->suspect = w->deaf = false;
+    w->healed = w->suspect = w->deaf = false;
     w->recoveries = w->refusals = 0;
     w->needs = sim_needs(w->job.def);
     for (uint16_t p = 0; p < w->n; p++) {
@@ -894,6 +905,7 @@ static bool on_process(struct sim_world *w, const struct choice *c)
 /* From here on nothing goes wrong that did not go wrong before. */
 static void heal(struct sim_world *w)
 {
+    w->healed = true;
     w->faults.armed = 0;
     arm_edges(w);
     for (uint16_t p = 0; p < w->n; p++) {

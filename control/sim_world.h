@@ -40,6 +40,9 @@ struct sim_job {
     uint64_t delay_ns;      /* of a frame, where time is kept and no rule says otherwise */
     uint64_t disk_ns;       /* of a write to a disk, likewise; 0: SIM_DISK_NS */
     uint32_t lag;           /* log-deliveries that an application keeps before it releases them */
+    uint64_t convoy_ns;     /* of frames once the world is healed: they arrive together, this far
+                               apart, so that nothing takes longer; 0: after delay_ns */
+    uint16_t unstable;      /* process that crashes and recovers for ever, + 1; 0: nobody */
     bool unchecked;         /* open no checkers */
     uint16_t faults;
     struct fault_rule fault[FAULT_RULES_MAX];
@@ -108,6 +111,7 @@ struct sim_world {
     uint64_t front_ns; /* the clock furthest ahead */
     uint64_t due_ns;   /* the latest arrival among the frames in flight … */
     bool due_ordered;  /* … which arrive in the order in which they were sent */
+    bool healed;       /* nothing goes wrong any more */
     bool suspect;      /* a checker has found a violation, or judged the end */
     uint16_t n;
     uint16_t n_max;
@@ -119,6 +123,7 @@ struct sim_world {
     uint64_t trace_before; /* … until the choice that is being applied */
     uint64_t top_ns;       /* when the border of the top was last crossed, in virtual time */
     uint64_t crossed;      /* how often */
+    uint64_t erred_ns;     /* when Ω or ◇P last changed its mind */
     uint32_t recoveries;   /* that came to their end */
     uint16_t refusals;     /* processes that stay down, since their log was not opened */
     bool deaf;             /* a life that never begins: checkers and observers hear nothing of it */
