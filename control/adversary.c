@@ -711,8 +711,8 @@ bool adversary_settle(struct sim_world *w, const struct mix *mix)
 }
 
 /*
- * Restarts are finite: from here on who is up stays up. As many as the stack withstands may stay
- * down for good, and those must whose logs were refused.
+ * Restarts are finite: from here on who is up stays up, but for one that may be unstable. As many
+ * as the stack withstands may stay down for good, and those must whose logs were refused.
  */
 static void revive(struct adversary *a)
 {

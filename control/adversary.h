@@ -3,7 +3,8 @@
  * The adversary: who picks Del(m, i, j) and Exec(i). A run has two phases. In the first, a strategy
  * chooses as it likes, within what the stack may assume. Then the world is healed and becomes fair:
  * frames arrive in order, timers fire in order of time, every process makes its requests, until
- * nothing happens any more. Safety is judged throughout, liveness at the end.
+ * nothing happens any more. Safety is judged throughout, liveness at the end. Fair is not always
+ * quick, and one process may crash for ever: sim_job.convoy_ns, sim_job.unstable.
  *
  * All it does is a function of (job, mix, seed).
  */

@@ -10,6 +10,8 @@
 #include "control/adversary.h"
 #include "dataplane/eal.h"
 
+#define MS 1000000ull
+
 static struct rte_mempool *pool;
 static unsigned pool_full;
 static struct adversary *adversary;
@@ -203,6 +205,69 @@ static void test_a_false_suspicion_breaks_what_needs_accuracy(void **state)
     }
 }
 
+/* A bound exists, above what ◇P and Ω wait for at first: they err, learn, and rest in the end. */
+static void test_a_healed_world_may_be_slower_than_the_first_timeout(void **state)
+{
+    (void)state;
+    static const char *const stacks[] = {"epfd", "omega_recovery", "uc", "luc"};
+    for (size_t k = 0; k < RTE_DIM(stacks); k++) {
+        struct sim_world *w = sim_world_new(pool);
+        struct sim_job job = {.def = stack_find(stacks[k]), .n = 3, .seed = 1, .delay_ns = 20000};
+        struct mix mix = mix_default(STRATEGY_RANDOM, job.def, job.n);
+        job.ops = 2;
+        job.conf.detect_ns = 2 * MS;
+        job.convoy_ns = 7 * MS;
+        mix.steps = 0;
+        struct outcome out = run(w, &job, &mix);
+        if (out.violated)
+            fail_msg("%s: %s", stacks[k], out.result.witness);
+        assert_true(out.fair);
+        assert_true(w->erred_ns > 2 * job.convoy_ns);
+        assert_int_equal(w->sim.flights, 0);
+        sim_world_free(w);
+    }
+}
+
+/* Who never stops crashing begins more lives than all others, and is not waited for. */
+static void test_one_process_may_crash_and_recover_for_ever(void **state)
+{
+    (void)state;
+    static const char *const stacks[] = {"log", "lpl", "lurb", "omega_recovery", "luc"};
+    for (size_t k = 0; k < RTE_DIM(stacks); k++) {
+        struct sim_world *w = sim_world_new(pool);
+        struct sim_job job = {.def = stack_find(stacks[k]), .n = 3, .seed = 1, .delay_ns = 20000};
+        struct mix mix = mix_default(STRATEGY_RANDOM, job.def, job.n);
+        job.ops = 2;
+        job.unstable = 1;
+        struct outcome out = run(w, &job, &mix);
+        if (out.violated)
+            fail_msg("%s: %s", stacks[k], out.result.witness);
+        assert_true(out.fair);
+        assert_int_equal(w->proc[0].state, SIM_CRASHED);
+        assert_true(w->proc[0].incarnation > w->proc[1].incarnation);
+        assert_true(w->proc[0].incarnation > w->proc[2].incarnation);
+        assert_true(w->alive >= 2);
+        sim_world_free(w);
+    }
+}
+
+/* Not where the stack withstands no further crash. */
+static void test_an_unstable_process_leaves_a_majority(void **state)
+{
+    (void)state;
+    struct sim_world *w = sim_world_new(pool);
+    struct sim_job job = {.def = stack_find("lurb"), .n = 3, .seed = 1, .delay_ns = 20000};
+    struct mix mix = mix_default(STRATEGY_RANDOM, job.def, job.n);
+    job.unstable = 1;
+    if (sim_world_start(w, &job, why, sizeof why) != 0)
+        fail_msg("%s", why);
+    assert_true(sim_world_apply(w, &(struct choice){.kind = CHOICE_CRASH, .p = 2}));
+    assert_true(adversary_settle(w, &mix));
+    assert_int_equal(w->proc[0].state, SIM_RUNNING);
+    assert_int_equal(w->recoveries, 0);
+    sim_world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +279,9 @@ int main(void)
         cmocka_unit_test(test_detectors_that_never_settle_leave_liveness_open),
         cmocka_unit_test(test_a_lie_of_epfd_is_taken_back),
         cmocka_unit_test(test_a_false_suspicion_breaks_what_needs_accuracy),
+        cmocka_unit_test(test_a_healed_world_may_be_slower_than_the_first_timeout),
+        cmocka_unit_test(test_one_process_may_crash_and_recover_for_ever),
+        cmocka_unit_test(test_an_unstable_process_leaves_a_majority),
     };
     if (eal_start_light(64) != 0 || (pool = eal_pool("sim", 16383, 256, 1024)) == NULL)
         return 2;
