@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "harness.h"
-
-#include "protocols/random.h"
+#include "sent.h"
 
 static struct world w;
-static const uint16_t sizes[] = {1, 3, 4, 7};
 
 static void send_value(uint16_t from, uint16_t to, uint64_t value, uint32_t bytes)
 {
@@ -27,59 +24,64 @@ static void restart(uint16_t p)
     *(struct world **)(w.st[p]->app + 1) = &w;
 }
 
-static void test_FLL1_every_process_to_every_process_itself_included(void **state)
+static void test_FLL1_FLL2_FLL3_every_process_to_every_process_itself_included(void **state)
 {
     (void)state;
+    static const struct sent twenty = {EV_FLL_SEND, EV_FLL_DELIVER, 20, false};
     for (size_t s = 0; s < 4; s++) {
-        uint16_t n = sizes[s];
-        world_start(&w, stack_find("fll"), n, NULL);
-        for (uint16_t p = 0; p < n; p++)
-            for (uint16_t q = 0; q < n; q++)
-                for (uint64_t i = 0; i < 20; i++)
-                    send_value(p, q, 1000u * p + i, 16);
+        world_start(&w, stack_find("fll"), sizes[s], NULL);
+        sent_all(&twenty, &w);
         world_settle(&w);
-        for (uint16_t p = 0; p < n; p++)
-            for (uint16_t q = 0; q < n; q++)
-                for (uint64_t i = 0; i < 20; i++)
-                    assert_int_equal(world_count(&w, q, EV_FLL_DELIVER, p, 1000u * p + i), 1);
+        sent_judge(&twenty, &w, 1, 1);
         world_end(&w);
+    }
+}
+
+/* How many frames with each message reached a process, which are as many as it is delivered. */
+static uint32_t copies[SENT_PROCS][SENT_PROCS][SENT_MAX];
+
+static void any_frame(const struct sent *sent, struct random *r)
+{
+    uint32_t k = random_below(r, w.sim.flights), what = random_below(r, 10);
+    const struct sim_frame *f = &w.sim.flight[k];
+    uint64_t value = le64_get((uint8_t *)header(k) + FRAME_BYTES + RECORD_BYTES);
+    uint32_t *times = &copies[f->from][f->to][value & 0xff];
+    assert_true(value == sent_value(sent, f->from, f->to, value & 0xff));
+    if (what < 3) {
+        sim_drop(&w.sim, k);
+        --*times;
+    } else if (what == 3) {
+        sim_duplicate(&w.sim, k);
+        ++*times;
+    } else {
+        world_deliver(&w, k);
     }
 }
 
 static void test_FLL1_FLL2_FLL3_what_the_network_does_is_what_is_delivered(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 20; seed++) {
-        struct random r = random_seeded(seed, 0);
-        uint32_t copies[2][50];
-        world_start(&w, stack_find("fll"), 2, NULL);
-        for (uint64_t i = 0; i < 50; i++)
-            for (uint16_t p = 0; p < 2; p++) {
-                copies[p][i] = 1;
-                send_value(p, (uint16_t)(1 - p), i, 16);
-                world_step(&w, p); /* a frame each */
-            }
-        while (w.sim.flights > 0) {
-            uint32_t k = random_below(&r, w.sim.flights), what = random_below(&r, 10);
-            uint16_t from = w.sim.flight[k].from;
-            uint64_t i = le64_get((uint8_t *)header(k) + FRAME_BYTES + RECORD_BYTES);
-            if (what < 3) {
-                sim_drop(&w.sim, k);
-                copies[from][i]--;
-            } else if (what == 3) {
-                sim_duplicate(&w.sim, k);
-                copies[from][i]++;
-            } else {
-                world_deliver(&w, k);
-            }
+    static const struct sent fifty = {EV_FLL_SEND, EV_FLL_DELIVER, 50, false};
+    for (size_t s = 0; s < 4; s++)
+        for (uint64_t seed = 1; seed <= 6; seed++) {
+            struct random r = random_seeded(seed, 0);
+            world_start(&w, stack_find("fll"), sizes[s], NULL);
+            for (uint64_t k = 0; k < fifty.each; k++)
+                for (uint16_t p = 0; p < w.n; p++) {
+                    for (uint16_t q = 0; q < w.n; q++) {
+                        copies[p][q][k] = 1;
+                        sent_one(&fifty, &w, p, q, k);
+                    }
+                    world_step(&w, p); /* a frame for each peer */
+                }
+            while (w.sim.flights > 0)
+                any_frame(&fifty, &r);
+            world_settle(&w);
+            sent_read(&fifty, &w);
+            assert_memory_equal(sent_times, copies, sizeof copies);
+            memset(copies, 0, sizeof copies);
+            world_end(&w);
         }
-        world_settle(&w);
-        for (uint64_t i = 0; i < 50; i++)
-            for (uint16_t p = 0; p < 2; p++)
-                assert_int_equal(world_count(&w, (uint16_t)(1 - p), EV_FLL_DELIVER, p, i),
-                                 copies[p][i]);
-        world_end(&w);
-    }
 }
 
 static void test_messages_of_one_breath_to_one_peer_ride_in_one_frame(void **state)
@@ -240,7 +242,7 @@ static void test_a_process_stopped_in_mid_step_gives_back_its_open_frames(void *
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_FLL1_every_process_to_every_process_itself_included),
+        cmocka_unit_test(test_FLL1_FLL2_FLL3_every_process_to_every_process_itself_included),
         cmocka_unit_test(test_FLL1_FLL2_FLL3_what_the_network_does_is_what_is_delivered),
         cmocka_unit_test(test_messages_of_one_breath_to_one_peer_ride_in_one_frame),
         cmocka_unit_test(test_what_does_not_fit_one_frame_rides_in_the_next),
