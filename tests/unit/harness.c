@@ -44,8 +44,13 @@ static void upon_anything(struct co *self, const struct ev *ev, uint32_t n)
         if (ev[i].seg != NULL && ev[i].len >= 8)
             value = le64_get(msg_data(ev_msg(&ev[i])));
         w->seen_by[w->seens] = self->st->self;
-        w->seen[w->seens++] =
-            (struct seen){ev[i].type, ev[i].proc, ev[i].len, ev[i].inst, ev[i].attr, value};
+        w->seen[w->seens++] = (struct seen){ev[i].type,
+                                            ev[i].proc,
+                                            ev[i].len,
+                                            ev[i].inst,
+                                            ev[i].attr,
+                                            value,
+                                            self->st->conf.incarnation};
     }
 }
 

@@ -21,8 +21,8 @@
 
 #define SEEN_MAX 32768
 
-/* What a probe saw: an indication of the stack's top. The first 8 bytes of the message as a number.
- */
+/* What a probe saw, and in which life: an indication of the stack's top. The first 8 bytes of the
+ * message as a number. */
 struct seen {
     uint16_t type;
     uint16_t proc;
@@ -30,6 +30,7 @@ struct seen {
     uint64_t inst;
     uint64_t attr;
     uint64_t value;
+    uint64_t life;
 };
 
 struct world {

@@ -10,18 +10,20 @@
 
 #define LOGGED_PROCS 7
 
+static const uint16_t sizes[] = {1, 3, 4, 7};
+
 /* Log-deliveries of one process: of each position, what it was. */
 struct logged {
     uint64_t value[SEEN_MAX];
     uint16_t from[SEEN_MAX];
-    bool known[SEEN_MAX];
+    uint64_t told[SEEN_MAX]; /* the last life in which it was; 0: never */
     uint64_t positions;
     uint64_t released; /* asked for */
 };
 
 /*
  * Take what the probe saw since the last call. A position is told of again in a later life, and
- * then is the same message; positions have no gaps; a message has one position (`once`).
+ * then is the same message; a message has one position.
  */
 static inline void logged_take(struct world *w, struct logged *l, enum ev_type type)
 {
@@ -31,17 +33,19 @@ static inline void logged_take(struct world *w, struct logged *l, enum ev_type t
         if (s->type != type)
             continue;
         assert_true(s->inst < SEEN_MAX);
-        if (of->known[s->inst]) {
+        if (of->told[s->inst] != 0) {
             assert_int_equal(of->value[s->inst], s->value);
             assert_int_equal(of->from[s->inst], s->proc);
+            assert_true(s->life > of->told[s->inst]); /* once in a life */
+            of->told[s->inst] = s->life;
             continue;
         }
         for (uint64_t i = 0; i < of->positions; i++)
-            if (of->known[i] && of->value[i] == s->value && of->from[i] == s->proc)
+            if (of->told[i] != 0 && of->value[i] == s->value && of->from[i] == s->proc)
                 fail_msg("p%u: value %lu from p%u is log-delivered at %lu and at %lu",
                          w->seen_by[k], (unsigned long)s->value, s->proc, (unsigned long)i,
                          (unsigned long)s->inst);
-        of->known[s->inst] = true;
+        of->told[s->inst] = s->life;
         of->value[s->inst] = s->value;
         of->from[s->inst] = s->proc;
         if (s->inst >= of->positions)
@@ -50,12 +54,22 @@ static inline void logged_take(struct world *w, struct logged *l, enum ev_type t
     w->seens = 0;
 }
 
+/* How often p has log-delivered a value from a process. */
+static inline uint32_t logged_from(const struct logged *l, uint16_t p, uint16_t from,
+                                   uint64_t value)
+{
+    uint32_t n = 0;
+    for (uint64_t i = 0; i < l[p].positions; i++)
+        n += l[p].told[i] != 0 && l[p].value[i] == value && l[p].from[i] == from;
+    return n;
+}
+
 /* How often p has log-delivered a value. */
 static inline uint32_t logged_count(const struct logged *l, uint16_t p, uint64_t value)
 {
     uint32_t n = 0;
     for (uint64_t i = 0; i < l[p].positions; i++)
-        n += l[p].known[i] && l[p].value[i] == value;
+        n += l[p].told[i] != 0 && l[p].value[i] == value;
     return n;
 }
 

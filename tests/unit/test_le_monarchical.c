@@ -9,18 +9,20 @@ static const struct stack_conf conf = {.heartbeat_ns = 2 * MS,
                                        .detect_ns = 10 * MS,
                                        .rto_max_ns = 4 * MS};
 
+/* Who leads, as p was told; all whom it was told of before have crashed (LE2). */
 static int leader(uint16_t p)
 {
     int last = -1;
     for (uint32_t i = 0; i < w.seens; i++)
         if (w.seen_by[i] == p) {
             assert_int_equal(w.seen[i].type, EV_LE_LEADER);
+            assert_true(last < 0 || w.crashed[last]);
             last = w.seen[i].proc;
         }
     return last;
 }
 
-static void test_LE1_in_the_end_a_correct_process_leads(void **state)
+static void test_LE1_LE2_in_the_end_a_correct_process_leads(void **state)
 {
     (void)state;
     for (size_t s = 0; s < 4; s++) {
@@ -58,7 +60,7 @@ static void test_LE2_former_leaders_have_crashed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_LE1_in_the_end_a_correct_process_leads),
+        cmocka_unit_test(test_LE1_LE2_in_the_end_a_correct_process_leads),
         cmocka_unit_test(test_LE2_former_leaders_have_crashed),
     };
     harness_start();

@@ -104,7 +104,6 @@ static void take(void)
 static void test_LUC1_LUC2_LUC3_all_decide_alike(void **state)
 {
     (void)state;
-    const uint16_t sizes[] = {1, 3, 4, 7};
     for (int k = 0; k < 4; k++) {
         start(sizes[k]);
         for (uint64_t i = 0; i < 5; i++)
