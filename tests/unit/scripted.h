@@ -132,28 +132,36 @@ static inline uint64_t proposal_of(uint16_t p, uint64_t inst)
 struct ledger {
     uint64_t value[LEDGER_INSTS]; /* decided; 0: none */
     uint8_t proposed[LEDGER_INSTS][LEDGER_PROCS];
-    uint8_t decided[LEDGER_INSTS][LEDGER_PROCS];
+    uint8_t decided[LEDGER_INSTS][LEDGER_PROCS]; /* the last life in which it did; 0: never */
 };
 
-/* Read the new indications of all probes, and hold them to UC2, UC3 and UC4. */
+static inline bool ledger_speaks(enum ev_type type)
+{
+    return type == EV_UC_DECIDE || type == EV_EP_DECIDE || type == EV_EP_LEARN ||
+           type == EV_LEP_DECIDE || type == EV_LEP_LEARN;
+}
+
+/* Read the new indications of all probes: what is decided was proposed for that instance, nobody
+ * decides twice in one life, and all decide the same. */
 static inline void ledger_read(struct ledger *l, struct world *w)
 {
     for (uint32_t i = 0; i < w->seens; i++) {
         const struct seen *e = &w->seen[i];
         uint16_t p = w->seen_by[i];
-        if (e->type != EV_UC_DECIDE && e->type != EV_EP_DECIDE && e->type != EV_EP_LEARN)
+        if (!ledger_speaks(e->type))
             continue;
         uint16_t from = (uint16_t)((e->value >> 32) - 1);
         if (e->inst >= LEDGER_INSTS || e->value != proposal_of(from, e->inst) || from >= w->n ||
             !l->proposed[e->inst][from])
             fail_msg("p%u decides %" PRIx64 " in %" PRIu64 ": nobody proposed it", p, e->value,
                      e->inst);
-        if (l->decided[e->inst][p]++)
+        if (l->decided[e->inst][p] >= e->life)
             fail_msg("p%u decides twice in %" PRIu64, p, e->inst);
         if (l->value[e->inst] != 0 && l->value[e->inst] != e->value)
             fail_msg("p%u decides %" PRIx64 " in %" PRIu64 ", and another process %" PRIx64, p,
                      e->value, e->inst, l->value[e->inst]);
         l->value[e->inst] = e->value;
+        l->decided[e->inst][p] = (uint8_t)e->life;
     }
     w->seens = 0;
 }

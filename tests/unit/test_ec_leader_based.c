@@ -13,24 +13,51 @@ static const struct stack_conf conf = {.flight_msgs = 16,
                                        .rto_max_ns = 4 * MS,
                                        .give_up_ns = UINT64_MAX};
 
+/* ec; and lec, which starts epoch 0, too, and in a later life the last one again. */
+struct subject {
+    const struct stack_def *def;
+    enum ev_type started;
+    bool logged;
+};
+
+static const struct subject of_ec = {&scripted_ec, EV_EC_START_EPOCH, false};
+static const struct subject of_lec = {&scripted_lec, EV_LEC_START_EPOCH, true};
+static const struct subject *subject; /* of the test that runs */
+
+#define CASE(name, f, of)                 \
+    {                                     \
+        name, f, NULL, NULL, (void *)(of) \
+    }
+
+static void start(const struct subject *of, uint16_t n)
+{
+    subject = of;
+    world_start(&w, subject->def, n, &conf);
+}
+
 struct epoch {
     uint64_t ts;
+    uint64_t life;
     uint16_t leader;
 };
 
 /* The epoch that p started last: epoch 0 of p0, if none. Holds all of them to EC1 and EC2. */
 static struct epoch last_epoch(uint16_t p)
 {
-    struct epoch last = {0, 0};
+    struct epoch last = {0, 0, 0};
     for (uint32_t i = 0; i < w.seens; i++) {
-        assert_int_equal(w.seen[i].type, EV_EC_START_EPOCH);
+        const struct seen *e = &w.seen[i];
+        assert_int_equal(e->type, subject->started);
         for (uint32_t j = 0; j < i; j++)
-            if (w.seen[j].attr == w.seen[i].attr)
-                assert_int_equal(w.seen[j].proc, w.seen[i].proc);
+            if (w.seen[j].attr == e->attr)
+                assert_int_equal(w.seen[j].proc, e->proc);
         if (w.seen_by[i] != p)
             continue;
-        assert_true(w.seen[i].attr > last.ts);
-        last = (struct epoch){w.seen[i].attr, w.seen[i].proc};
+        if (subject->logged && e->life > last.life)
+            assert_true(e->attr == last.ts && e->inst == (e->life > 1)); /* resumed */
+        else
+            assert_true(e->attr > last.ts && e->inst == 0);
+        last = (struct epoch){e->attr, e->life, e->proc};
     }
     return last;
 }
@@ -44,33 +71,34 @@ static void all_in_one_epoch_of(uint16_t leader)
             assert_int_equal(last_epoch(p).ts, one.ts);
 }
 
-static void test_EC3_nothing_is_sent_while_p0_is_trusted(void **state)
+static void case_nothing_is_sent_while_p0_is_trusted(void **state)
 {
-    (void)state;
     for (size_t s = 0; s < 4; s++) {
-        world_start(&w, &scripted_ec, sizes[s], &conf);
+        start(*state, sizes[s]);
         for (uint16_t p = 0; p < w.n; p++)
             script_trust(&w, p, 0);
         for (uint16_t p = 0; p < w.n; p++)
             world_step(&w, p);
         assert_int_equal(w.sim.flights, 0);
-        assert_int_equal(w.seens, 0);
+        all_in_one_epoch_of(0);
+        assert_int_equal(last_epoch(0).ts, 0);
         world_end(&w);
     }
 }
 
-static void test_EC1_EC2_EC3_a_new_leader_starts_a_new_epoch(void **state)
+static void case_a_new_leader_starts_a_new_epoch(void **state)
 {
-    (void)state;
-    for (size_t s = 1; s < 4; s++) {
-        world_start(&w, &scripted_ec, sizes[s], &conf);
+    for (size_t s = 0; s < 4; s++) {
+        start(*state, sizes[s]);
         for (uint16_t f = 0; f + 1 < w.n; f++) {
             world_crash(&w, f);
             for (uint16_t p = f + 1; p < w.n; p++)
                 script_trust(&w, p, f + 1);
-            world_settle(&w);
+            world_run(&w, 3 * MS);
             all_in_one_epoch_of(f + 1);
+            assert_true(last_epoch(f + 1).ts > 0);
         }
+        assert_int_equal(w.seens, w.n * (w.n - 1) / 2 + (subject->logged ? w.n : 0));
         world_end(&w);
     }
 }
@@ -78,7 +106,7 @@ static void test_EC1_EC2_EC3_a_new_leader_starts_a_new_epoch(void **state)
 static void test_an_epoch_that_comes_before_the_trust_in_its_leader_is_started_with_it(void **state)
 {
     (void)state;
-    world_start(&w, &scripted_ec, 3, &conf);
+    start(&of_ec, 3);
     script_trust(&w, 1, 1);
     world_settle(&w);
     assert_int_equal(last_epoch(2).ts, 0);
@@ -92,7 +120,7 @@ static void test_an_epoch_that_comes_before_the_trust_in_its_leader_is_started_w
 static void test_EC3_a_leader_who_never_lost_trust_at_home_learns_that_others_moved_on(void **state)
 {
     (void)state;
-    world_start(&w, &scripted_ec, 3, &conf);
+    start(&of_ec, 3);
     for (uint16_t p = 1; p < 3; p++)
         script_trust(&w, p, 1);
     world_settle(&w);
@@ -105,31 +133,37 @@ static void test_EC3_a_leader_who_never_lost_trust_at_home_learns_that_others_mo
     world_end(&w);
 }
 
-static void test_EC1_EC2_EC3_over_lies_loss_duplication_reordering(void **state)
+/* In every second seed processes of lec crash and recover. */
+static void adversary_step(struct random *r, bool crashes)
 {
-    (void)state;
+    uint16_t p = (uint16_t)random_below(r, w.n);
+    uint32_t what = random_below(r, 10);
+    if (what == 0) {
+        script_trust(&w, p, (uint16_t)random_below(r, w.n));
+        world_step(&w, p);
+    } else if (crashes && what == 1 && random_below(r, 4) == 0) {
+        world_restart(&w, p);
+    } else if (w.sim.flights == 0 || what == 1) {
+        w.sim.env[p].now_ns += MS;
+        world_step(&w, p);
+    } else {
+        uint32_t k = random_below(r, w.sim.flights);
+        if (what == 2)
+            sim_drop(&w.sim, k);
+        else if (what == 3)
+            sim_duplicate(&w.sim, k);
+        else
+            world_deliver(&w, k);
+    }
+}
+
+static void case_over_lies_loss_duplication_reordering(void **state)
+{
     for (uint64_t seed = 1; seed <= 300; seed++) {
         struct random r = random_seeded(seed, 3);
-        world_start(&w, &scripted_ec, sizes[random_below(&r, 4)], &conf);
-        for (int step = 0; step < 300; step++) {
-            uint16_t p = (uint16_t)random_below(&r, w.n);
-            uint32_t what = random_below(&r, 10);
-            if (what == 0) {
-                script_trust(&w, p, (uint16_t)random_below(&r, w.n));
-                world_step(&w, p);
-            } else if (w.sim.flights == 0 || what == 1) {
-                w.sim.env[p].now_ns += MS;
-                world_step(&w, p);
-            } else {
-                uint32_t k = random_below(&r, w.sim.flights);
-                if (what == 2)
-                    sim_drop(&w.sim, k);
-                else if (what == 3)
-                    sim_duplicate(&w.sim, k);
-                else
-                    world_deliver(&w, k);
-            }
-        }
+        start(*state, sizes[seed / 2 % 4]);
+        for (int step = 0; step < 300; step++)
+            adversary_step(&r, subject->logged && seed % 2);
         uint16_t leader = (uint16_t)random_below(&r, w.n);
         for (uint16_t p = 0; p < w.n; p++)
             script_trust(&w, p, leader);
@@ -142,11 +176,34 @@ static void test_EC1_EC2_EC3_over_lies_loss_duplication_reordering(void **state)
     }
 }
 
+static void test_LEC1_LEC2_LEC3_everybody_crashes_and_goes_on_in_its_last_epoch(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < 4; s++) {
+        start(&of_lec, sizes[s]);
+        uint16_t leader = (uint16_t)(w.n - 1);
+        for (uint16_t p = 0; p < w.n; p++)
+            script_trust(&w, p, leader);
+        world_run(&w, 3 * MS);
+        uint64_t before = last_epoch(leader).ts;
+        for (uint16_t p = 0; p < w.n; p++)
+            world_restart(&w, p);
+        all_in_one_epoch_of(leader);
+        assert_int_equal(last_epoch(leader).ts, before);
+        for (uint16_t p = 0; p < w.n; p++)
+            script_trust(&w, p, 0);
+        world_run(&w, 20 * MS);
+        all_in_one_epoch_of(0);
+        assert_true(last_epoch(0).ts > before);
+        world_end(&w);
+    }
+}
+
 /* What a peer may send that no process sends. */
 static void test_what_cannot_be_read_is_counted_and_dropped(void **state)
 {
     (void)state;
-    world_start(&w, &scripted_ec, 3, &conf);
+    start(&of_ec, 3);
     script_trust(&w, 0, 1);
     uint32_t bad = 0;
     struct co *ec = stack_co(w.st[1], "ec"), *beb = stack_co(w.st[1], "beb");
@@ -173,13 +230,23 @@ static void test_what_cannot_be_read_is_counted_and_dropped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_EC3_nothing_is_sent_while_p0_is_trusted),
-        cmocka_unit_test(test_EC1_EC2_EC3_a_new_leader_starts_a_new_epoch),
+        CASE("EC1_EC2_EC3_nothing_is_sent_while_p0_is_trusted",
+             case_nothing_is_sent_while_p0_is_trusted, &of_ec),
+        CASE("LEC1_LEC2_LEC3_nothing_is_sent_while_p0_is_trusted",
+             case_nothing_is_sent_while_p0_is_trusted, &of_lec),
+        CASE("EC1_EC2_EC3_a_new_leader_starts_a_new_epoch", case_a_new_leader_starts_a_new_epoch,
+             &of_ec),
+        CASE("LEC1_LEC2_LEC3_a_new_leader_starts_a_new_epoch", case_a_new_leader_starts_a_new_epoch,
+             &of_lec),
+        CASE("EC1_EC2_EC3_over_lies_loss_duplication_reordering",
+             case_over_lies_loss_duplication_reordering, &of_ec),
+        CASE("LEC1_LEC2_LEC3_over_lies_loss_duplication_reordering_crashes",
+             case_over_lies_loss_duplication_reordering, &of_lec),
+        cmocka_unit_test(test_LEC1_LEC2_LEC3_everybody_crashes_and_goes_on_in_its_last_epoch),
         cmocka_unit_test(
             test_an_epoch_that_comes_before_the_trust_in_its_leader_is_started_with_it),
         cmocka_unit_test(
             test_EC3_a_leader_who_never_lost_trust_at_home_learns_that_others_moved_on),
-        cmocka_unit_test(test_EC1_EC2_EC3_over_lies_loss_duplication_reordering),
         cmocka_unit_test(test_what_cannot_be_read_is_counted_and_dropped),
     };
     harness_start();

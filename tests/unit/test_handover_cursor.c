@@ -1,61 +1,69 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "handover_cases.h"
 
-static void test_HO1_HO3_handed_over_in_order_and_not_again(void **state)
+static void test_HO1_HO2_HO3_handed_over_in_order_and_not_again(void **state)
 {
     (void)state;
-    start("handover_cursor");
-    for (uint64_t v = 0; v < 50; v++)
-        broadcast_and_run(v);
-    world_run(&w, 10000000);
-    take(true);
-    for (uint16_t p = 0; p < 3; p++) {
-        assert_int_equal(at[p], 50);
-        assert_int_equal(handed[p], 50);
+    for (size_t s = 0; s < 4; s++) {
+        start("handover_cursor", sizes[s]);
+        while (sent < 50)
+            broadcast_and_run();
+        world_run(&w, 10000000);
+        take(true);
+        all_taken();
+        for (uint16_t p = 0; p < w.n; p++)
+            assert_int_equal(handed[p], 50);
+        world_end(&w);
     }
-    world_end(&w);
 }
 
 static void test_HO1_what_was_not_taken_is_handed_over_after_a_recovery(void **state)
 {
     (void)state;
-    start("handover_cursor");
-    world_request(&w, 0, EV_HO_BROADCAST, 0, 0, world_msg(&w, 0, 0, 30));
-    world_run(&w, 10000000);
-    take(false);
-    assert_int_equal(handed[1], 1);
-    world_restart(&w, 1);
-    take(true);
-    assert_int_equal(handed[1], 2);
-    world_run(&w, 10000000);
-    world_end(&w);
+    for (size_t s = 0; s < 4; s++) {
+        start("handover_cursor", sizes[s]);
+        uint16_t p = (uint16_t)(w.n - 1);
+        broadcast(30);
+        world_run(&w, 10000000);
+        take(false);
+        assert_int_equal(handed[p], 1);
+        world_restart(&w, p);
+        take(true);
+        assert_int_equal(handed[p], 2);
+        world_run(&w, 10000000);
+        world_end(&w);
+    }
 }
 
-static void test_HO2_what_the_stored_cursor_has_passed_is_never_handed_over_again(void **state)
+static void
+test_HO1_HO2_HO3_what_the_stored_cursor_has_passed_is_never_handed_over_again(void **state)
 {
     (void)state;
-    start("handover_cursor");
-    for (uint64_t v = 0; v < 200; v++) {
-        broadcast_and_run(v);
-        if (v % 10 == 5) {
-            world_run(&w, 2000000); /* the cursor is stored */
-            world_restart(&w, (uint16_t)(v % 3));
+    for (size_t s = 0; s < 4; s++) {
+        start("handover_cursor", sizes[s]);
+        while (sent < 200) {
+            broadcast_and_run();
+            if (sent % 10 == 6) {
+                world_run(&w, 2000000); /* the cursor is stored */
+                take(true);
+                world_run(&w, 2000000);
+                world_restart(&w, (uint16_t)(sent / 10 % w.n));
+            }
         }
+        world_run(&w, 20000000);
+        take(true);
+        all_taken();
+        for (uint16_t p = 0; p < w.n; p++)
+            assert_int_equal(handed[p], 200);
+        world_end(&w);
     }
-    world_run(&w, 20000000);
-    take(true);
-    for (uint16_t p = 0; p < 3; p++) {
-        assert_int_equal(at[p], 200);
-        assert_int_equal(handed[p], 200);
-    }
-    world_end(&w);
 }
 
 static void test_a_cursor_that_was_not_stored_hands_over_again(void **state)
 {
     (void)state;
-    start("handover_cursor");
-    world_request(&w, 0, EV_HO_BROADCAST, 0, 0, world_msg(&w, 0, 0, 30));
+    start("handover_cursor", 3);
+    broadcast(30);
     world_run(&w, 10000000);
     w.disks_held = true;
     take(true);
@@ -77,14 +85,13 @@ static void test_HO2_a_compaction_keeps_the_cursor_that_is_on_its_way(void **sta
 {
     (void)state;
     uint32_t compactions = 0, kept = 0;
-    start("handover_cursor");
-    for (uint64_t v = 0; v < 600 && kept < 3; v++) {
+    start("handover_cursor", 3);
+    for (int round = 0; round < 600 && kept < 3; round++) {
         struct stack *st = w.st[0];
         if (co_room(st->app->use[0]) > 0)
-            world_request(&w, 0, EV_HO_BROADCAST, 0, 0, world_msg(&w, 0, v % 256, 3000));
+            broadcast(3000);
         for (uint16_t p = 1; p < 3; p++)
             world_run(&w, 1 << 18);
-        memset(knows, 0, sizeof knows);
         take(true);
         w.disks_held = true;
         co_breath(st); /* the cursor is on its way, and a compaction may begin */
@@ -108,9 +115,10 @@ static void test_HO2_a_compaction_keeps_the_cursor_that_is_on_its_way(void **sta
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_HO1_HO3_handed_over_in_order_and_not_again),
+        cmocka_unit_test(test_HO1_HO2_HO3_handed_over_in_order_and_not_again),
         cmocka_unit_test(test_HO1_what_was_not_taken_is_handed_over_after_a_recovery),
-        cmocka_unit_test(test_HO2_what_the_stored_cursor_has_passed_is_never_handed_over_again),
+        cmocka_unit_test(
+            test_HO1_HO2_HO3_what_the_stored_cursor_has_passed_is_never_handed_over_again),
         cmocka_unit_test(test_a_cursor_that_was_not_stored_hands_over_again),
         cmocka_unit_test(test_HO2_a_compaction_keeps_the_cursor_that_is_on_its_way),
     };
