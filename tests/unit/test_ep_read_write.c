@@ -17,13 +17,44 @@ static const struct stack_conf conf = {.flight_msgs = 32,
                                        .rto_max_ns = 4 * MS,
                                        .give_up_ns = UINT64_MAX};
 
+/* ep; and lep, whose processes may recover. */
+struct subject {
+    const struct stack_def *def;
+    enum ev_type init;
+    enum ev_type propose;
+    enum ev_type abort;
+    enum ev_type aborted;
+    bool logged;
+};
+
+static const struct subject of_ep = {&scripted_ep, EV_EP_INIT,    EV_EP_PROPOSE,
+                                     EV_EP_ABORT,  EV_EP_ABORTED, false};
+static const struct subject of_lep = {&scripted_lep, EV_LEP_INIT,    EV_LEP_PROPOSE,
+                                      EV_LEP_ABORT,  EV_LEP_ABORTED, true};
+static const struct subject *subject = &of_ep; /* of the test that runs */
+
+#define CASE(name, f, of)                 \
+    {                                     \
+        name, f, NULL, NULL, (void *)(of) \
+    }
+
+static void abort_epoch(uint16_t p)
+{
+    trigger(w.st[p]->app->use[0], ev_make(subject->abort, 0, 0, 0, MSG_NONE));
+}
+
+static void init_epoch(uint16_t p, uint64_t ets, bool resumed)
+{
+    trigger(w.st[p]->app->use[0],
+            ev_make(subject->init, (uint16_t)(ets % w.n), resumed, ets, MSG_NONE));
+    world_step(&w, p);
+}
+
 static void start_epoch(uint16_t p, uint64_t ets)
 {
-    struct co *ep = stack_co(w.st[p], "ep");
     if (ets > 0)
-        trigger(ep, ev_make(EV_EP_ABORT, 0, 0, 0, MSG_NONE));
-    trigger(ep, ev_make(EV_EP_INIT, (uint16_t)(ets % w.n), 0, ets, MSG_NONE));
-    world_step(&w, p);
+        abort_epoch(p);
+    init_epoch(p, ets, false);
 }
 
 static void start_epoch_everywhere(uint64_t ets)
@@ -33,16 +64,22 @@ static void start_epoch_everywhere(uint64_t ets)
             start_epoch(p, ets);
 }
 
+static void start_with(const struct subject *of, uint16_t n)
+{
+    subject = of;
+    memset(&l, 0, sizeof l);
+    world_start(&w, subject->def, n, &conf);
+    start_epoch_everywhere(0);
+}
+
 static void start(uint16_t n)
 {
-    memset(&l, 0, sizeof l);
-    world_start(&w, &scripted_ep, n, &conf);
-    start_epoch_everywhere(0);
+    start_with(&of_ep, n);
 }
 
 static void propose(uint16_t p, uint64_t inst)
 {
-    ledger_propose(&l, &w, p, inst, EV_EP_PROPOSE);
+    ledger_propose(&l, &w, p, inst, subject->propose);
     world_step(&w, p);
 }
 
@@ -91,20 +128,19 @@ static bool decided(uint16_t p, uint64_t inst)
     return l.decided[inst][p];
 }
 
-static void test_EP1_EP2_EP3_EP5_in_the_first_and_in_a_later_epoch(void **state)
+static void case_in_the_first_and_in_a_later_epoch(void **state)
 {
-    (void)state;
     for (size_t s = 0; s < 4; s++) {
-        start(sizes[s]);
+        start_with(*state, sizes[s]);
         for (uint64_t i = 0; i < 5; i++)
             propose(0, i);
-        world_settle(&w);
+        world_run(&w, 3 * MS);
         ledger_all_decided(&l, &w, 5, "epoch 0");
         uint64_t ets = 2u * w.n - 1;
         start_epoch_everywhere(ets);
         for (uint64_t i = 5; i < 10; i++)
             propose((uint16_t)(ets % w.n), i);
-        world_settle(&w);
+        world_run(&w, 3 * MS);
         ledger_all_decided(&l, &w, 10, "a later epoch");
         assert_int_equal(l.value[7], proposal_of((uint16_t)(ets % w.n), 7));
         world_end(&w);
@@ -130,40 +166,82 @@ static void test_EP4_what_a_majority_accepted_is_what_the_next_leader_writes(voi
     world_end(&w);
 }
 
-static void test_EP4_over_every_cut_of_the_first_epoch(void **state)
+/* p crashes and recovers; it goes on in the epoch that it was in, and does not lead it. */
+static void recover(uint16_t p, uint64_t ets)
 {
-    (void)state;
-    for (size_t s = 1; s < 4; s++) {
-        uint16_t n = sizes[s];
-        for (uint64_t seed = 1; seed <= 150; seed++) {
-            struct random r = random_seeded(seed, n);
-            start(n);
-            for (uint64_t ets = 0; ets < 4; ets++) {
-                uint16_t leader = (uint16_t)(ets % n);
-                if (ets > 0)
-                    start_epoch_everywhere(ets);
-                for (uint64_t i = 0; i < 3; i++)
-                    propose(leader, i);
-                for (uint32_t k = random_below(&r, 12u * n); k > 0 && w.sim.flights > 0; k--) {
-                    world_deliver(&w, random_below(&r, w.sim.flights));
-                    ledger_read(&l, &w);
-                }
-            }
-            world_run(&w, 10 * MS);
-            ledger_all_decided(&l, &w, 3, "the last epoch");
-            world_end(&w);
+    world_restart(&w, p);
+    init_epoch(p, ets, true);
+}
+
+static void cut_epochs(uint16_t n, uint64_t seed, bool crashes)
+{
+    struct random r = random_seeded(seed, n);
+    uint64_t last = crashes ? 6 : 4;
+    for (uint64_t ets = 0; ets < last; ets++) {
+        uint16_t leader = (uint16_t)(ets % n);
+        if (ets > 0)
+            start_epoch_everywhere(ets);
+        for (uint64_t i = 0; i < 3; i++)
+            propose(leader, i);
+        for (uint32_t k = random_below(&r, 12u * n); k > 0; k--) {
+            if (w.sim.flights > 0)
+                world_deliver(&w, random_below(&r, w.sim.flights));
+            if (crashes && ets + 1 < last && random_below(&r, 10) == 0)
+                recover((uint16_t)random_below(&r, n), ets);
+            ledger_read(&l, &w);
         }
+    }
+    world_run(&w, 20 * MS);
+    ledger_all_decided(&l, &w, 3, "the last epoch");
+    world_end(&w);
+}
+
+static void case_over_every_cut_of_an_epoch(void **state)
+{
+    const struct subject *of = *state;
+    uint64_t seeds = of->logged ? 50 : 150;
+    for (size_t s = 0; s < 4; s++)
+        for (uint64_t seed = 1; seed <= seeds; seed++) {
+            start_with(of, sizes[s]);
+            cut_epochs(sizes[s], seed, of->logged && seed % 2);
+        }
+}
+
+/* Aborted once, each, and nobody accepts from then on; the next epoch decides. */
+static void case_who_aborts_is_aborted(void **state)
+{
+    for (size_t s = 0; s < 4; s++) {
+        start_with(*state, sizes[s]);
+        for (uint64_t i = 0; i < 3 && w.n > 1; i++)
+            propose(0, i); /* alone, p0 would have decided */
+        for (uint16_t p = 0; p < w.n; p++) {
+            abort_epoch(p);
+            world_step(&w, p);
+        }
+        world_run(&w, 3 * MS);
+        for (uint16_t p = 0; p < w.n; p++)
+            assert_int_equal(world_count_type(&w, p, subject->aborted), 1);
+        for (uint32_t i = 0; i < w.seens; i++)
+            assert_false(ledger_speaks(w.seen[i].type));
+        for (uint16_t p = 0; p < w.n; p++)
+            init_epoch(p, w.n, false);
+        for (uint64_t i = 0; i < 3; i++)
+            propose(0, i);
+        world_run(&w, 3 * MS);
+        for (uint16_t p = 0; p < w.n; p++)
+            assert_int_equal(world_count_type(&w, p, subject->aborted), 1);
+        ledger_all_decided(&l, &w, 3, "the epoch after");
+        world_end(&w);
     }
 }
 
-static void test_EP6_who_aborts_is_aborted_and_accepts_no_more(void **state)
+static void test_EP6_who_aborts_accepts_no_more(void **state)
 {
     (void)state;
     start(3);
     propose(0, 0);
-    trigger(stack_co(w.st[1], "ep"), ev_make(EV_EP_ABORT, 0, 0, 0, MSG_NONE));
+    abort_epoch(1);
     world_step(&w, 1);
-    assert_int_equal(world_count_type(&w, 1, EV_EP_ABORTED), 1);
     assert_true(deliver(1, "[WRITE 0 0]"));
     assert_false(in_flight("[ACCEPT 0 0]"));
     world_end(&w);
@@ -426,10 +504,17 @@ static void test_what_cannot_be_read_is_counted_and_dropped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_EP1_EP2_EP3_EP5_in_the_first_and_in_a_later_epoch),
+        CASE("EP1_EP2_EP3_EP5_in_the_first_and_in_a_later_epoch",
+             case_in_the_first_and_in_a_later_epoch, &of_ep),
+        CASE("LEP1_LEP2_LEP4_in_the_first_and_in_a_later_epoch",
+             case_in_the_first_and_in_a_later_epoch, &of_lep),
         cmocka_unit_test(test_EP4_what_a_majority_accepted_is_what_the_next_leader_writes),
-        cmocka_unit_test(test_EP4_over_every_cut_of_the_first_epoch),
-        cmocka_unit_test(test_EP6_who_aborts_is_aborted_and_accepts_no_more),
+        CASE("EP1_to_EP5_over_every_cut_of_an_epoch", case_over_every_cut_of_an_epoch, &of_ep),
+        CASE("LEP1_to_LEP4_over_every_cut_of_an_epoch_and_crashes", case_over_every_cut_of_an_epoch,
+             &of_lep),
+        CASE("EP6_who_aborts_is_aborted", case_who_aborts_is_aborted, &of_ep),
+        CASE("LEP5_who_aborts_is_aborted", case_who_aborts_is_aborted, &of_lep),
+        cmocka_unit_test(test_EP6_who_aborts_accepts_no_more),
         cmocka_unit_test(test_a_process_answers_no_epoch_older_than_its_own),
         cmocka_unit_test(test_DECIDED_before_its_WRITE_decides_when_the_WRITE_comes),
         cmocka_unit_test(test_DECIDED_and_WRITE_of_an_epoch_that_is_over_still_decide),
