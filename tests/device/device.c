@@ -112,7 +112,8 @@ static int wire(struct run *run, struct fabric *f, uint16_t i)
     struct stack_conf conf = {.n = job->fabric.n,
                               .self = job->fabric.self[i],
                               .msg_copy_bytes = job->copy_bytes,
-                              .give_up_ns = UINT64_MAX};
+                              .give_up_ns = UINT64_MAX,
+                              .one_life = true};
     char why[256];
     stack_conf_default(&conf);
     if (co_check_wiring(def, &app_class, &conf, why, sizeof why) != 0) {
@@ -142,6 +143,37 @@ static void note_done(struct run *run, uint64_t now)
         atomic_store(&run->done_ns, now);
 }
 
+static void sum(const struct run *run, struct device_result *r)
+{
+    r->delivered = r->wrong = 0;
+    memset(r->counters, 0, sizeof r->counters);
+    for (uint16_t i = 0; i < run->job->fabric.selves; i++) {
+        r->delivered += app(run->st[i])->delivered;
+        r->wrong += app(run->st[i])->wrong;
+        for (int c = 0; c < COUNTERS; c++)
+            r->counters[c] += run->st[i]->counters[c];
+    }
+}
+
+static void print_counters(const struct device_result *r)
+{
+    for (int c = 0; c < COUNTERS; c++)
+        if (r->counters[c] > 0)
+            printf("  %-20s %" PRIu64 "\n", counter_texts[c].id, r->counters[c]);
+}
+
+/* How far it is, for whoever sends garbage: a block that ends with "end". */
+static void report(const struct run *run)
+{
+    struct device_result r;
+    sum(run, &r);
+    printf("now\n  %-20s %u\n  %-20s %" PRIu64 "\n  %-20s %" PRIu64 "\n", "cluster",
+           run->st[0]->conf.cluster, "delivered", r.delivered, "wrong", r.wrong);
+    print_counters(&r);
+    printf("end\n");
+    fflush(stdout);
+}
+
 /* By the clock: a stack's own time may be that of an earlier breath. */
 static uint64_t now_ns(const struct stack *st)
 {
@@ -162,6 +194,10 @@ static void breathe(struct run *run, uint16_t first, uint16_t end)
                 noted[i] = true;
                 note_done(run, now_ns(run->st[i]));
             }
+        }
+        if (job->report != NULL && *job->report) {
+            *job->report = 0;
+            report(run);
         }
         bool all = atomic_load(&run->done) == job->fabric.selves;
         uint64_t now = now_ns(run->st[first]);
@@ -209,16 +245,13 @@ static int launch(struct run *run)
 static void collect(struct run *run, struct device_result *r)
 {
     r->complete = true;
+    sum(run, r);
     for (uint16_t i = 0; i < run->job->fabric.selves; i++) {
         struct stack *st = run->st[i];
         r->complete &= complete(run, i);
         if (!complete(run, i))
             fprintf(stderr, "p%u sent %" PRIu64 ", delivered %" PRIu64 " in %" PRIu64 " steps\n",
                     st->self, app(st)->sent, app(st)->delivered, st->steps);
-        r->delivered += app(st)->delivered;
-        r->wrong += app(st)->wrong;
-        for (int c = 0; c < COUNTERS; c++)
-            r->counters[c] += st->counters[c];
         for (uint16_t q = 0; q < st->n; q++)
             free(app(st)->seen[q]);
         stack_fini(st);
@@ -255,9 +288,7 @@ void device_print(const struct device_result *r)
 {
     printf("%s: %" PRIu64 " delivered, %" PRIu64 " wrong, %scomplete, %.3f ms, leak %u\n", r->text,
            r->delivered, r->wrong, r->complete ? "" : "in", (double)r->ns / 1e6, r->leak);
-    for (int c = 0; c < COUNTERS; c++)
-        if (r->counters[c] > 0)
-            printf("  %-20s %" PRIu64 "\n", counter_texts[c].id, r->counters[c]);
+    print_counters(r);
     fflush(stdout);
 }
 

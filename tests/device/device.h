@@ -20,6 +20,7 @@ struct device_job {
     uint32_t bytes;                /* of a message, at least 16 */
     uint64_t linger_ns;            /* go on for so long after all is delivered, to acknowledge */
     volatile sig_atomic_t *enough; /* linger no more; may be NULL */
+    volatile sig_atomic_t *report; /* say how far it is, and clear this; may be NULL */
     uint64_t timeout_ns;           /* give up after */
     uint32_t copy_bytes;           /* stack_conf.msg_copy_bytes; 0: the default */
     bool threads;                  /* a thread for each process, else one for all */

@@ -7,7 +7,7 @@
  *
  * runs processes FIRST to LAST of N, in turn on one thread, each broadcasting its messages; with
  * threads=1 each on its own. Status 0: all delivered, once, unchanged, and no packet leaked. SIGTERM:
- * linger no more.
+ * linger no more. SIGUSR1: print how far it is.
  */
 #include "device.h"
 
@@ -64,6 +64,14 @@ static void on_term(int signal_number)
     enough = 1;
 }
 
+static volatile sig_atomic_t report;
+
+static void on_usr1(int signal_number)
+{
+    (void)signal_number;
+    report = 1;
+}
+
 int main(int argc, char **argv)
 {
     static uint16_t ranks[PSET_PROCS];
@@ -71,11 +79,13 @@ int main(int argc, char **argv)
                                 .bytes = 64,
                                 .linger_ns = 300000000,
                                 .enough = &enough,
+                                .report = &report,
                                 .timeout_ns = 120000000000,
                                 .fabric = {.msg_bytes = 64, .self = ranks}}};
     unsigned eals = 0;
     char why[512];
     signal(SIGTERM, on_term);
+    signal(SIGUSR1, on_usr1);
     device_check(argc >= 6, "usage: node DEVICE ARGS N FIRST LAST [key=value …]");
     o.job.fabric.device = argv[1];
     o.job.fabric.args = argv[2];
