@@ -2,6 +2,7 @@
 #include "eal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -166,6 +167,29 @@ static bool names_a_pci_device(const char *const *args)
     return false;
 }
 
+/* EAL prints its usage when it takes no argument, and standard output is our caller's alone.
+ * Returns the way back, for unmute(); −1: there is none. */
+static int mute(void)
+{
+    fflush(stdout);
+    int out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (out >= 0 && null >= 0)
+        dup2(null, STDOUT_FILENO);
+    if (null >= 0)
+        close(null);
+    return out;
+}
+
+static void unmute(int out)
+{
+    fflush(stdout);
+    if (out < 0)
+        return;
+    dup2(out, STDOUT_FILENO);
+    close(out);
+}
+
 static int start(const struct eal_conf *conf)
 {
     struct eal_args a = {.argc = 0};
@@ -185,7 +209,10 @@ static int start(const struct eal_conf *conf)
         add(&a, "%s", *arg);
     log_open();
     rte_log_set_global_level(RTE_LOG_ERR);
-    if (rte_eal_init(a.argc, a.argv) < 0)
+    int out = mute();
+    int lcores = rte_eal_init(a.argc, a.argv);
+    unmute(out);
+    if (lcores < 0)
         return -rte_errno;
     rmdir(rte_eal_get_runtime_dir()); /* nothing is kept there without shared configuration */
     return 0;
@@ -195,9 +222,11 @@ int eal_start(const struct eal_conf *conf, char *why, size_t why_size)
 {
     int err = start(conf);
     if (err != 0)
-        snprintf(why, why_size, "DPDK does not start with %llu MiB of %s on %u processors: %s (%s)",
+        snprintf(why, why_size,
+                 "DPDK does not start with %llu MiB of %s on %u processors: %s (%s)%s",
                  (unsigned long long)(conf->memory_bytes >> 20), eal_memory_text(), conf->cpus,
-                 strerror(-err), eal_last_words());
+                 strerror(-err), eal_last_words(),
+                 conf->args != NULL && conf->args[0] != NULL ? "; look at device.eal" : "");
     clock_start(conf->tsc_hz);
     return err;
 }
