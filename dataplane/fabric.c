@@ -59,11 +59,47 @@ int fabric_refuse(struct fabric *f, int error, const char *format, ...)
     return -error;
 }
 
+int fabric_refuse_key(struct fabric *f, const char *key, int error, const char *format, ...)
+{
+    va_list args;
+    f->key = key;
+    va_start(args, format);
+    vsnprintf(f->why, f->why_size, format, args);
+    va_end(args);
+    return -error;
+}
+
 /* ---- ports ----------------------------------------------------------------------------------- */
 
 static int no_memory(struct fabric *f)
 {
     return fabric_refuse(f, ENOMEM, "out of memory for the fabric");
+}
+
+int fabric_check_ports(struct fabric *f, uint32_t ports)
+{
+    if (ports <= RTE_MAX_ETHPORTS)
+        return 0;
+    return fabric_refuse_key(f, "job.n", EINVAL,
+                             "device %s: %u of %u processes share an OS process, which takes %u "
+                             "interfaces there, and DPDK has %d: lower job.n%s",
+                             f->conf.device, f->conf.selves, f->conf.n, ports, RTE_MAX_ETHPORTS,
+                             f->device->apart ? ", give more processors, or spread the processes "
+                                                "evenly over them with job.cores"
+                                              : "");
+}
+
+bool fabric_may(unsigned bit)
+{
+    unsigned long long caps = UINT64_MAX;
+    char line[128];
+    FILE *status = fopen("/proc/thread-self/status", "re");
+    while (status != NULL && fgets(line, sizeof line, status) != NULL)
+        if (sscanf(line, "CapEff: %llx", &caps) == 1)
+            break;
+    if (status != NULL)
+        fclose(status);
+    return caps >> bit & 1;
 }
 
 int fabric_add_port(struct fabric *f, uint16_t port, bool ours)
@@ -244,6 +280,23 @@ uint64_t fabric_memory_wanted(const struct fabric_conf *c)
     return c->selves * pool_pkts(c) * pkt + FABRIC_SLACK_BYTES;
 }
 
+/* An MTU of 0 is that of a port which EAL has not found yet. */
+static int check_mtu(struct fabric *f)
+{
+    const struct fabric_conf *c = &f->conf;
+    uint32_t least = IPV4_BYTES + UDP_BYTES + LAYERS_BYTES + c->msg_bytes;
+    if (c->mtu > MTU_MAX)
+        return fabric_refuse_key(f, "job.mtu", EINVAL, "mtu = %u is more than %d: lower job.mtu",
+                                 c->mtu, MTU_MAX);
+    if (c->mtu != 0 && c->mtu < least)
+        return fabric_refuse_key(f, "job.size", EINVAL,
+                                 "messages of %u bytes need an MTU of %u, and that of device %s "
+                                 "is %u: set job.mtu = %u%s",
+                                 c->msg_bytes, least, c->device, c->mtu, least,
+                                 c->msg_bytes > 0 ? ", or lower job.size" : "");
+    return 0;
+}
+
 static int check(struct fabric *f)
 {
     struct fabric_conf *c = &f->conf;
@@ -264,16 +317,29 @@ static int check(struct fabric *f)
     int err = f->device->check != NULL ? f->device->check(f) : 0;
     if (err != 0)
         return err;
-    if (c->mtu == 0)
+    if (c->mtu == 0 && f->device->probe == NULL)
         c->mtu = MTU_DEFAULT;
-    uint32_t least = IPV4_BYTES + UDP_BYTES + LAYERS_BYTES + c->msg_bytes;
-    if (c->mtu < least || c->mtu > MTU_MAX)
-        return fabric_refuse(f, EINVAL,
-                             "mtu = %u: messages of %u bytes need %u, and %d is the "
-                             "most: set job.mtu or lower job.size",
-                             c->mtu, c->msg_bytes, least, MTU_MAX);
-    f->frame_bytes_max = c->mtu - IPV4_BYTES - UDP_BYTES;
-    return 0;
+    return check_mtu(f);
+}
+
+int fabric_check(const struct fabric_conf *conf, const char **key, char *why, size_t why_size)
+{
+    struct fabric f = {.conf = *conf, .key = "job.device", .why = why, .why_size = why_size};
+    int err = check(&f);
+    *key = f.key;
+    return err;
+}
+
+/* The rest of it, which takes EAL. */
+static int probe(struct fabric *f)
+{
+    int err = f->device->probe != NULL ? f->device->probe(f) : 0;
+    if (f->conf.mtu == 0)
+        f->conf.mtu = MTU_DEFAULT;
+    if (err == 0)
+        err = check_mtu(f);
+    f->frame_bytes_max = f->conf.mtu - IPV4_BYTES - UDP_BYTES;
+    return err;
 }
 
 static int allocate(struct fabric *f)
@@ -386,6 +452,8 @@ int fabric_open(struct fabric **out, const struct fabric_conf *conf, char *why, 
     clock_start(0);
     int err = check(f);
     if (err == 0)
+        err = probe(f);
+    if (err == 0)
         err = allocate(f);
     if (err == 0)
         err = make_pools(f);
@@ -425,6 +493,11 @@ void fabric_redial(struct fabric *f)
 const char *fabric_describe(const struct fabric *f)
 {
     return f->text;
+}
+
+const char *fabric_note(const struct fabric *f)
+{
+    return f->note[0] != '\0' ? f->note : NULL;
 }
 
 static uint64_t pool_bytes(const struct rte_mempool *pool)

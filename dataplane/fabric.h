@@ -25,7 +25,8 @@ struct fabric_conf {
     /*
      * Device arguments. af_packet, tap: interface name, with "%p" for the rank. memif: folder of
      * the sockets, or "@" and a name that is this job's alone: sockets without files. pcap: the file to write, with "%p". eal: the EAL device name of a port that was
-     * given on the EAL command line (--vdev, --allow), or a port number.
+     * given on the EAL command line (--vdev, --allow), or a port number; with "%p", a port for each
+     * process.
      */
     const char *args;
     const char *netns;    /* af_packet, tap: network namespace, with "%p" for the rank; or NULL */
@@ -48,6 +49,12 @@ const char *fabric_device_text(uint32_t index);
 
 /* Whether processes on this device may live in different OS processes. */
 bool fabric_device_apart(const char *device);
+
+/*
+ * Whether the device can carry that, as far as it can be told before EAL starts. Else −errno, a
+ * sentence in `why`, and in `key` which key of a job stands in the way, as "device.args".
+ */
+int fabric_check(const struct fabric_conf *conf, const char **key, char *why, size_t why_size);
 
 /*
  * Where a process of this OS process lives on the wire: what `addr` says for it or the default,
@@ -77,6 +84,9 @@ void fabric_redial(struct fabric *f);
 
 /* What the job's report says of the device, e.g. "ring (net_ring, 3 ports, 6 rings of 2048)". */
 const char *fabric_describe(const struct fabric *f);
+
+/* What whoever starts a job on it should know of its figures beforehand; NULL: nothing. */
+const char *fabric_note(const struct fabric *f);
 
 /* Bytes of packet memory. */
 uint64_t fabric_memory_bytes(const struct fabric *f);

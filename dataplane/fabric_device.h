@@ -41,6 +41,8 @@ struct fabric {
     uint32_t generation;    /* tells the names of one fabric's objects from another's */
     rte_spinlock_t tx_lock; /* see env_dpdk.h */
     char text[256];
+    char note[320];  /* see fabric_note() */
+    const char *key; /* of a job, that what is refused was given by */
     char *why;
     size_t why_size;
 };
@@ -48,8 +50,10 @@ struct fabric {
 struct fabric_device_ops {
     const char *name;
     const char *text;
-    /* Check what can be checked, fill in the MTU. */
+    /* Check what can be checked before EAL starts; fill in the MTU if it is the device's own. */
     int (*check)(struct fabric *f);
+    /* The same once EAL has started: ports that it was given; or NULL. */
+    int (*probe)(struct fabric *f);
     /* Make ports; say in every environment what it receives from and sends to. */
     int (*open)(struct fabric *f);
     bool offloads;    /* ask the port for checksums */
@@ -71,6 +75,16 @@ extern const struct fabric_device_ops fabric_ring, fabric_null, fabric_memif, fa
 /* Say why, and return −error. */
 int fabric_refuse(struct fabric *f, int error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The same of what a key of a job says: "device.args". */
+int fabric_refuse_key(struct fabric *f, const char *key, int error, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Whether DPDK has so many ports for this OS process. */
+int fabric_check_ports(struct fabric *f, uint32_t ports);
+
+/* Whether this thread may do what CAP_… `bit` allows. */
+bool fabric_may(unsigned bit);
 
 /* Make a port of a virtual device, "<driver>_<generation>_<label>". */
 int fabric_vdev(struct fabric *f, const char *driver, const char *label, const char *args,

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Device eal: a port from the EAL command line, a NIC on a testbed most of the time. Several
- * processes here share it: the port steers each one's UDP port to its queue, or, where it cannot,
- * the first process polls for all and hands over. Among themselves they use rings, since no switch
- * sends a frame back to where it came from.
+ * Device eal: ports from the EAL command line, NICs on a testbed most of the time.
+ *
+ * With a port for each process ("%p" in the argument) every frame leaves by its sender's port. Else
+ * the processes here share one: it steers each one's UDP port to its queue, or, where it cannot, the
+ * first process polls for all and hands over. Among themselves they then use rings, since no switch
+ * sends a frame back to where it came from; if all live here, the port sees no frame.
  */
 #include "fabric_device.h"
 
@@ -20,10 +22,21 @@
 #define HAND_OVER_SLOTS 2048
 #define EAL_SELVES_MAX  16 /* the rings among them */
 
-static int find_port(struct fabric *f, uint16_t *port)
+static const char *args_of(const struct fabric *f)
 {
-    const char *args = f->conf.args != NULL ? f->conf.args : "";
-    char *end;
+    return f->conf.args != NULL ? f->conf.args : "";
+}
+
+static bool port_each(const struct fabric *f)
+{
+    return strstr(args_of(f), "%p") != NULL;
+}
+
+/* The port of a process, or that of all. */
+static int find_port(struct fabric *f, uint16_t rank, uint16_t *port)
+{
+    char args[RTE_ETH_NAME_MAX_LEN] = "", *end;
+    (void)fabric_name(f, rank, args, sizeof args); /* it has been looked at before EAL started */
     unsigned long id = strtoul(args, &end, 10);
     if (isdigit((unsigned char)args[0]) && *end == '\0' && id < RTE_MAX_ETHPORTS &&
         rte_eth_dev_is_valid_port((uint16_t)id)) {
@@ -32,25 +45,45 @@ static int find_port(struct fabric *f, uint16_t *port)
     }
     if (rte_eth_dev_get_port_by_name(args, port) == 0)
         return 0;
-    return fabric_refuse(f, ENODEV,
-                         "device eal: device.args = \"%s\": DPDK has %u ports, and none "
-                         "of that name or number: give it to EAL, e.g. --allow=0000:01:00.0 or "
-                         "--vdev=net_af_packet0,iface=eth1",
-                         args, rte_eth_dev_count_avail());
+    return fabric_refuse_key(f, "device.args", ENODEV,
+                             "device eal: device.args = \"%s\": DPDK has %u ports, and none "
+                             "of that name or number: give it to EAL, e.g. --allow=0000:01:00.0 or "
+                             "--vdev=net_af_packet0,iface=eth1",
+                             args, rte_eth_dev_count_avail());
 }
 
 static int eal_check(struct fabric *f)
 {
-    uint16_t port, mtu;
-    if (f->conf.selves > EAL_SELVES_MAX)
-        return fabric_refuse(f, EINVAL,
-                             "device eal: %u processes share a port, %d can: start more "
-                             "OS processes, or lower job.n",
-                             f->conf.selves, EAL_SELVES_MAX);
-    int err = find_port(f, &port);
-    if (err == 0 && f->conf.mtu == 0 && rte_eth_dev_get_mtu(port, &mtu) == 0)
-        f->conf.mtu = mtu;
-    return err;
+    char name[RTE_ETH_NAME_MAX_LEN];
+    if (!fabric_name(f, f->conf.self[0], name, sizeof name))
+        return fabric_refuse_key(f, "device.args", EINVAL,
+                                 "device eal: device.args = \"%s\" names no port: write the number "
+                                 "or the name of one that device.eal gives to DPDK, with %%p for "
+                                 "the rank if each process has its own",
+                                 args_of(f));
+    if (!port_each(f) && f->conf.selves > EAL_SELVES_MAX)
+        return fabric_refuse_key(f, "job.n", EINVAL,
+                                 "device eal: %u processes share a port, %d can: lower job.n, or "
+                                 "give a port to each, with %%p in device.args",
+                                 f->conf.selves, EAL_SELVES_MAX);
+    return port_each(f) ? fabric_check_ports(f, f->conf.selves) : 0;
+}
+
+/* The least MTU of the ports is the job's. */
+static int eal_probe(struct fabric *f)
+{
+    uint32_t least = UINT32_MAX;
+    for (uint16_t i = 0; i < (port_each(f) ? f->conf.selves : 1); i++) {
+        uint16_t port, mtu;
+        int err = find_port(f, f->conf.self[i], &port);
+        if (err != 0)
+            return err;
+        if (rte_eth_dev_get_mtu(port, &mtu) == 0 && mtu < least)
+            least = mtu;
+    }
+    if (f->conf.mtu == 0 && least != UINT32_MAX)
+        f->conf.mtu = least;
+    return 0;
 }
 
 /* ---- by the port ----------------------------------------------------------------------------- */
@@ -165,10 +198,56 @@ static void send_by(struct fabric *f, uint16_t port, uint16_t tx_queues)
     }
 }
 
-static int eal_open(struct fabric *f)
+static const char *driver_of(uint16_t port)
+{
+    struct rte_eth_dev_info info = {0};
+    (void)rte_eth_dev_info_get(port, &info);
+    return info.driver_name != NULL ? info.driver_name : "?";
+}
+
+/* A port for each process. */
+static int open_each(struct fabric *f)
+{
+    uint16_t port = 0;
+    for (uint16_t i = 0; i < f->conf.selves; i++) {
+        int err = find_port(f, f->proc[i].rank, &port);
+        if (err == 0)
+            err = fabric_add_port(f, port, false);
+        if (err == 0)
+            err = fabric_single_port(f, &f->proc[i], port);
+        if (err != 0)
+            return err;
+        (void)rte_eth_promiscuous_enable(port); /* peers may have been told other MACs */
+    }
+    snprintf(f->text, sizeof f->text, "eal (%s, ports %.32s: one for each process)",
+             driver_of(port), args_of(f));
+    return 0;
+}
+
+/* What the text shall say of frames between processes that share the port. */
+static void describe_shared(struct fabric *f, uint16_t port, const char *how)
+{
+    if (f->conf.selves == 1)
+        snprintf(f->text, sizeof f->text, "eal (%s, port %u)", driver_of(port), port);
+    else if (f->conf.selves < f->conf.n)
+        snprintf(f->text, sizeof f->text,
+                 "eal (%s, port %u%s; rings between the %u processes here)", driver_of(port), port,
+                 how, f->conf.selves);
+    else {
+        snprintf(f->text, sizeof f->text, "eal (rings in memory; no frame on port %u, %s)", port,
+                 driver_of(port));
+        snprintf(f->note, sizeof f->note,
+                 "no frame will cross port %u: all %u processes share it, and pass frames through "
+                 "memory; for figures of a wire give EAL a port for each process, cabled together, "
+                 "and write device.args with %%p for the rank, as %%p or net_af_packet%%p",
+                 port, f->conf.n);
+    }
+}
+
+static int open_shared(struct fabric *f)
 {
     uint16_t port, m = f->conf.selves;
-    int err = find_port(f, &port);
+    int err = find_port(f, f->conf.self[0], &port);
     if (err == 0 && m > 1)
         err = fabric_ring_open(f);
     if (err == 0)
@@ -190,17 +269,22 @@ static int eal_open(struct fabric *f)
     if (err != 0)
         return err;
     (void)rte_eth_promiscuous_enable(port); /* peers may have been told other MACs */
-    struct rte_eth_dev_info info = {0};
-    (void)rte_eth_dev_info_get(port, &info);
-    snprintf(f->text, sizeof f->text, "eal (port %u, %s%s)", port,
-             info.driver_name != NULL ? info.driver_name : "?", how);
+    describe_shared(f, port, how);
     return 0;
+}
+
+static int eal_open(struct fabric *f)
+{
+    return port_each(f) ? open_each(f) : open_shared(f);
 }
 
 const struct fabric_device_ops fabric_eal = {
     .name = "eal",
-    .text = "a port given to EAL, e.g. a NIC; processes here share it",
+    .text =
+        "ports given to EAL, e.g. NICs: one for each process with %p in the argument, and frames "
+        "cross them; one for all without, and frames among those stay in memory",
     .check = eal_check,
+    .probe = eal_probe,
     .open = eal_open,
     .offloads = true,
     .sets_mtu = true,

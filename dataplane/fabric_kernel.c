@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
@@ -38,10 +39,10 @@ static int netns_enter(struct fabric *f, uint16_t rank, int *home)
     if (netns == NULL || netns[0] == '\0')
         return 0;
     if (!fabric_expand(netns, rank, name, sizeof name) || strchr(name, '/') != NULL)
-        return fabric_refuse(f, EINVAL,
-                             "device.netns = \"%s\": names no network namespace: set it to one "
-                             "such as upon%%p, where %%p is the rank",
-                             netns);
+        return fabric_refuse_key(f, "device.netns", EINVAL,
+                                 "device.netns = \"%s\": names no network namespace: set it to one "
+                                 "such as upon%%p, where %%p is the rank",
+                                 netns);
     snprintf(path, sizeof path, NETNS_FOLDER "/%s", name);
     int here = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
     int there = open(path, O_RDONLY | O_CLOEXEC);
@@ -53,10 +54,11 @@ static int netns_enter(struct fabric *f, uint16_t rank, int *home)
     else if (here >= 0)
         close(here);
     if (err != 0)
-        return fabric_refuse(f, err,
-                             "device %s: the network namespace %s of p%u cannot be entered: %s: "
-                             "make it with scripts/netns up %u, and run as root",
-                             f->conf.device, name, rank, strerror(err), f->conf.n);
+        return fabric_refuse_key(
+            f, "device.netns", err,
+            "device %s: the network namespace %s of p%u cannot be entered: %s: "
+            "make it with scripts/netns up %u, and run as root",
+            f->conf.device, name, rank, strerror(err), f->conf.n);
     return 0;
 }
 
@@ -75,10 +77,11 @@ static void netns_leave(int home)
 static int interface_name(struct fabric *f, uint16_t rank, char *name, size_t size)
 {
     if (!fabric_name(f, rank, name, size) || strchr(name, '/') != NULL)
-        return fabric_refuse(f, EINVAL,
-                             "device.args = \"%s\": names no interface, which has 1 to "
-                             "%d characters: set it to one such as veth%%p, where %%p is the rank",
-                             f->conf.args != NULL ? f->conf.args : "", IFNAMSIZ - 1);
+        return fabric_refuse_key(
+            f, "device.args", EINVAL,
+            "device.args = \"%s\": names no interface, which has 1 to "
+            "%d characters: set it to one such as veth%%p, where %%p is the rank",
+            f->conf.args != NULL ? f->conf.args : "", IFNAMSIZ - 1);
     return 0;
 }
 
@@ -88,11 +91,14 @@ static int check_names(struct fabric *f)
     const char *args = f->conf.args != NULL ? f->conf.args : "";
     const char *netns = f->conf.netns != NULL ? f->conf.netns : "";
     if (f->conf.selves > 1 && strstr(args, "%p") == NULL && strstr(netns, "%p") == NULL)
-        return fabric_refuse(f, EINVAL,
-                             "device.args = \"%s\": %u processes need an interface "
-                             "each: put %%p where the rank belongs",
-                             args, f->conf.selves);
-    return interface_name(f, f->conf.self[0], name, sizeof name);
+        return fabric_refuse_key(f, "device.args", EINVAL,
+                                 "device.args = \"%s\": %u processes need an interface "
+                                 "each: put %%p where the rank belongs",
+                                 args, f->conf.selves);
+    int err = fabric_check_ports(f, f->conf.selves);
+    for (uint16_t i = 0; i < f->conf.selves && err == 0; i++)
+        err = interface_name(f, f->conf.self[i], name, sizeof name);
+    return err;
 }
 
 /* Peers may be told another address than the interface has: then it must take all frames. */
@@ -162,10 +168,11 @@ static int af_packet_ask(struct fabric *f, uint16_t rank, unsigned long what, st
     err = interface_ask(what, req);
     netns_leave(home);
     if (err != 0)
-        return fabric_refuse(f, ENODEV,
-                             "device af_packet: there is no interface %s: make it, e.g. ip link "
-                             "add %s type veth peer name peer0",
-                             req->ifr_name, req->ifr_name);
+        return fabric_refuse_key(
+            f, "device.args", ENODEV,
+            "device af_packet: there is no interface %s: make it, e.g. ip link "
+            "add %s type veth peer name peer0",
+            req->ifr_name, req->ifr_name);
     return 0;
 }
 
@@ -182,6 +189,10 @@ static int af_packet_check(struct fabric *f)
 {
     uint32_t least = UINT32_MAX;
     int err = check_names(f);
+    if (err == 0 && !fabric_may(CAP_NET_RAW))
+        return fabric_refuse(f, EPERM,
+                             "device af_packet: it opens raw sockets, which takes CAP_NET_RAW: run "
+                             "as root");
     for (uint16_t i = 0; i < f->conf.selves && err == 0; i++) {
         struct ifreq req;
         err = af_packet_ask(f, f->conf.self[i], SIOCGIFMTU, &req);
@@ -189,10 +200,10 @@ static int af_packet_check(struct fabric *f)
             return err;
         uint32_t mtu = (uint32_t)req.ifr_mtu;
         if (f->conf.mtu > mtu)
-            return fabric_refuse(f, EINVAL,
-                                 "device af_packet: mtu = %u is more than that of %s: "
-                                 "ip link set %s mtu %u, or lower job.mtu",
-                                 f->conf.mtu, req.ifr_name, req.ifr_name, f->conf.mtu);
+            return fabric_refuse_key(f, "job.mtu", EINVAL,
+                                     "device af_packet: mtu = %u is more than that of %s: "
+                                     "ip link set %s mtu %u, or lower job.mtu",
+                                     f->conf.mtu, req.ifr_name, req.ifr_name, f->conf.mtu);
         least = mtu < least ? mtu : least;
     }
     if (err == 0 && f->conf.mtu == 0)
@@ -224,9 +235,14 @@ const struct fabric_device_ops fabric_af_packet = {
 static int tap_check(struct fabric *f)
 {
     int err = check_names(f);
+    if (err == 0 && (!fabric_may(CAP_NET_ADMIN) || access("/dev/net/tun", R_OK | W_OK) != 0))
+        return fabric_refuse(f, EPERM,
+                             "device tap: it makes interfaces, which takes CAP_NET_ADMIN and "
+                             "/dev/net/tun: run as root");
     if (err == 0 && f->conf.mtu > TAP_MTU_MAX)
-        return fabric_refuse(f, EINVAL, "device tap: mtu = %u is more than %u: lower job.mtu",
-                             f->conf.mtu, TAP_MTU_MAX);
+        return fabric_refuse_key(f, "job.mtu", EINVAL,
+                                 "device tap: mtu = %u is more than %u: lower job.mtu", f->conf.mtu,
+                                 TAP_MTU_MAX);
     return err;
 }
 

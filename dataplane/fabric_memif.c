@@ -7,7 +7,9 @@
 #include "fabric_device.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
@@ -19,10 +21,16 @@
 
 #define MEMIF_RING_LOG2     11 /* 2048 buffers: a full window of one-record frames, and more */
 #define MEMIF_BYTES_MIN     2048
-#define MEMIF_PROCS_MAX     32 /* ports of an OS process are bounded */
 #define MEMIF_UP_TIMEOUT_MS 10000
 #define MEMIF_POLL_MS       2
 #define MEMIF_RETRY_MS      50
+
+/* What the names of the sockets begin with. DPDK takes paths from the root alone. */
+static bool socket_base(const char *folder, char path[PATH_MAX])
+{
+    snprintf(path, PATH_MAX, "%s", folder);
+    return folder[0] == '@' || realpath(folder, path) != NULL;
+}
 
 static int memif_check(struct fabric *f)
 {
@@ -30,22 +38,25 @@ static int memif_check(struct fabric *f)
     const bool abstract = folder != NULL && folder[0] == '@';
     struct stat st;
     struct sockaddr_un addr;
-    if (f->conf.n > MEMIF_PROCS_MAX)
-        return fabric_refuse(f, EINVAL,
-                             "device memif: n = %u, and every pair needs an interface: "
-                             "lower job.n to at most %d",
-                             f->conf.n, MEMIF_PROCS_MAX);
+    char path[PATH_MAX];
+    /* One for each pair with an end here, and two ends if both are. */
+    int err = fabric_check_ports(f, f->conf.selves * (f->conf.n - 1u));
+    if (err != 0)
+        return err;
     if (!abstract && (folder == NULL || stat(folder, &st) != 0 || !S_ISDIR(st.st_mode) ||
                       access(folder, W_OK | X_OK) != 0))
-        return fabric_refuse(f, ENOENT,
-                             "device memif: device.args = \"%s\" is no folder to put "
-                             "sockets into: name one that exists and is ours to write",
-                             folder != NULL ? folder : "");
-    if (strlen(folder) + sizeof "/memif-1023-1023" > sizeof addr.sun_path)
-        return fabric_refuse(f, EINVAL,
-                             "device memif: the path %s is too long for a socket: name "
-                             "a shorter one",
-                             folder);
+        return fabric_refuse_key(f, "device.args", ENOENT,
+                                 "device memif: device.args = \"%s\" is no folder to put "
+                                 "sockets into: name one that exists and is ours to write",
+                                 folder != NULL ? folder : "");
+    if (!socket_base(folder, path) ||
+        strlen(path) + sizeof "/memif-1023-1023" > sizeof addr.sun_path ||
+        strpbrk(path, ",=") != NULL)
+        return fabric_refuse_key(
+            f, "device.args", EINVAL,
+            "device memif: the path %s is too long for a socket, or has a comma or "
+            "an equals sign: name another folder",
+            path);
     return 0;
 }
 
@@ -55,17 +66,25 @@ static int memif_end(struct fabric *f, struct fabric_proc *p, uint16_t q)
     uint16_t low = p->rank < q ? p->rank : q, high = p->rank < q ? q : p->rank, port;
     uint32_t bytes = f->frame_bytes_max + WIRE_BYTES;
     const bool abstract = f->conf.args[0] == '@';
-    char label[24], args[256];
+    char label[24], path[PATH_MAX], args[PATH_MAX + 128];
+    if (!socket_base(f->conf.args, path))
+        return fabric_refuse(f, errno, "device memif: the folder %s is gone: make it again",
+                             f->conf.args);
     snprintf(label, sizeof label, "p%u_p%u", p->rank, q);
     snprintf(args, sizeof args,
              "role=%s,id=0,bsize=%u,rsize=%d,socket=%s%cmemif-%u-%u,socket-abstract=%s",
              p->rank == low ? "server" : "client",
              bytes > MEMIF_BYTES_MIN ? (unsigned)RTE_ALIGN_CEIL(bytes, 64) : MEMIF_BYTES_MIN,
-             MEMIF_RING_LOG2, f->conf.args + abstract, abstract ? '-' : '/', low, high,
+             MEMIF_RING_LOG2, path + abstract, abstract ? '-' : '/', low, high,
              abstract ? "yes" : "no");
     int err = fabric_vdev(f, "net_memif", label, args, &port);
-    if (err == 0)
-        err = fabric_port_setup(f, port, 1, 1, p->rx_pool);
+    if (err != 0)
+        return fabric_refuse(f, -err,
+                             "device memif: the interface from p%u to p%u does not open: %s (%s): "
+                             "if %s is another run's, name another folder in device.args, or "
+                             "leave it out",
+                             p->rank, q, strerror(-err), eal_last_words(), f->conf.args);
+    err = fabric_port_setup(f, port, 1, 1, p->rx_pool);
     if (err != 0)
         return err;
     f->port[f->ports - 1].redial = p->rank == high;

@@ -11,6 +11,11 @@
 #define NULL_RX_PKTS 1023
 #define NULL_BYTES   64
 
+static int null_check(struct fabric *f)
+{
+    return fabric_check_ports(f, f->conf.selves);
+}
+
 static int null_open(struct fabric *f)
 {
     for (uint16_t i = 0; i < f->conf.selves; i++) {
@@ -33,6 +38,7 @@ static int null_open(struct fabric *f)
 const struct fabric_device_ops fabric_null = {
     .name = "null",
     .text = "sends into nothing and receives endless zero frames, for benches",
+    .check = null_check,
     .open = null_open,
     .rx_pool_pkts = NULL_RX_PKTS,
 };

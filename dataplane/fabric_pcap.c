@@ -8,15 +8,32 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static int file_name(struct fabric *f, uint16_t rank, char *name, size_t size)
 {
     if (!fabric_name(f, rank, name, size))
-        return fabric_refuse(f, EINVAL,
-                             "device.args = \"%s\": names no file: set it to one such as "
-                             "p%%p.pcap, without blank, comma or equals sign",
-                             f->conf.args != NULL ? f->conf.args : "");
+        return fabric_refuse_key(f, "device.args", EINVAL,
+                                 "device.args = \"%s\": names no file: set it to one such as "
+                                 "p%%p.pcap, without blank, comma or equals sign",
+                                 f->conf.args != NULL ? f->conf.args : "");
     return 0;
+}
+
+/* Whether the file is there for us to write, or can be made. */
+static bool writable(const char *name)
+{
+    char folder[PATH_MAX];
+    struct stat st;
+    if (stat(name, &st) == 0) {
+        errno = S_ISDIR(st.st_mode) ? EISDIR : EACCES;
+        return !S_ISDIR(st.st_mode) && access(name, W_OK) == 0;
+    }
+    const char *slash = strrchr(name, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash != NULL ? (int)(slash - name + 1) : 1,
+             slash != NULL ? name : ".");
+    return access(folder, W_OK | X_OK) == 0;
 }
 
 static int pcap_check(struct fabric *f)
@@ -28,15 +45,14 @@ static int pcap_check(struct fabric *f)
         if (err != 0)
             return err;
         if (f->conf.selves > 1 && strstr(f->conf.args, "%p") == NULL)
-            return fabric_refuse(f, EINVAL,
-                                 "device.args = \"%s\": %u processes write a file each: "
-                                 "put %%p where the rank belongs",
-                                 f->conf.args, f->conf.selves);
-        FILE *file = fopen(name, "we");
-        if (file == NULL)
-            return fabric_refuse(f, errno, "device pcap: %s cannot be written: %s", name,
-                                 strerror(errno));
-        fclose(file);
+            return fabric_refuse_key(f, "device.args", EINVAL,
+                                     "device.args = \"%s\": %u processes write a file each: "
+                                     "put %%p where the rank belongs",
+                                     f->conf.args, f->conf.selves);
+        if (!writable(name))
+            return fabric_refuse_key(f, "device.args", errno,
+                                     "device pcap: %s cannot be written: %s: name another file",
+                                     name, strerror(errno));
     }
     return err;
 }

@@ -16,10 +16,10 @@
 int fabric_ring_check(struct fabric *f)
 {
     if (f->conf.selves > RING_PROCS_MAX || f->conf.n > RING_PROCS_MAX)
-        return fabric_refuse(f, EINVAL,
-                             "device %s: n = %u, and a ring port has %d queues, one a "
-                             "process: lower job.n or use another device",
-                             f->conf.device, f->conf.n, RING_PROCS_MAX);
+        return fabric_refuse_key(f, "job.n", EINVAL,
+                                 "device %s: n = %u, and a ring port has %d queues, one a "
+                                 "process: lower job.n or use another device",
+                                 f->conf.device, f->conf.n, RING_PROCS_MAX);
     if (f->conf.selves != f->conf.n)
         return fabric_refuse(f, EINVAL,
                              "device %s: all %u processes live in one OS process, not "
