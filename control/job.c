@@ -13,7 +13,9 @@
 #include <ini.h>
 
 #include "dataplane/fabric.h"
+#include "dataplane/placement.h"
 #include "events.h"
+#include "number.h"
 
 #define RATE_MAX_WINDOW 1024 /* what rate = max keeps outstanding, unless load.window says more */
 #define LINE_BYTES_MAX  190  /* of a job file; libinih reads 200 */
@@ -25,7 +27,7 @@
 enum kind {
     KIND_TEXT,
     KIND_COUNT,    /* uint32_t */
-    KIND_U64,      /* plain number */
+    KIND_U64,      /* plain number, that JSON can write */
     KIND_DURATION, /* uint64_t, ns */
     KIND_SIZE,     /* uint64_t, bytes */
     KIND_RATE,     /* double, per second */
@@ -200,14 +202,6 @@ bool job_parse_rate(const char *text, double *per_s)
     return parse_units(text, rates, 1e9, per_s) && *per_s > 0;
 }
 
-static bool parse_u64(const char *text, uint64_t *value)
-{
-    char *end;
-    errno = 0;
-    *value = strtoull(text, &end, 0);
-    return isdigit((unsigned char)text[0]) && *end == '\0' && errno == 0;
-}
-
 /* Which of "a|b|c" the text is; -1: none. */
 static int parse_choice(const char *text, const char *choices)
 {
@@ -228,7 +222,7 @@ static const char *kind_example(const struct key *k)
     case KIND_COUNT:
         return "write a whole number, as 4096 or 4Ki";
     case KIND_U64:
-        return "write a whole number, as 42 or 0x2a";
+        return "write a whole number below 2^63, as 42 or 0x2a";
     case KIND_DURATION:
         return "write a number and ns, us, ms, s, m or h, as 200ms";
     case KIND_SIZE:
@@ -238,8 +232,22 @@ static const char *kind_example(const struct key *k)
     case KIND_CHOICE:
         return k->choices;
     default:
-        return "write fewer than 256 characters";
+        return "write fewer than 256 characters, no control characters, and no ; behind a blank";
     }
+}
+
+/* Whether a text means the same when it is read from a file: its line ends at a control character,
+ * a remark begins with ";" behind a blank, and blanks around it are lost. */
+static bool text_fits(const char *text)
+{
+    size_t len = strlen(text);
+    if (len > 0 && (isblank((unsigned char)text[0]) || isblank((unsigned char)text[len - 1])))
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if ((iscntrl((unsigned char)text[i]) && text[i] != '\t') ||
+            (text[i] == ';' && (i == 0 || isblank((unsigned char)text[i - 1]))))
+            return false;
+    return len < JOB_TEXT_BYTES;
 }
 
 static bool value_read(struct job *job, const struct key *k, const char *text)
@@ -249,14 +257,17 @@ static bool value_read(struct job *job, const struct key *k, const char *text)
     int choice;
     switch (k->kind) {
     case KIND_TEXT:
-        return snprintf(field, JOB_TEXT_BYTES, "%s", text) < JOB_TEXT_BYTES;
+        if (!text_fits(text))
+            return false;
+        memcpy(field, text, strlen(text) + 1);
+        return true;
     case KIND_COUNT:
         if (!parse_units(text, counts, UINT32_MAX, &v) || v != floor(v))
             return false;
         *(uint32_t *)field = (uint32_t)v;
         return true;
     case KIND_U64:
-        return parse_u64(text, field);
+        return number_parse(text, field) && *(uint64_t *)field <= INT64_MAX;
     case KIND_DURATION:
         return job_parse_duration(text, field);
     case KIND_SIZE:
@@ -391,6 +402,8 @@ static int assign(struct job *job, const char *section, const char *name, const 
 {
     bool known = false;
     char list[512] = "";
+    if (section[0] == '\0')
+        return refuse(why, at, NULL, "%s stands before every section; write [job] above it", name);
     for (size_t i = 0; i < KEYS; i++) {
         const struct key *k = &keys[i];
         if (strcmp(k->section, section) != 0)
@@ -444,10 +457,23 @@ static void read_fault(struct reader *r, char *line)
 static char *read_line(char *line, int size, void *ctx)
 {
     struct reader *r = ctx;
-    if (r->err != 0 || fgets(line, size, r->in) == NULL)
+    if (r->err != 0)
+        return NULL;
+    memset(line, '\n', (size_t)size);
+    if (fgets(line, size, r->in) == NULL)
         return NULL;
     r->at.line++;
     size_t len = strlen(line);
+    if (memchr(line + len + 1, '\0', (size_t)size - len - 1) != NULL) {
+        r->err = refuse(&r->why, &r->at, NULL, "a zero byte stands in the line; write text");
+        return NULL;
+    }
+    const char *text = line + strspn(line, " \t");
+    if (*text == '[' && strchr(text, ']') == NULL) {
+        r->err = refuse(&r->why, &r->at, NULL, "a section without its ]; write %.*s]",
+                        (int)strcspn(text, " \t\r\n;"), text);
+        return NULL;
+    }
     if (len > LINE_BYTES_MAX) {
         r->err = refuse(&r->why, &r->at, NULL, "the line is longer than %d characters; shorten it",
                         LINE_BYTES_MAX);
@@ -561,12 +587,27 @@ static int check_stack(struct job *job, const struct why *why)
             job->top = load_top(l->cls->implements);
             if (job->top == NULL)
                 return REFUSE(why, job, stack,
-                              "nothing can be requested of %s, the top of %s; choose a stack with "
-                              "a link, a broadcast or consensus on top",
-                              abstraction_infos[l->cls->implements].name, job->stack);
+                              "upon run has no load for %s, the top of %s; give `upon sim` this "
+                              "stack, or choose one that `upon list stacks` marks with run",
+                              abstraction_infos[l->cls->implements].text, job->stack);
         }
     if (job->n < 1 || job->n > PSET_PROCS)
         return REFUSE(why, job, n, "%u processes; a run has 1 to %d", job->n, PSET_PROCS);
+    return 0;
+}
+
+/* A word of device.eal that prints a text and ends the process. */
+static int check_eal_words(const struct job *job, const struct why *why)
+{
+    for (const char *w = job->eal_args; *w != '\0'; w += strcspn(w, " \t")) {
+        w += strspn(w, " \t");
+        size_t len = strcspn(w, " \t=");
+        if ((w[0] == '-' && w[1] == 'h') ||
+            (len >= 4 && len <= 6 && strncmp(w, "--help", len) == 0))
+            return REFUSE(why, job, eal_args,
+                          "%.*s asks DPDK for its usage, and a run shall run; leave it out",
+                          (int)len, w);
+    }
     return 0;
 }
 
@@ -587,7 +628,7 @@ static int check_device(const struct job *job, const struct why *why)
     const char *name;
     for (uint32_t i = 0; (name = fabric_device_name(i)) != NULL && at < sizeof list; i++) {
         if (strcmp(name, job->device) == 0)
-            return check_netns(job, why);
+            return check_eal_words(job, why) != 0 ? -EINVAL : check_netns(job, why);
         at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at > 0 ? " " : "", name);
     }
     return REFUSE(why, job, device, "there is no device \"%s\"; there are %s", job->device, list);
@@ -600,7 +641,7 @@ static int check_proposer(struct job *job, const struct why *why)
         job->sources = job->n == 64 ? UINT64_MAX : (1ull << job->n) - 1;
         return 0;
     }
-    if (strcmp(job->proposer, "leader") != 0 && !parse_u64(job->proposer, &rank))
+    if (strcmp(job->proposer, "leader") != 0 && !number_parse(job->proposer, &rank))
         return REFUSE(why, job, proposer, "\"%s\" is nobody; write leader, all or a rank",
                       job->proposer);
     if (rank >= job->n)
@@ -608,6 +649,19 @@ static int check_proposer(struct job *job, const struct why *why)
                       job->n - 1);
     job->sources = 1ull << rank;
     return 0;
+}
+
+/* The bug is in what the last process is sent: by all, or by who stands before it. */
+static int check_plant(const struct job *job, const struct why *why)
+{
+    const uint32_t last = job->n - 1, before = (last + job->n - 1) % job->n;
+    if (job->plant == LOAD_PLANT_NONE || job->top->shape != LOAD_TO_NEXT ||
+        job->sources >> before & 1)
+        return 0;
+    return REFUSE(why, job, plant,
+                  "the bug is in what p%u is sent, and nobody sends to it: over a link each sends "
+                  "to the next; write job.proposer = all, or %u",
+                  last, before);
 }
 
 static int check_load(struct job *job, const struct why *why)
@@ -625,7 +679,7 @@ static int check_load(struct job *job, const struct why *why)
                       "a closed loop has no rate: it sends when an operation is over; leave "
                       "load.rate out, or write load.mode = open");
     }
-    if (job->mode == JOB_CLOSED && job_given(job, JOB(arrival)) && job->arrival == LOAD_POISSON)
+    if (job->mode == JOB_CLOSED && job_given(job, JOB(arrival)))
         return REFUSE(why, job, arrival, "a closed loop has no arrivals; leave it out");
     if (job->mode == JOB_CLOSED && job->top->lossy)
         return REFUSE(why, job, mode,
@@ -637,7 +691,7 @@ static int check_load(struct job *job, const struct why *why)
     if (job->mode == JOB_OPEN && job_given(job, JOB(window)))
         return REFUSE(why, job, window,
                       "an open loop waits for nothing; leave it out, or write load.mode = closed");
-    return 0;
+    return check_plant(job, why);
 }
 
 /* What a stack may store, twice over, since it answers with as much; and what is on its way. */
@@ -678,6 +732,89 @@ static int check_sizes(struct job *job, const struct why *why)
         return refuse(why, &job->place[key_of(CONF(instances)) - keys], key_of(CONF(instances)),
                       "a run checks %d open instances at most", LOAD_WINDOW_OPS);
     return 0;
+}
+
+/* What a stack takes, and would be of no use. */
+static int check_params(const struct job *job, const struct why *why)
+{
+    static const size_t periods[] = {CONF(rto_min_ns), CONF(rto_max_ns), CONF(heartbeat_ns),
+                                     CONF(detect_ns)};
+    const struct stack_conf *c = &job->conf;
+    if (c->frame_records < 1 || c->frame_records > FRAME_RECORDS_MAX)
+        return REFUSE(why, job, conf.frame_records, "%u records in a frame; write 1 to %d",
+                      c->frame_records, FRAME_RECORDS_MAX);
+    if (c->batch_events < 1)
+        return REFUSE(why, job, conf.batch_events, "none would ever be handled; write 1 to %d",
+                      CO_BATCH_EVENTS);
+    for (size_t i = 0; i < sizeof periods / sizeof periods[0]; i++) {
+        const uint64_t ns = *(const uint64_t *)((const char *)job + periods[i]);
+        if (ns == 0 || ns > JOB_DURATION_MAX)
+            return refuse(why, &job->place[key_of(periods[i]) - keys], key_of(periods[i]),
+                          "it must be 1 ns to a day");
+    }
+    if (c->rto_min_ns > c->rto_max_ns)
+        return REFUSE(why, job, conf.rto_min_ns,
+                      "the least time before sending again is more than the longest; lower it, or "
+                      "raise params.rto_max");
+    return 0;
+}
+
+/* "job.n" is to be put right; it stands where it was given, or else where the device was. */
+static int refuse_named(const struct job *job, const char *name, const struct why *why,
+                        const char *sentence)
+{
+    const struct key *k = key_of(JOB(device));
+    for (size_t i = 0; i < KEYS; i++)
+        if (strncmp(name, keys[i].section, strlen(keys[i].section)) == 0 &&
+            strcmp(name + strlen(keys[i].section) + 1, keys[i].name) == 0 &&
+            job->place[i].file[0] != '\0')
+            k = &keys[i];
+    return refuse(why, &job->place[k - keys], k, "%s", sentence);
+}
+
+/* What the k-th lcore's OS process would have; or the only one, where the device reaches no other. */
+static int check_node(const struct job *job, const struct placement *place, uint16_t k,
+                      const struct why *why)
+{
+    const bool apart = fabric_device_apart(job->device);
+    const bool unnamed = strcmp(job->device, "memif") == 0 && job->device_args[0] == '\0';
+    uint16_t self[PSET_PROCS], selves = 0;
+    char sentence[640];
+    const char *key;
+    for (uint16_t p = 0; p < job->n; p++)
+        if (!apart || place->lcore[p] == k)
+            self[selves++] = p;
+    if (selves == 0)
+        return 0;
+    const struct fabric_conf conf = {.device = job->device,
+                                     .args = unnamed ? "@upon" : job->device_args,
+                                     .netns = job->device_netns,
+                                     .n = (uint16_t)job->n,
+                                     .self = self,
+                                     .selves = selves,
+                                     .mtu = (uint32_t)job->mtu,
+                                     .msg_bytes = (uint32_t)job->size};
+    if (fabric_check(&conf, &key, sentence, sizeof sentence) != 0)
+        return refuse_named(job, key, why, sentence);
+    return 0;
+}
+
+/* On this machine's processors. */
+static int check_placement(const struct job *job, const struct why *why)
+{
+    struct placement place;
+    char sentence[512];
+    int err = placement_make(&place, (uint16_t)job->n, job_cores(job), sentence, sizeof sentence);
+    if (err != 0)
+        return REFUSE(why, job, cores, "%s", sentence);
+    for (uint16_t k = 0; k < (fabric_device_apart(job->device) ? place.lcores : 1) && err == 0; k++)
+        err = check_node(job, &place, k, why);
+    return err;
+}
+
+const char *job_cores(const struct job *job)
+{
+    return strcmp(job->cores, "auto") == 0 ? NULL : job->cores;
 }
 
 static int check_faults(struct job *job, const struct why *why)
@@ -727,6 +864,17 @@ static int check_log(const struct job *job, const struct why *why)
     return 0;
 }
 
+/* A sentence of co_check_wiring() begins with the parameter that it is about, or with the stack. */
+static int refuse_wiring(const struct job *job, const char *sentence, const struct why *why)
+{
+    size_t word = strcspn(sentence, " ");
+    for (size_t i = 0; i < KEYS; i++)
+        if (strcmp(keys[i].section, "params") == 0 && strlen(keys[i].name) == word &&
+            strncmp(keys[i].name, sentence, word) == 0)
+            return refuse(why, &job->place[i], &keys[i], "%s", sentence);
+    return REFUSE(why, job, stack, "%s", sentence);
+}
+
 int job_check(struct job *job, char *why, size_t why_size)
 {
     const struct why w = {why, why_size};
@@ -739,6 +887,10 @@ int job_check(struct job *job, char *why, size_t why_size)
         err = check_load(job, &w);
     if (err == 0)
         err = check_sizes(job, &w);
+    if (err == 0)
+        err = check_params(job, &w);
+    if (err == 0)
+        err = check_placement(job, &w);
     if (err == 0)
         err = check_faults(job, &w);
     if (err == 0)
@@ -753,11 +905,8 @@ int job_check(struct job *job, char *why, size_t why_size)
     job->conf.msg_copy_bytes = (uint32_t)job->msg_copy_bytes;
     job->conf.forward = job->top->shape == LOAD_ONE_VALUE;
     char sentence[512];
-    if (co_check_wiring(job->def, &load_class, &job->conf, sentence, sizeof sentence) != 0) {
-        snprintf(why, why_size, "%s%s%s", job->path != NULL ? job->path : "",
-                 job->path != NULL ? ": " : "", sentence);
-        return -EINVAL;
-    }
+    if (co_check_wiring(job->def, &load_class, &job->conf, sentence, sizeof sentence) != 0)
+        return refuse_wiring(job, sentence, &w);
     return 0;
 }
 

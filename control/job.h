@@ -100,6 +100,9 @@ bool job_overridden(const struct job *job, size_t offset);
 /* Whether the whole can be run; fills the last part. 0, or −EINVAL and a sentence in `why`. */
 int job_check(struct job *job, char *why, size_t why_size);
 
+/* The placement that a job asks for, for placement_make(); NULL: none. */
+const char *job_cores(const struct job *job);
+
 /* Whether the stack of a checked job keeps something in a log. */
 bool job_logs(const struct job *job);
 

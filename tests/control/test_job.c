@@ -112,12 +112,12 @@ static void rate_max_is_a_closed_loop_with_a_wide_window(void **state)
 static void what_is_resolved_can_be_run_again(void **state)
 {
     (void)state;
-    static const char *const jobs[] = {
-        BEB, BEB "proposer = 2\ncores = 0,1\n[load]\nrate = max\n",
-        BEB "[load]\nmode = closed\nwindow = 3\n",
-        BEB
-        "size = 3000B\nduration = 1234567us\n[load]\nrate = 33333.25\narrival = poisson\n[params]\n"
-        "give_up = never\ndetect = 7ms\n"};
+    static const char *const jobs[] =
+        {BEB, BEB "proposer = 2\ncores = 0,1\n[load]\nrate = max\n",
+         BEB "[load]\nmode = closed\nwindow = 3\n",
+         BEB "size = 3000B\nmtu = 4KiB\nduration = 1234567us\n[load]\nrate = 33333.25\narrival = "
+             "poisson\n[params]\n"
+             "give_up = never\ndetect = 7ms\n"};
     for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
         char text[4096] = "", again[4096] = "";
         accepted(jobs[i]);
@@ -141,7 +141,8 @@ static void what_is_unknown_is_refused_with_what_there_is(void **state)
     refused(BEB "device = rings\n", 3, "job.device: there is no device \"rings\"; there are ring");
     refused(BEB "proposer = somebody\n", 3, "write leader, all or a rank");
     refused(BEB "proposer = 3\n", 3, "there is no p3; ranks are 0 to 2");
-    refused("[job]\nstack = omega\n", 2, "nothing can be requested");
+    refused("[job]\nstack = omega\n", 2, "upon run has no load for eventual leader detector");
+    refused("[job]\nstack = c_flooding\n", 2, "regular consensus");
 }
 
 static void bad_values_are_refused_with_an_example(void **state)
@@ -177,9 +178,84 @@ static void impossible_combinations_are_refused_with_the_remedy(void **state)
     refused(BEB "[load]\nwindow = 8\n", 4, "write load.mode = closed");
     refused(BEB "[load]\nmode = closed\nwindow = 0\n", 5, "write 1 to");
     refused(BEB "[load]\nmode = closed\narrival = poisson\n", 5, "leave it out");
-    refused(BEB "[params]\nflight_msgs = 1000\n", 0, "flight_msgs = 1000: must be a power of two");
-    refused(BEB "[params]\nflight_msgs = 4096\nring_msgs = 4096\n", 0, "at least twice");
+    refused(BEB "[params]\nflight_msgs = 1000\n", 4, "flight_msgs = 1000: must be a power of two");
+    refused(BEB "[params]\nflight_msgs = 4096\nring_msgs = 4096\n", 5, "at least twice");
     refused(BEB "[params]\nmsg_copy = 1MiB\n", 4, "bytes of a message");
+}
+
+static void a_parameter_that_is_of_no_use_is_refused(void **state)
+{
+    (void)state;
+    refused(BEB "[params]\nframe_records = 0\n", 4, "write 1 to 64");
+    refused(BEB "[params]\nbatch_events = 0\n", 4, "write 1 to 64");
+    refused(BEB "[params]\nheartbeat = 0\n", 4, "params.heartbeat: it must be 1 ns to a day");
+    refused(BEB "[params]\nrto_max = 0s\n", 4, "params.rto_max: it must be 1 ns");
+    refused(BEB "[params]\nrto_min = 5s\nrto_max = 1s\n", 4, "raise params.rto_max");
+    refused(BEB "[load]\nmode = closed\narrival = constant\n", 5, "leave it out");
+}
+
+/* What the device and the placement cannot do is said before anything starts, with its place. */
+static void what_the_device_cannot_do_is_refused_with_its_place(void **state)
+{
+    (void)state;
+    refused(BEB "n = 17\n", 3, "job.n: device ring: n = 17");
+    refused(BEB "size = 1.5KiB\n", 3, "job.size: messages of 1536 bytes need an MTU of 1752");
+    refused(BEB "size = 2KiB\nmtu = 2KiB\n", 3, "set job.mtu = 2264");
+    refused(BEB "cores = 4000\n", 3, "job.cores: placement 4000: processor 4000 is not ours");
+    refused(BEB "cores = 0:0,1;0:1,2\n", 3, "job.cores: placement");
+    refused(BEB "device = pcap\n", 3, "device.args = \"\": names no file");
+    refused(BEB "device = eal\n", 3, "device.args = \"\" names no port");
+    refused(BEB "device = af_packet\n", 3, "device.args = \"\": ");
+    refused(BEB "device = tap\n[device]\nargs = t/%p\n", 5,
+            "device.args = \"t/%p\": names no interface");
+    refused(BEB "device = memif\n[device]\nargs = /nonexistent\n", 5, "is no folder");
+    refused(BEB "device = memif\nn = 64\n", 4, "and DPDK has 32: lower job.n");
+    refused(BEB "device = null\nn = 33\n", 4, "and DPDK has 32: lower job.n");
+    accepted(BEB "device = memif\nn = 5\n");
+    accepted(BEB "device = null\nn = 32\n");
+    accepted(BEB "device = eal\nsize = 4KiB\n[device]\nargs = 0\neal = --vdev=net_null0\n");
+}
+
+static void dpdk_is_not_asked_for_its_usage(void **state)
+{
+    (void)state;
+    refused(BEB "[device]\neal = --vdev=net_null0 -h\n", 4, "-h asks DPDK for its usage");
+    refused(BEB "[device]\neal = --hel\n", 4, "leave it out");
+    accepted(BEB "[device]\neal = --vdev=net_null0 --huge-unlink=always\n");
+}
+
+static void a_bug_that_cannot_show_is_not_planted(void **state)
+{
+    (void)state;
+    refused("[job]\nstack = pl\n[load]\nplant = alter\n", 4, "write job.proposer = all, or 1");
+    refused("[job]\nstack = fpl\nproposer = 2\n[load]\nplant = alter\n", 5, "nobody sends to it");
+    accepted("[job]\nstack = pl\nproposer = 1\n[load]\nplant = alter\n");
+    accepted("[job]\nstack = pl\nproposer = all\n[load]\nplant = alter\n");
+    accepted(BEB "[load]\nplant = alter\n");
+}
+
+/* What the next one who reads it would understand otherwise. */
+static void text_that_cannot_be_written_back_is_refused(void **state)
+{
+    (void)state;
+    set_refused("device.args=/tmp/m ;s", "no ; behind a blank");
+    set_refused("device.args=;s", "no ; behind a blank");
+    set_refused("device.args= /tmp", "is no value");
+    set_refused("job.control=off\nseed = 99", "no control characters");
+    char *const map[] = {(char *)"job.cores=0:0;0:1"};
+    assert_int_equal(job_read(&job, NULL, map, 1, why, sizeof why), 0);
+}
+
+static void numbers_are_decimal_unless_they_say_so(void **state)
+{
+    (void)state;
+    accepted(BEB "seed = 010\n");
+    assert_int_equal(job.seed, 10);
+    accepted(BEB "seed = 9223372036854775807\n");
+    refused(BEB "seed = 9223372036854775808\n", 3, "write a whole number below 2^63");
+    refused(BEB "seed = 0x\n", 3, "is no value");
+    refused(BEB "seed = 0xfg\n", 3, "is no value");
+    refused(BEB "seed = -1\n", 3, "is no value");
 }
 
 static void what_is_no_job_file_is_refused(void **state)
@@ -193,7 +269,15 @@ static void what_is_no_job_file_is_refused(void **state)
     char text[512];
     snprintf(text, sizeof text, BEB "cores = %s\n", line);
     refused(text, 3, "longer than");
-    refused("n = 3\n", 1, "no such section");
+    refused("n = 3\n", 1, "n stands before every section; write [job] above it");
+    refused("[job\nn = 3\n", 1, "a section without its ]; write [job]");
+    write_job("[job]\n");
+    FILE *f = fopen(path, "a");
+    fwrite("n = 3\0 5\n", 1, 9, f);
+    fclose(f);
+    assert_int_not_equal(job_read(&job, path, NULL, 0, why, sizeof why), 0);
+    assert_non_null(strstr(why, ":2: a zero byte"));
+    unlink(path);
     assert_int_not_equal(job_read(&job, "/nonexistent/job.ini", NULL, 0, why, sizeof why), 0);
     assert_non_null(strstr(why, "/nonexistent/job.ini: No such file"));
     assert_int_not_equal(job_read(&job, "/", NULL, 0, why, sizeof why), 0);
@@ -221,6 +305,12 @@ int main(void)
         cmocka_unit_test(what_is_unknown_is_refused_with_what_there_is),
         cmocka_unit_test(bad_values_are_refused_with_an_example),
         cmocka_unit_test(impossible_combinations_are_refused_with_the_remedy),
+        cmocka_unit_test(a_parameter_that_is_of_no_use_is_refused),
+        cmocka_unit_test(what_the_device_cannot_do_is_refused_with_its_place),
+        cmocka_unit_test(dpdk_is_not_asked_for_its_usage),
+        cmocka_unit_test(a_bug_that_cannot_show_is_not_planted),
+        cmocka_unit_test(text_that_cannot_be_written_back_is_refused),
+        cmocka_unit_test(numbers_are_decimal_unless_they_say_so),
         cmocka_unit_test(what_is_no_job_file_is_refused),
         cmocka_unit_test(bad_overrides_are_refused),
     };
