@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The command line: `upon VERB …`. Each verb is a file, and parses its own arguments. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "result.h"
 #include "sim_main.h"
@@ -35,8 +38,32 @@ static void usage(FILE *out)
                  "seconds.\n`upon VERB --help` tells of a verb's arguments.\n");
 }
 
+/* Who finds a standard stream closed must not give its number to a file: writing to it shall fail
+ * as if it were closed. */
+static void open_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+/* At the end of every verb, however it comes: what was said has arrived, or the status says no. */
+static void close_output(void)
+{
+    errno = 0;
+    bool lost = ferror(stdout) != 0;
+    if (fflush(stdout) == 0 && !lost)
+        return;
+    fprintf(stderr, "upon: standard output cannot be written%s%s; send it elsewhere\n",
+            errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
+    _exit(STATUS_FAILED);
+}
+
 int main(int argc, char **argv)
 {
+    open_streams();
+    atexit(close_output);
+
     if (argc < 2) {
         usage(stderr);
         return STATUS_FAILED;

@@ -88,8 +88,7 @@ static int prepare(struct node *n, const struct arguments *a)
         err = job_check(&n->job, n->why, sizeof n->why);
     if (err != 0)
         return err;
-    const char *cores = strcmp(n->job.cores, "auto") == 0 ? NULL : n->job.cores;
-    err = placement_make(&place, (uint16_t)n->job.n, cores, n->why, sizeof n->why);
+    err = placement_make(&place, (uint16_t)n->job.n, job_cores(&n->job), n->why, sizeof n->why);
     if (err == 0)
         err = find_index(n, &place, a->ranks);
     if (err != 0)

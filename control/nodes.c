@@ -170,7 +170,7 @@ static bool rest(struct nodes *n)
 {
     const struct timespec t = {0, POLL_NS};
     int signal = sigtimedwait(&n->signals, NULL, &t);
-    return signal == SIGINT || signal == SIGTERM;
+    return signal == SIGINT || signal == SIGTERM || signal == SIGHUP;
 }
 
 /* Wait until node k has come so far. */

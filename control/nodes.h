@@ -24,16 +24,17 @@ struct nodes {
     struct board *board;
     int board_fd;
     int job_fd;
-    sigset_t signals; /* blocked: SIGINT and SIGTERM ask to end, SIGCHLD says that a node ended */
+    sigset_t
+        signals; /* blocked: SIGINT, SIGTERM and SIGHUP ask to end, SIGCHLD says that a node ended */
     uint16_t count;
     bool stopping;
     uint32_t lost;            /* nodes that ended by themselves, and were not started again */
     uint32_t restarts;        /* nodes that were */
     char why[NODE_WHY_BYTES]; /* of the first one */
     struct {
-        pid_t pid; /* 0: not started, or reaped */
-        int words; /* what it wrote to its standard error */
-        char ranks[NODE_WHY_BYTES / 4];
+        pid_t pid;                  /* 0: not started, or reaped */
+        int words;                  /* what it wrote to its standard error */
+        char ranks[PSET_PROCS * 3]; /* "0,1,…,63" */
     } node[BOARD_NODES_MAX];
 };
 

@@ -16,6 +16,7 @@
 
 #define SATURATED_BELOW 0.99 /* sent, of offered */
 #define FOLDER_TRIES    100
+#define LATEST          "runs/latest"
 
 const char upon_revision[] = UPON_REVISION;
 
@@ -289,6 +290,7 @@ char *result_json(const struct result *r)
     PUT("stack", json_string(job->stack));
     PUT("n", json_integer(job->n));
     PUT("device", json_string(job->device));
+    PUT("device_text", json_string(r->device));
     PUT("lcores", json_integer(r->lcores));
     PUT("placement", json_string(r->placement));
     PUT("machine", json_string(r->machine));
@@ -353,20 +355,37 @@ static int point_latest(const char *name)
     char next[64];
     snprintf(next, sizeof next, "runs/.latest-%d", (int)getpid());
     unlink(next);
-    if (symlink(name, next) != 0 || rename(next, "runs/latest") != 0)
-        return -errno;
-    return 0;
+    if (symlink(name, next) == 0 && rename(next, LATEST) == 0)
+        return 0;
+    int err = -errno;
+    unlink(next);
+    return err;
 }
 
-int result_folder(const char *out, const struct job *job, char *path, size_t path_size, char *why,
-                  size_t why_size)
+int result_latest(const char *path, char *why, size_t why_size)
 {
+    int err = point_latest(path + sizeof "runs/" - 1);
+    errno = -err;
+    return err == 0 ? 0 : file_error(why, why_size, LATEST);
+}
+
+int result_folder(const char *out, const struct job *job, char *path, size_t path_size, bool *made,
+                  char *why, size_t why_size)
+{
+    struct stat st;
     if (out != NULL) {
         snprintf(path, path_size, "%s", out);
         int err = make_folder(path);
+        *made = err == 0;
         return err == 0 || err == -EEXIST ? 0 : file_error(why, why_size, path);
     }
-    char name[JOB_TEXT_BYTES + 64], date[32];
+    if (lstat(LATEST, &st) == 0 && !S_ISLNK(st.st_mode)) {
+        snprintf(why, why_size,
+                 LATEST " shall be a link to this run, and is something else; move it away, or "
+                        "choose another place with --out DIR");
+        return -EEXIST;
+    }
+    char date[32];
     time_t now = time(NULL);
     struct tm tm;
     localtime_r(&now, &tm);
@@ -376,16 +395,26 @@ int result_folder(const char *out, const struct job *job, char *path, size_t pat
         char again[16] = "";
         if (i > 1)
             snprintf(again, sizeof again, "-%d", i);
-        snprintf(name, sizeof name, "%s-%s%s", date, job->stack, again);
-        snprintf(path, path_size, "runs/%s", name);
+        snprintf(path, path_size, "runs/%s-%s%s", date, job->stack, again);
         err = make_folder(path);
-        if (err == 0)
-            err = point_latest(name);
+        *made = err == 0;
         if (err == 0)
             return 0;
     }
     errno = -err;
     return file_error(why, why_size, path[0] != '\0' ? path : "runs");
+}
+
+void result_unfolder(const char *path)
+{
+    static const char *const early[] = {"series.csv", "events.ndjson"};
+    char name[4200];
+    for (size_t i = 0; i < sizeof early / sizeof early[0]; i++) {
+        snprintf(name, sizeof name, "%s/%s", path, early[i]);
+        unlink(name);
+    }
+    if (rmdir(path) == 0 && strncmp(path, "runs/", 5) == 0)
+        rmdir("runs"); /* unless others are in it */
 }
 
 static FILE *open_in(const char *folder, const char *name, char *path, size_t path_size)

@@ -92,10 +92,16 @@ void result_disk(struct result *r, const struct board *b);
 /* summary.json, as text that the caller frees; NULL: no memory. */
 char *result_json(const struct result *r);
 
-/* Make the run's folder: `out`, or runs/<time>-<stack>, with runs/latest pointing at it. The path
- * is written to `path`. 0, or −errno and a sentence in `why`. */
-int result_folder(const char *out, const struct job *job, char *path, size_t path_size, char *why,
-                  size_t why_size);
+/* Make the run's folder: `out`, or runs/<time>-<stack>. The path is written to `path`, and to `made`
+ * whether it was not there before. 0, or −errno and a sentence in `why`. */
+int result_folder(const char *out, const struct job *job, char *path, size_t path_size, bool *made,
+                  char *why, size_t why_size);
+
+/* Let runs/latest be the folder that result_folder() made there. 0, or −errno and a sentence. */
+int result_latest(const char *path, char *why, size_t why_size);
+
+/* Take away the folder of a run that did not begin. */
+void result_unfolder(const char *path);
 
 /* Write job.ini, summary.json and hist.hlog to the folder. */
 int result_write(const struct result *r, const char *folder, char *why, size_t why_size);

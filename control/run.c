@@ -83,6 +83,8 @@ struct run {
     char machine_text[128];
     char crash_text[320];
     char folder[4096];
+    bool folder_made; /* it was not there before */
+    bool begun;
     bool log_here; /* the logs lie there */
     bool logs;     /* they were made */
     FILE *say;     /* for people */
@@ -161,7 +163,8 @@ static int open_processes(struct run *r, const sigset_t *signals)
 static int open_folder(struct run *r)
 {
     struct job *job = &r->job;
-    int err = result_folder(r->args->out, job, r->folder, sizeof r->folder, r->why, sizeof r->why);
+    int err = result_folder(r->args->out, job, r->folder, sizeof r->folder, &r->folder_made, r->why,
+                            sizeof r->why);
     if (err != 0 || !job_logs(job))
         return err;
     r->log_here = job->log_dir[0] == '\0';
@@ -534,9 +537,13 @@ static void close_figures(struct run *r)
 /* Signals reach this thread's loop alone: blocked before EAL makes threads, which inherit it. */
 static int take_signals(struct run *r, sigset_t *signals)
 {
+    struct sigaction hangup;
     sigemptyset(signals);
     sigaddset(signals, SIGINT);
     sigaddset(signals, SIGTERM);
+    sigaction(SIGHUP, NULL, &hangup);
+    if (hangup.sa_handler != SIG_IGN) /* as nohup has it */
+        sigaddset(signals, SIGHUP);
     sigaddset(signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, signals, NULL);
     int err = serve_open(&r->serve, signals);
@@ -596,8 +603,8 @@ static int run(struct run *r)
     if (job_read(&r->job, args->job, args->set, args->sets, r->why, sizeof r->why) != 0 ||
         job_check(&r->job, r->why, sizeof r->why) != 0 || draw_cluster(r) != 0)
         return fail(r);
-    const char *cores = strcmp(r->job.cores, "auto") == 0 ? NULL : r->job.cores;
-    if (placement_make(&r->place, (uint16_t)r->job.n, cores, r->why, sizeof r->why) != 0)
+    if (placement_make(&r->place, (uint16_t)r->job.n, job_cores(&r->job), r->why, sizeof r->why) !=
+        0)
         return fail(r);
     verdict_open(&r->verdict, r->job.top);
     r->apart = fabric_device_apart(r->job.device);
@@ -614,11 +621,16 @@ static int run(struct run *r)
     clock_start(0);
     if ((job_logs(&r->job) && open_folder(r) != 0) || open_processes(r, &signals) != 0 ||
         (!job_logs(&r->job) && open_folder(r) != 0) || open_series(r) != 0 ||
-        open_figures(r) != 0 || listen_to_console(r) != 0)
+        open_figures(r) != 0 || listen_to_console(r) != 0 ||
+        (args->out == NULL && result_latest(r->folder, r->why, sizeof r->why) != 0))
         return fail(r);
+    r->begun = true;
     describe(r);
     if (!args->quiet)
         report_head(r->say, &r->result);
+    const char *note = r->apart ? NULL : fabric_note(r->host.fabric);
+    if (note != NULL)
+        fprintf(stderr, "upon: warning: %s\n", note);
     fflush(r->say);
     int err = run_processes(r);
     close_figures(r);
@@ -735,6 +747,8 @@ int run_main(int argc, char **argv)
         host_free(&r->host);
     judge_close(&r->judge);
     close_logs(r);
+    if (r->folder_made && !r->begun)
+        result_unfolder(r->folder);
     board_close(r->board);
     free(r);
     return status;

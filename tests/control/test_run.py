@@ -186,6 +186,12 @@ class Run(unittest.TestCase):
         self.assertRegex(summary["why"][0], r"^UC1: p2\b.* 100\b")
 
     def test_an_interrupt_ends_the_run_with_its_files(self):
+        self.interrupt(signal.SIGINT)
+
+    def test_a_terminal_that_goes_ends_the_run_with_its_files(self):
+        self.interrupt(signal.SIGHUP)
+
+    def interrupt(self, number):
         command = [UPON, "run", "--json", "--out", "cut"]
         for s in SHORT + ["job.stack=beb", "job.duration=1h"]:
             command += ["--set", s]
@@ -195,7 +201,7 @@ class Run(unittest.TestCase):
                 if line.startswith("  upon "):
                     break
             time.sleep(0.5)
-            child.send_signal(signal.SIGINT)
+            child.send_signal(number)
             out, err = child.communicate(timeout=90)
         self.assertEqual(child.returncode, 0, err)
         summary = json.loads(out)
@@ -222,6 +228,45 @@ class Run(unittest.TestCase):
                 self.assertIn(words, got.stderr)
                 self.assertEqual(got.stderr.count("\n"), 1, got.stderr)
         self.assertFalse(os.path.exists(self.path("runs")))
+
+    def test_a_run_that_does_not_begin_leaves_no_folder(self):
+        for sets in ["job.control=/nonexistent/ctl.sock"], ["job.control=/nonexistent/ctl.sock",
+                                                            "job.stack=luc"]:
+            got = self.upon("run", sets=sets)
+            self.assertEqual((got.returncode, got.stderr.count("\n")), (2, 1), got.stderr)
+            self.assertFalse(os.path.exists(self.path("runs")))
+        os.makedirs(self.path("runs", "latest"))
+        got = self.upon("run")
+        self.assertEqual((got.returncode, got.stderr.count("\n")), (2, 1), got.stderr)
+        self.assertIn("runs/latest shall be a link", got.stderr)
+        self.assertEqual(os.listdir(self.path("runs")), ["latest"])
+
+    def test_dpdk_writes_nothing_to_standard_output(self):
+        for args in "-h", "--help", "--bogus":
+            got = self.upon("run", "--json", sets=["device.eal=" + args])
+            self.assertEqual((got.returncode, got.stdout), (2, ""))
+            self.assertIn("device.eal", got.stderr)
+
+    def test_output_that_is_lost_is_no_success(self):
+        short = [word for s in SHORT + ["job.stack=beb"] for word in ("--set", s)]
+        for args in ["list"], ["doctor"], ["--help"], ["run", "--help"], \
+                ["run", "--json"] + short, ["run", "--quiet"] + short:
+            for to in ">/dev/full", ">&-":
+                with self.subTest(args=args[:2], to=to):
+                    got = subprocess.run(["sh", "-c", f'"$@" {to}', "sh", UPON, *args],
+                                         stderr=subprocess.PIPE, text=True, timeout=120,
+                                         cwd=self.folder.name, check=False)
+                    self.assertEqual(got.returncode, 2, got.stderr)
+                    self.assertRegex(got.stderr, "upon: standard output cannot be written: .*; send "
+                                                 "it elsewhere\n$")
+
+    def test_over_one_port_frames_stay_in_memory_and_the_report_says_so(self):
+        sets = ["job.stack=beb", "job.device=eal", "device.eal=--vdev=net_null0", "device.args=0"]
+        got = self.upon("run", "--json", sets=SHORT + sets)
+        self.assertEqual(got.returncode, 0, got.stderr)
+        self.assertIn("rings in memory; no frame on port 0", json.loads(got.stdout)["device_text"])
+        self.assertIn("upon: warning: no frame will cross port 0: all 3 processes share it",
+                      got.stderr)
 
     def test_quiet_is_one_line(self):
         got = self.upon("run", "--quiet", sets=SHORT + ["job.stack=beb"])

@@ -27,4 +27,16 @@ if [ "$(nproc)" -gt 1 ]; then
     both threads=1 linger_ms=3000 # the one transmit queue is shared under a lock
 fi
 
+# A port for each process: all live here, and every frame crosses the wire between the two.
+namespace c
+ip -n "$c" link add veth0 type veth peer name veth1
+ip -n "$c" link set veth0 up
+ip -n "$c" link set veth1 up
+timeout 150 ip netns exec "$c" "$node" eal net_af_packet%p 2 0 1 checksum=1 \
+    eal=--vdev=net_af_packet0,iface=veth0 eal=--vdev=net_af_packet1,iface=veth1 \
+    >"$scratch/c" 2>&1 || { cat "$scratch/c"; fail "a port each"; }
+cat "$scratch/c"
+frames=$(ip netns exec "$c" cat /sys/class/net/veth0/statistics/tx_packets)
+[ "$frames" -gt 100 ] || fail "$frames frames crossed"
+
 timeout 150 "$node" eal nonesuch 2 0 0 2>&1 | grep "DPDK has 0 ports" || fail "no such port"
