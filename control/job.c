@@ -586,10 +586,11 @@ static int check_stack(struct job *job, const struct why *why)
         if (strcmp(l->name, job->def->top) == 0) {
             job->top = load_top(l->cls->implements);
             if (job->top == NULL)
-                return REFUSE(why, job, stack,
-                              "upon run has no load for %s, the top of %s; give `upon sim` this "
-                              "stack, or choose one that `upon list stacks` marks with run",
-                              abstraction_infos[l->cls->implements].text, job->stack);
+                return REFUSE(
+                    why, job, stack,
+                    "upon run has no load for %s, the top of %s; give `upon sim` this "
+                    "stack, or choose one that `upon list stacks` does not mark [upon sim only]",
+                    abstraction_infos[l->cls->implements].text, job->stack);
         }
     if (job->n < 1 || job->n > PSET_PROCS)
         return REFUSE(why, job, n, "%u processes; a run has 1 to %d", job->n, PSET_PROCS);

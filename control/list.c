@@ -8,10 +8,20 @@
 #include "job.h"
 #include "verbs.h"
 
+/* Whether `upon run` has a load for the top of the stack; `upon sim` takes every stack. */
+static bool is_run(const struct stack_def *def)
+{
+    for (const struct stack_layer *l = def->layers; l->name != NULL; l++)
+        if (strcmp(l->name, def->top) == 0)
+            return load_top(l->cls->implements) != NULL;
+    return false;
+}
+
 static void list_stacks(void)
 {
     for (const struct stack_def *const *d = stack_defs; *d != NULL; d++) {
-        printf("  %-16s %s\n  %-16s ", (*d)->name, (*d)->summary, "");
+        printf("  %-16s %s%s\n  %-16s ", (*d)->name, (*d)->summary,
+               is_run(*d) ? "" : " [upon sim only]", "");
         for (const struct stack_layer *l = (*d)->layers; l->name != NULL; l++)
             printf("%s%s", l == (*d)->layers ? "" : " · ", l->cls->name);
         printf("\n");
@@ -51,7 +61,7 @@ static const struct list {
     const char *title;
     void (*print)(void);
 } lists[] = {
-    {"stacks", "Stacks, their layers bottom first", list_stacks},
+    {"stacks", "Stacks, their layers bottom first, for upon run and upon sim", list_stacks},
     {"modules", "Modules, the properties of what they implement", list_modules},
     {"devices", "Devices", list_devices},
     {"keys", "Keys of a job, their defaults", list_keys},

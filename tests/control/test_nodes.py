@@ -292,5 +292,42 @@ class Namespaces(Runs):
 
 
 
+class Refused(unittest.TestCase):
+    """In one sentence, before any node starts."""
+
+    def upon(self, *sets):
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkdir(os.path.join(folder, "sockets"))
+            return subprocess.run([UPON, "run", "--quiet", *sets_of(sets)], capture_output=True,
+                                  text=True, timeout=150, cwd=folder, check=False)
+
+    def test_memif_among_more_than_dpdk_has_ports_for(self):
+        core = f"job.cores={min(os.sched_getaffinity(0))}"
+        got = self.upon("job.device=memif", "job.n=7", core)
+        self.assertEqual((got.returncode, got.stderr.count("\n")), (2, 1), got.stderr)
+        self.assertIn("--set job.n: device memif: 7 of 7 processes", got.stderr)
+        got = self.upon("job.device=memif", "job.n=6", core, *SHORT)
+        self.assertEqual(got.returncode, 0, got.stderr)
+
+    def test_a_key_that_a_node_would_refuse(self):
+        for device in "af_packet", "tap":
+            got = self.upon("job.device=" + device)
+            self.assertEqual((got.returncode, got.stderr.count("\n")), (2, 1), got.stderr)
+            self.assertRegex(got.stderr, r"^upon: --set job.device: device.args = \"\": ")
+
+    @unittest.skipIf(os.geteuid() != 0 or shutil.which("setpriv") is None, "needs root")
+    def test_who_may_not_make_interfaces_is_told(self):
+        for device, right in ("af_packet", "CAP_NET_RAW"), ("tap", "CAP_NET_ADMIN"):
+            got = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", UPON, "run",
+                                  *sets_of(["job.device=" + device, "device.args=up%p"])],
+                                 capture_output=True, text=True, timeout=60, check=False, cwd="/")
+            self.assertEqual((got.returncode, got.stderr.count("\n")), (2, 1), got.stderr)
+            self.assertIn(right, got.stderr)
+
+    def test_memif_takes_a_folder_by_its_relative_name(self):
+        got = self.upon("job.device=memif", "device.args=sockets", *SHORT)
+        self.assertEqual(got.returncode, 0, got.stderr)
+
+
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1] + sys.argv[3:])

@@ -273,6 +273,12 @@ class Run(unittest.TestCase):
         self.assertEqual((got.returncode, got.stderr), (0, ""))
         self.assertRegex(got.stdout, r"^valid: beb among 3 over ring, .*\n$")
 
+    def test_stacks_that_a_run_does_not_take_are_marked(self):
+        lines = self.upon("list", "stacks").stdout.splitlines()[1:]
+        for line in lines[::2]:
+            got = self.upon("run", sets=["job.stack=" + line.split()[0], "job.cores=4000"])
+            self.assertEqual("[upon sim only]" in line, "has no load for" in got.stderr, line)
+
     def test_usage(self):
         for args in ["--help"], ["run", "--help"], ["list"], ["list", "stacks"], ["list", "modules"], \
                 ["list", "devices"], ["list", "keys"], ["--version"]:
