@@ -82,7 +82,7 @@ static const struct key keys[] = {
     {"job", "restart", KIND_COUNT, JOB(restart), "0", NULL,
      "nodes that end are started again and recover from their logs: so often, in all"},
     {"device", "args", KIND_TEXT, JOB(device_args), "", NULL,
-     "of the device: interface, folder or file; %p is the rank"},
+     "of the device: interface, port, folder or file; %p is the rank"},
     {"device", "netns", KIND_TEXT, JOB(device_netns), "", NULL,
      "af_packet, tap: network namespace of the interface; %p is the rank"},
     {"device", "eal", KIND_TEXT, JOB(eal_args), "", NULL,
