@@ -141,6 +141,8 @@ static uint32_t first_correct(const struct board *b)
 static bool block_compare(struct verdict *v, const struct board *b, uint64_t block, uint64_t count)
 {
     uint32_t one = first_correct(b);
+    if (!board_correct(b, one))
+        return false; /* nobody is left to compare with */
     struct block_view first = block_read(b, one, block);
     bool lapped = first.lapped;
     for (uint32_t p = 0; p < b->n && !lapped; p++) {

@@ -322,6 +322,21 @@ class Refused(unittest.TestCase):
             self.assertEqual((got.returncode, got.stderr.count("\n")), (2, 1), got.stderr)
             self.assertIn(right, got.stderr)
 
+    def test_the_only_node_dies_and_the_run_ends(self):
+        with tempfile.TemporaryDirectory() as folder:
+            core = f"job.cores={min(os.sched_getaffinity(0))}"
+            with subprocess.Popen([UPON, "run", *sets_of(ENDLESS + [core])], cwd=folder,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+                self.addCleanup(run.kill)
+                for line in run.stdout:
+                    if line.startswith("  upon "):
+                        break
+                time.sleep(0.5)
+                os.kill(nodes(run.pid)["0,1,2"], signal.SIGKILL)
+                out, _ = run.communicate(timeout=60)
+            self.assertEqual(run.returncode, 2, out)
+            self.assertIn("unknown", out)
+
     def test_memif_takes_a_folder_by_its_relative_name(self):
         got = self.upon("job.device=memif", "device.args=sockets", *SHORT)
         self.assertEqual(got.returncode, 0, got.stderr)
