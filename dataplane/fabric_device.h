@@ -66,6 +66,8 @@ struct fabric_device_ops {
     /* See fabric_lacks_peers() and fabric_redial(); NULL: peers cannot be lost. */
     bool (*lacks)(const struct fabric *f);
     void (*redial)(struct fabric *f);
+    /* Wait until what the going of peers does to ports behind our back is done; NULL: nothing. */
+    void (*settle)(void);
     uint32_t rx_pool_pkts; /* an own pool for receiving, of so many packets; 0: none */
 };
 

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <rte_alarm.h>
 #include <rte_ethdev.h>
 
 #include "eal.h"
@@ -162,6 +164,27 @@ static void memif_redial(struct fabric *f)
     }
 }
 
+static void told(void *done)
+{
+    atomic_store_explicit((atomic_bool *)done, true, memory_order_release);
+}
+
+/*
+ * DPDK's interrupt thread takes an interface down when its peer has gone, and the driver has no lock
+ * against its being closed at the same time. Alarms go off in that thread: once one that was set now
+ * has gone off, and another, what was pending before is done.
+ */
+static void memif_settle(void)
+{
+    for (int i = 0; i < 2; i++) {
+        atomic_bool done = false;
+        if (rte_eal_alarm_set(1, told, &done) != 0)
+            return;
+        while (!atomic_load_explicit(&done, memory_order_acquire))
+            nanosleep(&(struct timespec){0, 20000}, NULL);
+    }
+}
+
 static int memif_open(struct fabric *f)
 {
     for (uint16_t i = 0; i < f->conf.selves; i++)
@@ -182,5 +205,6 @@ const struct fabric_device_ops fabric_memif = {
     .open = memif_open,
     .lacks = memif_lacks,
     .redial = memif_redial,
+    .settle = memif_settle,
     .apart = true,
 };
