@@ -111,7 +111,7 @@ const char *figures_run(const struct figures *f);
 const struct figures_page *figures_lock(struct figures *f, uint64_t now_ns);
 void figures_unlock(struct figures *f);
 
-/* The page as JSON, in the schema of control/README.md. NULL: no memory. */
+/* The page as JSON, in the schema of control/looking.md. NULL: no memory. */
 json_t *figures_json(struct figures *f);
 json_t *figures_page_json(const struct figures *f, const struct figures_page *page);
 

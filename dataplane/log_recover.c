@@ -33,7 +33,7 @@ enum log_outcome log_judge(enum log_here here, enum log_later later)
 /*
  * The segments are read as one stream, in portions, some of them ahead of the one that is looked at.
  * Memory is for few: the device's copy and the checksums find it in the processor's cache (of 1 or
- * 2 MiB, as a rule), which is worth a third of the rate (bench/README.md). What has left it is read
+ * 2 MiB, as a rule), which is worth a third of the rate (bench/findings.md). What has left it is read
  * again if it is asked for again.
  */
 #define PORTION_BYTES (512u << 10)
