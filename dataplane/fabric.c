@@ -537,6 +537,7 @@ static void close_ports(struct fabric *f)
         else
             (void)rte_dev_remove(info.device);
     }
+    settle(f); /* before the memory of what it still has in its list can go, with EAL */
 }
 
 static void drain_rings(struct fabric *f)

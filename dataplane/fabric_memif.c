@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -16,7 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <rte_alarm.h>
 #include <rte_ethdev.h>
 
 #include "eal.h"
@@ -26,6 +24,7 @@
 #define MEMIF_UP_TIMEOUT_MS 10000
 #define MEMIF_POLL_MS       2
 #define MEMIF_RETRY_MS      50
+#define MEMIF_SETTLE_MS     10
 
 /* What the names of the sockets begin with. DPDK takes paths from the root alone. */
 static bool socket_base(const char *folder, char path[PATH_MAX])
@@ -164,25 +163,14 @@ static void memif_redial(struct fabric *f)
     }
 }
 
-static void told(void *done)
-{
-    atomic_store_explicit((atomic_bool *)done, true, memory_order_release);
-}
-
 /*
  * DPDK's interrupt thread takes an interface down when its peer has gone, and the driver has no lock
- * against its being closed at the same time. Alarms go off in that thread: once one that was set now
- * has gone off, and another, what was pending before is done.
+ * against its being closed at the same time: let it come to rest. (An alarm of that thread as a fence
+ * makes EAL's end crash, README.md.)
  */
 static void memif_settle(void)
 {
-    for (int i = 0; i < 2; i++) {
-        atomic_bool done = false;
-        if (rte_eal_alarm_set(1, told, &done) != 0)
-            return;
-        while (!atomic_load_explicit(&done, memory_order_acquire))
-            nanosleep(&(struct timespec){0, 20000}, NULL);
-    }
+    nanosleep(&(struct timespec){0, MEMIF_SETTLE_MS * 1000000L}, NULL);
 }
 
 static int memif_open(struct fabric *f)
