@@ -96,6 +96,8 @@ static void compute_rates(struct result *r, const struct board *b)
         else if (board_correct(b, p))
             delivered = d < delivered ? d : delivered;
     }
+    if (delivered == UINT64_MAX) /* nobody is left who could have */
+        delivered = 0;
     r->operations = sent;
     if (r->seconds > 0) {
         r->offered_per_s = (double)offered / r->seconds;
