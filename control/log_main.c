@@ -14,6 +14,7 @@
 #include "dataplane/disk_uring.h"
 #include "dataplane/log_format.h"
 #include "dataplane/pkt.h"
+#include "number.h"
 #include "verbs.h"
 
 #define BUFFER_BYTES (2 * LOG_BLOCK_BYTES) /* nothing is written by looking */
@@ -34,13 +35,10 @@ static const struct argp_option options[] =
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct args *a = state->input;
-    char *end;
     switch (key) {
     case 'f':
     case 'c':
-        errno = 0;
-        *(key == 'f' ? &a->from_seq : &a->count) = strtoull(arg, &end, 10);
-        if (*arg < '0' || *arg > '9' || *end != '\0' || errno != 0)
+        if (!number_parse(arg, key == 'f' ? &a->from_seq : &a->count))
             argp_error(state, "\"%s\" is not a number", arg);
         return 0;
     case ARGP_KEY_ARG:

@@ -2,6 +2,7 @@
 #include "script.h"
 
 #include "dataplane/refuse.h"
+#include "number.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -39,18 +40,10 @@ static bool split(struct words *ws, const char *line)
     return true;
 }
 
-static bool parse_u64(const char *text, uint64_t *value)
-{
-    char *end;
-    errno = 0;
-    *value = strtoull(text, &end, 0);
-    return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0;
-}
-
 static bool parse_process(const char *text, uint16_t *p)
 {
     uint64_t value;
-    if (*text != 'p' || !parse_u64(text + 1, &value) || value >= PROCS_MAX)
+    if (*text != 'p' || !number_parse(text + 1, &value) || value >= PROCS_MAX)
         return false;
     *p = (uint16_t)value;
     return true;
@@ -128,7 +121,7 @@ int script_set(struct sim_job *job, const char *key, const char *value, char *wh
         uint64_t v;
         if (strcmp(k->name, key) != 0)
             continue;
-        if (!parse_u64(value, &v) && !fault_parse_time(value, &v))
+        if (!number_parse(value, &v) && !fault_parse_time(value, &v))
             return refuse(why, size, "%s=%s: not a number or a time", key, value);
         if (k->bytes < 8 && v >> (8 * k->bytes) != 0)
             return refuse(why, size, "%s=%s is too large", key, value);
@@ -230,7 +223,7 @@ static int frame_choice(const struct sim_world *w, const struct words *ws, struc
     uint64_t v;
     bool named = ws->count > 2 && ws->word[2][0] == '#';
     if (named) {
-        if (!parse_u64(ws->word[2] + 1, &v))
+        if (!number_parse(ws->word[2] + 1, &v))
             return refuse(why, size, "'%s' is no frame number", ws->word[2]);
         c->k = (uint32_t)v;
         at = 3;
@@ -243,7 +236,7 @@ static int frame_choice(const struct sim_world *w, const struct words *ws, struc
         c->k = s->flight[k].ordinal;
     }
     if (c->kind == CHOICE_CORRUPT && at + 1 < ws->count && strcmp(ws->word[at], "bit") == 0 &&
-        parse_u64(ws->word[at + 1], &c->a))
+        number_parse(ws->word[at + 1], &c->a))
         at += 2;
     if (at < ws->count)
         return refuse(why, size, "'%s' is not understood there", ws->word[at]);
@@ -262,10 +255,10 @@ static int request_choice(const struct sim_world *w, const struct words *ws, str
     at++;
     if (w->app.to_process && (at >= ws->count || !parse_process(ws->word[at++], &c->q)))
         return refuse(why, size, "'%s' lacks its process, such as p1", w->app.verb);
-    if (at >= ws->count || !parse_u64(ws->word[at++], &c->a))
+    if (at >= ws->count || !number_parse(ws->word[at++], &c->a))
         return refuse(why, size, "'%s' lacks its value, a number", w->app.verb);
     if (w->app.instance && at < ws->count && ws->word[at][0] == '@')
-        if (!parse_u64(ws->word[at++] + 1, &c->b))
+        if (!number_parse(ws->word[at++] + 1, &c->b))
             return refuse(why, size, "'%s' is no instance, such as @3", ws->word[at - 1]);
     if (at < ws->count && strcmp(ws->word[at], "waiting") == 0) {
         c->k = 1;
@@ -291,7 +284,7 @@ static int keeps_words(const struct words *ws, int at, uint64_t *keeps)
     if (at + 1 >= ws->count || strcmp(ws->word[at], "keeps") != 0)
         return 0;
     *keeps = one_of(ws->word[at + 1], keeps_names, KEEPS);
-    return *keeps < KEEPS || (parse_u64(ws->word[at + 1], keeps) && *keeps >= KEEPS) ? 2 : 0;
+    return *keeps < KEEPS || (number_parse(ws->word[at + 1], keeps) && *keeps >= KEEPS) ? 2 : 0;
 }
 
 /* written p1 [#k] [lost | misdirected | failed | short | full] [keeps …] [waiting] */
@@ -306,7 +299,7 @@ static int written_choice(const struct sim_world *w, const struct words *ws, str
     if (d == NULL)
         return refuse(why, size, "stack %s has no disk", w->job.def->name);
     if (at < ws->count && ws->word[at][0] == '#') {
-        if (!parse_u64(ws->word[at] + 1, &k))
+        if (!number_parse(ws->word[at] + 1, &k))
             return refuse(why, size, "'%s' is no number of a write", ws->word[at]);
         at++;
     } else if (d->writes == 0) {
@@ -337,12 +330,12 @@ static int life_choice(const struct words *ws, struct choice *c, char *why, size
         return refuse(why, size, "'%s' lacks a process, such as p1", ws->word[0]);
     if (c->kind == CHOICE_RECOVER) {
         if (at + 1 < ws->count && strcmp(ws->word[at], "super") == 0 &&
-            parse_u64(ws->word[at + 1], &k) && k < 2) {
+            number_parse(ws->word[at + 1], &k) && k < 2) {
             c->k = (uint32_t)k + 1;
             at += 2;
         }
     } else if (c->kind != CHOICE_CRASH) {
-        if (at >= ws->count || !parse_u64(ws->word[at], &k))
+        if (at >= ws->count || !number_parse(ws->word[at], &k))
             return refuse(why, size,
                           "'%s' lacks a number: of the event, of the frames sent, or "
                           "of the copies written",
@@ -360,9 +353,9 @@ static int flip_choice(const struct words *ws, struct choice *c, char *why, size
 {
     uint64_t k;
     if (ws->count != 8 || !parse_process(ws->word[1], &c->p) ||
-        strcmp(ws->word[2], "segment") != 0 || !parse_u64(ws->word[3], &k) ||
-        strcmp(ws->word[4], "byte") != 0 || !parse_u64(ws->word[5], &c->a) ||
-        strcmp(ws->word[6], "bit") != 0 || !parse_u64(ws->word[7], &c->b))
+        strcmp(ws->word[2], "segment") != 0 || !number_parse(ws->word[3], &k) ||
+        strcmp(ws->word[4], "byte") != 0 || !number_parse(ws->word[5], &c->a) ||
+        strcmp(ws->word[6], "bit") != 0 || !number_parse(ws->word[7], &c->b))
         return refuse(why, size, "not of the form: flip p1 segment 2 byte 4097 bit 3");
     c->k = (uint32_t)k;
     return 0;
@@ -377,11 +370,11 @@ static int other_choice(const struct words *ws, struct choice *c, char *why, siz
     if (c->kind == CHOICE_ADVANCE) {
         want = 2;
         if (ws->count < 2 ||
-            (!fault_parse_time(ws->word[1], &c->a) && !parse_u64(ws->word[1], &c->a)))
+            (!fault_parse_time(ws->word[1], &c->a) && !number_parse(ws->word[1], &c->a)))
             missing = "a time, such as 5ms";
     } else if (c->kind == CHOICE_ARM || c->kind == CHOICE_DISARM) {
         want = 2;
-        if (ws->count < 2 || !parse_u64(ws->word[1], &v))
+        if (ws->count < 2 || !number_parse(ws->word[1], &v))
             missing = "the number of a fault";
         c->k = (uint32_t)v;
     } else if (c->kind != CHOICE_HEAL) {

@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "dataplane/refuse.h"
 #include "events.h"
 #include "job.h"
+#include "number.h"
 #include "script.h"
 
 /* ---- the command line ------------------------------------------------------------------------ */
@@ -86,14 +86,6 @@ static const struct argp_option options_table[] =
      {"quiet", 'q', NULL, 0, "no progress line"},
      {0}};
 
-static bool parse_u64(const char *text, uint64_t *v)
-{
-    char *end;
-    errno = 0;
-    *v = strtoull(text, &end, strncasecmp(text, "0x", 2) == 0 ? 16 : 10);
-    return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0;
-}
-
 bool arg_range(const char *text, uint64_t *first, uint64_t *last)
 {
     char head[32];
@@ -102,7 +94,7 @@ bool arg_range(const char *text, uint64_t *first, uint64_t *last)
         return false;
     memcpy(head, text, (size_t)(dots - text));
     head[dots - text] = '\0';
-    return parse_u64(head, first) && parse_u64(dots + 2, last) && *first <= *last;
+    return number_parse(head, first) && number_parse(dots + 2, last) && *first <= *last;
 }
 
 static bool parse_strategy(const char *text, struct options *o)
@@ -123,7 +115,7 @@ uint64_t arg_number(struct argp_state *state, const char *name, const char *arg,
                     uint64_t most)
 {
     uint64_t v;
-    if (!parse_u64(arg, &v) || v < least || v > most)
+    if (!number_parse(arg, &v) || v < least || v > most)
         argp_failure(state, EXIT_FAILED, 0, "--%s %s: not a number from %" PRIu64 " to %" PRIu64,
                      name, arg, least, most);
     return v;
