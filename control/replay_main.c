@@ -57,7 +57,7 @@ static error_t on_replay_option(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_LIMIT:
         if (!fault_parse_time(arg, &o->limit_ns))
-            argp_failure(state, EXIT_FAILED, 0, "--time %s: not a time such as 10s", arg);
+            argp_failure(state, EXIT_FAILED, 0, "--time %s: not a time such as 10s or 5m", arg);
         o->limited = true;
         return 0;
     case 'o':

@@ -260,7 +260,7 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_TIME:
         if (!fault_parse_time(arg, &o->time_ns))
-            argp_failure(state, EXIT_FAILED, 0, "--time %s: not a time such as 10s", arg);
+            argp_failure(state, EXIT_FAILED, 0, "--time %s: not a time such as 10s or 5m", arg);
         return 0;
     case OPT_FAULTS:
         on_fault(state, o, arg);

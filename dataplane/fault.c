@@ -313,7 +313,8 @@ bool fault_parse_time(const char *text, uint64_t *ns)
     static const struct {
         const char *unit;
         uint64_t ns;
-    } units[] = {{"ns", 1}, {"us", 1000}, {"ms", 1000000}, {"s", 1000000000}};
+    } units[] = {{"ns", 1},         {"us", 1000},       {"ms", 1000000},
+                 {"s", 1000000000}, {"m", 60000000000}, {"h", 3600000000000}};
     const char *end;
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
         if (parse_decimal(text, units[i].ns, ns, &end) && strcmp(end, units[i].unit) == 0)
