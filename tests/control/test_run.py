@@ -195,8 +195,10 @@ class Run(unittest.TestCase):
         command = [UPON, "run", "--json", "--out", "cut"]
         for s in SHORT + ["job.stack=beb", "job.duration=1h"]:
             command += ["--set", s]
+        # The tests may run under nohup themselves, which a run respects.
         with subprocess.Popen(command, cwd=self.folder.name, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True) as child:
+                              stderr=subprocess.PIPE, text=True,
+                              preexec_fn=lambda: signal.signal(number, signal.SIG_DFL)) as child:
             for line in child.stderr:
                 if line.startswith("  upon "):
                     break
