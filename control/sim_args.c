@@ -114,7 +114,7 @@ static bool parse_strategy(const char *text, struct options *o)
 uint64_t arg_number(struct argp_state *state, const char *name, const char *arg, uint64_t least,
                     uint64_t most)
 {
-    uint64_t v;
+    uint64_t v = 0;
     if (!number_parse(arg, &v) || v < least || v > most)
         argp_failure(state, EXIT_FAILED, 0, "--%s %s: not a number from %" PRIu64 " to %" PRIu64,
                      name, arg, least, most);

@@ -517,27 +517,27 @@ uint64_t fabric_memory_bytes(const struct fabric *f)
     return bytes;
 }
 
-static void settle(const struct fabric *f)
+static void settle(const struct fabric *f, uint16_t stopped)
 {
     if (f->device != NULL && f->device->settle != NULL)
-        f->device->settle();
+        f->device->settle(stopped);
 }
 
 static void close_ports(struct fabric *f)
 {
-    settle(f);
+    settle(f, UINT16_MAX);
     for (uint16_t i = 0; i < f->ports; i++) {
         struct rte_eth_dev_info info = {0};
         uint16_t port = f->port[i].id;
         (void)rte_eth_dev_info_get(port, &info);
         (void)rte_eth_dev_stop(port);
-        settle(f); /* its other end may be here, and would be closed by two threads */
+        settle(f, port); /* its other end may be here, and would be closed by two threads */
         if (!f->port[i].ours || info.device == NULL)
             (void)rte_eth_dev_close(port);
         else
             (void)rte_dev_remove(info.device);
     }
-    settle(f); /* before the memory of what it still has in its list can go, with EAL */
+    settle(f, UINT16_MAX); /* before the memory of what it still has in its list can go, with EAL */
 }
 
 static void drain_rings(struct fabric *f)

@@ -66,8 +66,9 @@ struct fabric_device_ops {
     /* See fabric_lacks_peers() and fabric_redial(); NULL: peers cannot be lost. */
     bool (*lacks)(const struct fabric *f);
     void (*redial)(struct fabric *f);
-    /* Wait until what the going of peers does to ports behind our back is done; NULL: nothing. */
-    void (*settle)(void);
+    /* Wait until what the going of peers does to ports behind our back is done, that of a port of
+     * ours that was stopped included (UINT16_MAX: none was); NULL: nothing. */
+    void (*settle)(uint16_t stopped);
     uint32_t rx_pool_pkts; /* an own pool for receiving, of so many packets; 0: none */
 };
 

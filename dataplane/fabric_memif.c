@@ -19,12 +19,13 @@
 
 #include "eal.h"
 
-#define MEMIF_RING_LOG2     11 /* 2048 buffers: a full window of one-record frames, and more */
-#define MEMIF_BYTES_MIN     2048
-#define MEMIF_UP_TIMEOUT_MS 10000
-#define MEMIF_POLL_MS       2
-#define MEMIF_RETRY_MS      50
-#define MEMIF_SETTLE_MS     10
+#define MEMIF_RING_LOG2       11 /* 2048 buffers: a full window of one-record frames, and more */
+#define MEMIF_BYTES_MIN       2048
+#define MEMIF_UP_TIMEOUT_MS   10000
+#define MEMIF_POLL_MS         2
+#define MEMIF_RETRY_MS        50
+#define MEMIF_SETTLE_MS       10
+#define MEMIF_DOWN_TIMEOUT_MS 1000
 
 /* What the names of the sockets begin with. DPDK takes paths from the root alone. */
 static bool socket_base(const char *folder, char path[PATH_MAX])
@@ -163,13 +164,34 @@ static void memif_redial(struct fabric *f)
     }
 }
 
+/* The port of the other end, if that is in this OS process; both are named after p and q. */
+static bool other_end(uint16_t port, uint16_t *other)
+{
+    char name[RTE_ETH_NAME_MAX_LEN];
+    unsigned p, q;
+    char *label = rte_eth_dev_get_name_by_port(port, name) == 0 ? strrchr(name, 'p') : NULL;
+    if (label == NULL || sscanf(label, "p%u", &q) != 1)
+        return false;
+    for (label--; label > name && *label != 'p';)
+        label--;
+    if (sscanf(label, "p%u", &p) != 1)
+        return false;
+    snprintf(label, sizeof name - (size_t)(label - name), "p%u_p%u", q, p);
+    return rte_eth_dev_get_port_by_name(name, other) == 0;
+}
+
 /*
  * DPDK's interrupt thread takes an interface down when its peer has gone, and the driver has no lock
  * against its being closed at the same time: let it come to rest. (An alarm of that thread as a fence
- * makes EAL's end crash, README.md.)
+ * makes EAL's end crash, README.md.) Where a port has been stopped and its other end is here, that
+ * the link is down says that the thread has begun.
  */
-static void memif_settle(void)
+static void memif_settle(uint16_t stopped)
 {
+    uint16_t other;
+    if (stopped != UINT16_MAX && other_end(stopped, &other))
+        for (unsigned waited = 0; waited < MEMIF_DOWN_TIMEOUT_MS && is_up(other); waited++)
+            nanosleep(&(struct timespec){0, 1000000}, NULL);
     nanosleep(&(struct timespec){0, MEMIF_SETTLE_MS * 1000000L}, NULL);
 }
 
