@@ -42,13 +42,14 @@ static int parse_span(char *word, struct fault_line *l, char *why, size_t size)
     char *dots = strstr(word, "..");
     *dots = '\0';
     if (!fault_parse_time(word, &l->at_ns))
-        return refuse(why, size, "'%s' is no time: write a number and ns, us, ms or s, as 2.5s",
-                      word);
+        return refuse(why, size,
+                      "'%s' is no time: write a number and ns, us, ms, s, m or h, as 2.5s", word);
     l->until_ns = FAULTS_NEVER;
     if (dots[2] == '\0')
         return 0;
     if (!fault_parse_time(dots + 2, &l->until_ns))
-        return refuse(why, size, "'%s' is no time: write a number and ns, us, ms or s, as 2.5s",
+        return refuse(why, size,
+                      "'%s' is no time: write a number and ns, us, ms, s, m or h, as 2.5s",
                       dots + 2);
     if (l->until_ns <= l->at_ns)
         return refuse(why, size, "%s..%s ends before it begins: exchange the times", word,
@@ -134,7 +135,8 @@ int faults_parse(const char *text, struct fault_line *l, char *why, size_t size)
     if (spans && parse_span(word, l, why, size) != 0)
         return -EINVAL;
     if (at && ((word = next_word(&rest)) == NULL || !fault_parse_time(word, &l->at_ns)))
-        return refuse(why, size, "'%s' is no time: write a number and ns, us, ms or s, as 2.5s",
+        return refuse(why, size,
+                      "'%s' is no time: write a number and ns, us, ms, s, m or h, as 2.5s",
                       word != NULL ? word : "");
     if (at || spans)
         word = next_word(&rest);

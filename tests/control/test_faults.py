@@ -208,7 +208,7 @@ class Faults(unittest.TestCase):
                               ("explode 1\n", "script:1: fault 'explode' is not known"),
                               ("delay gamma 1ms\n", "script:1: fault 'delay gamma 1ms': 'gamma'"),
                               ("partition 0,1 | 1\n", "names p1 on both sides"),
-                              ("at 9h crash 1\n", "script:1: '9h' is no time"),
+                              ("at 9d crash 1\n", "script:1: '9d' is no time"),
                               ("at 90s crash 1\n", "script:1: the load ends at 1s"),
                               ("byzantine 1\n", "reserved"),
                               ("loss 1%\n" * 17, "script:17: more than 16 rules")):
