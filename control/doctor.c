@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <glob.h>
 #include <liburing.h>
+#include <linux/capability.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -16,14 +17,13 @@
 
 #include <rte_version.h>
 
+#include "dataplane/fabric.h"
 #include "verbs.h"
 
-#define MEMORY_LEAST_MIB  512
-#define HUGEPAGES_WANTED  128         /* of 2 MiB: three processes over ring */
-#define MEMLOCK_WANTED    (64l << 20) /* buffers registered with the kernel */
-#define CAP_NET_ADMIN_BIT 12
-#define CAP_NET_RAW_BIT   13
-#define DRIVERS           "/usr/lib/*/dpdk/pmds-*/librte_net_ring.so*"
+#define MEMORY_LEAST_MIB 512
+#define HUGEPAGES_WANTED 128         /* of 2 MiB: three processes over ring */
+#define MEMLOCK_WANTED   (64l << 20) /* buffers registered with the kernel */
+#define DRIVERS          "/usr/lib/*/dpdk/pmds-*/librte_net_ring.so*"
 
 enum health { WELL, LACKS, CANNOT };
 
@@ -202,10 +202,7 @@ static struct finding uring(void)
 
 static struct finding rights(void)
 {
-    char line[256];
-    unsigned long long caps =
-        strtoull(value_of("/proc/self/status", "CapEff:", line, sizeof line), NULL, 16);
-    bool well = (caps >> CAP_NET_ADMIN_BIT & 1) && (caps >> CAP_NET_RAW_BIT & 1);
+    bool well = fabric_may(CAP_NET_ADMIN) && fabric_may(CAP_NET_RAW);
     return found(well ? WELL : LACKS, "sudo setcap cap_net_raw,cap_net_admin+ep build/upon",
                  "%s, %s", geteuid() == 0 ? "root" : "an ordinary user",
                  well ? "all devices" : "all devices but af_packet and tap");

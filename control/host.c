@@ -38,17 +38,7 @@ void host_init_lcore(struct host *h, const struct job *job, const struct placeme
 
 static struct fabric_conf fabric_conf_of(const struct host *h)
 {
-    const struct job *job = h->job;
-    return (struct fabric_conf){.device = job->device,
-                                .args = job->device_args,
-                                .netns = job->device_netns,
-                                .n = (uint16_t)job->n,
-                                .self = h->self,
-                                .selves = h->selves,
-                                .mtu = (uint32_t)job->mtu,
-                                .msg_bytes = (uint32_t)job->size,
-                                .pool_pkts = job->pool,
-                                .checksum = job_checksum(job)};
+    return job_fabric(h->job, h->self, h->selves);
 }
 
 /* The words of device.eal; they point into `text`. */

@@ -12,7 +12,6 @@
 
 #include <ini.h>
 
-#include "dataplane/fabric.h"
 #include "dataplane/placement.h"
 #include "events.h"
 #include "number.h"
@@ -171,17 +170,11 @@ static const struct unit counts[] = {{"", 1},        {"k", 1e3},        {"M", 1e
 
 bool job_parse_duration(const char *text, uint64_t *ns)
 {
-    double v;
     if (strcmp(text, "never") == 0) {
         *ns = UINT64_MAX;
         return true;
     }
-    if (strcmp(text, "0") == 0)
-        text = "0s";
-    if (!parse_units(text, durations, (double)JOB_DURATION_MAX, &v))
-        return false;
-    *ns = (uint64_t)llround(v);
-    return true;
+    return fault_parse_time(strcmp(text, "0") == 0 ? "0s" : text, ns) && *ns <= JOB_DURATION_MAX;
 }
 
 bool job_parse_size(const char *text, uint64_t *bytes)
@@ -582,16 +575,13 @@ static int check_stack(struct job *job, const struct why *why)
     job->def = stack_find(job->stack);
     if (job->def == NULL)
         return REFUSE(why, job, stack, "there is no stack \"%s\"; there are %s", job->stack, list);
-    for (const struct stack_layer *l = job->def->layers; l->name != NULL; l++)
-        if (strcmp(l->name, job->def->top) == 0) {
-            job->top = load_top(l->cls->implements);
-            if (job->top == NULL)
-                return REFUSE(
-                    why, job, stack,
-                    "upon run has no load for %s, the top of %s; give `upon sim` this "
-                    "stack, or choose one that `upon list stacks` does not mark [upon sim only]",
-                    abstraction_infos[l->cls->implements].text, job->stack);
-        }
+    const enum abstraction top = stack_top(job->def)->cls->implements;
+    job->top = load_top(top);
+    if (job->top == NULL)
+        return REFUSE(why, job, stack,
+                      "upon run has no load for %s, the top of %s; give `upon sim` this stack, or "
+                      "choose one that `upon list stacks` does not mark [upon sim only]",
+                      abstraction_infos[top].text, job->stack);
     if (job->n < 1 || job->n > PSET_PROCS)
         return REFUSE(why, job, n, "%u processes; a run has 1 to %d", job->n, PSET_PROCS);
     return 0;
@@ -773,12 +763,33 @@ static int refuse_named(const struct job *job, const char *name, const struct wh
     return refuse(why, &job->place[k - keys], k, "%s", sentence);
 }
 
+const char *job_device_args(const struct job *job, char sockets[JOB_SOCKETS_BYTES])
+{
+    if (strcmp(job->device, "memif") != 0 || job->device_args[0] != '\0')
+        return job->device_args;
+    snprintf(sockets, JOB_SOCKETS_BYTES, "@upon-%08" PRIx32, job->conf.cluster);
+    return sockets;
+}
+
+struct fabric_conf job_fabric(const struct job *job, const uint16_t *self, uint16_t selves)
+{
+    return (struct fabric_conf){.device = job->device,
+                                .args = job->device_args,
+                                .netns = job->device_netns,
+                                .n = (uint16_t)job->n,
+                                .self = self,
+                                .selves = selves,
+                                .mtu = (uint32_t)job->mtu,
+                                .msg_bytes = (uint32_t)job->size,
+                                .pool_pkts = job->pool,
+                                .checksum = job_checksum(job)};
+}
+
 /* What the k-th lcore's OS process would have; or the only one, where the device reaches no other. */
 static int check_node(const struct job *job, const struct placement *place, uint16_t k,
                       const struct why *why)
 {
     const bool apart = fabric_device_apart(job->device);
-    const bool unnamed = strcmp(job->device, "memif") == 0 && job->device_args[0] == '\0';
     uint16_t self[PSET_PROCS], selves = 0;
     char sentence[640];
     const char *key;
@@ -787,14 +798,9 @@ static int check_node(const struct job *job, const struct placement *place, uint
             self[selves++] = p;
     if (selves == 0)
         return 0;
-    const struct fabric_conf conf = {.device = job->device,
-                                     .args = unnamed ? "@upon" : job->device_args,
-                                     .netns = job->device_netns,
-                                     .n = (uint16_t)job->n,
-                                     .self = self,
-                                     .selves = selves,
-                                     .mtu = (uint32_t)job->mtu,
-                                     .msg_bytes = (uint32_t)job->size};
+    char sockets[JOB_SOCKETS_BYTES];
+    struct fabric_conf conf = job_fabric(job, self, selves);
+    conf.args = job_device_args(job, sockets);
     if (fabric_check(&conf, &key, sentence, sizeof sentence) != 0)
         return refuse_named(job, key, why, sentence);
     return 0;

@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 
+#include "dataplane/fabric.h"
 #include "faults.h"
 #include "load.h"
 
@@ -99,6 +100,13 @@ bool job_overridden(const struct job *job, size_t offset);
 
 /* Whether the whole can be run; fills the last part. 0, or −EINVAL and a sentence in `why`. */
 int job_check(struct job *job, char *why, size_t why_size);
+
+/* The device's argument; memif without a folder has sockets named after the cluster, in `sockets`. */
+#define JOB_SOCKETS_BYTES 32
+const char *job_device_args(const struct job *job, char sockets[JOB_SOCKETS_BYTES]);
+
+/* What a fabric is told of a job, for the processes `self` of this OS process; borrowed from both. */
+struct fabric_conf job_fabric(const struct job *job, const uint16_t *self, uint16_t selves);
 
 /* The placement that a job asks for, for placement_make(); NULL: none. */
 const char *job_cores(const struct job *job);

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -106,17 +105,13 @@ bool nodes_spoilt(const struct nodes *n)
 
 /* ---- starting ----------------------------------------------------------------------------------- */
 
-/* The job as it was resolved. memif without a folder gets names that are this run's alone. */
+/* The job as it was resolved, with what is this run's alone. */
 static int put_job(struct nodes *n)
 {
     struct job job = *n->job;
-    uint64_t random = 0;
-    if (strcmp(job.device, "memif") == 0 && job.device_args[0] == '\0') {
-        if (getrandom(&random, sizeof random, 0) != sizeof random)
-            return -errno;
-        snprintf(job.device_args, sizeof job.device_args, "@upon-%016llx",
-                 (unsigned long long)random);
-    }
+    char sockets[JOB_SOCKETS_BYTES];
+    const char *args = job_device_args(n->job, sockets);
+    memmove(job.device_args, args, strlen(args) + 1);
     job.cluster = job.conf.cluster; /* which was drawn, perhaps */
     n->job_fd = memfd_create("upon-job", 0);
     FILE *f = n->job_fd >= 0 ? fdopen(dup(n->job_fd), "w") : NULL;

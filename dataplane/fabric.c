@@ -50,15 +50,6 @@ static const struct fabric_device_ops *device_find(const char *name)
     return NULL;
 }
 
-int fabric_refuse(struct fabric *f, int error, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(f->why, f->why_size, format, args);
-    va_end(args);
-    return -error;
-}
-
 int fabric_refuse_key(struct fabric *f, const char *key, int error, const char *format, ...)
 {
     va_list args;
@@ -89,7 +80,7 @@ int fabric_check_ports(struct fabric *f, uint32_t ports)
                                               : "");
 }
 
-bool fabric_may(unsigned bit)
+bool fabric_may(unsigned capability)
 {
     unsigned long long caps = UINT64_MAX;
     char line[128];
@@ -99,7 +90,7 @@ bool fabric_may(unsigned bit)
             break;
     if (status != NULL)
         fclose(status);
-    return caps >> bit & 1;
+    return caps >> capability & 1;
 }
 
 int fabric_add_port(struct fabric *f, uint16_t port, bool ours)
@@ -517,27 +508,27 @@ uint64_t fabric_memory_bytes(const struct fabric *f)
     return bytes;
 }
 
-static void settle(const struct fabric *f, uint16_t stopped)
+static void settle(const struct fabric *f, const struct fabric_port *stopped)
 {
     if (f->device != NULL && f->device->settle != NULL)
-        f->device->settle(stopped);
+        f->device->settle(f, stopped);
 }
 
 static void close_ports(struct fabric *f)
 {
-    settle(f, UINT16_MAX);
+    settle(f, NULL);
     for (uint16_t i = 0; i < f->ports; i++) {
         struct rte_eth_dev_info info = {0};
         uint16_t port = f->port[i].id;
         (void)rte_eth_dev_info_get(port, &info);
         (void)rte_eth_dev_stop(port);
-        settle(f, port); /* its other end may be here, and would be closed by two threads */
+        settle(f, &f->port[i]); /* its other end may be here, and would be closed by two threads */
         if (!f->port[i].ours || info.device == NULL)
             (void)rte_eth_dev_close(port);
         else
             (void)rte_dev_remove(info.device);
     }
-    settle(f, UINT16_MAX); /* before the memory of what it still has in its list can go, with EAL */
+    settle(f, NULL); /* before the memory of what it still has in its list can go, with EAL */
 }
 
 static void drain_rings(struct fabric *f)

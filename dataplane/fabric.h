@@ -50,6 +50,9 @@ const char *fabric_device_text(uint32_t index);
 /* Whether processes on this device may live in different OS processes. */
 bool fabric_device_apart(const char *device);
 
+/* Whether this thread has a capability, as CAP_NET_RAW; yes, where that cannot be told. */
+bool fabric_may(unsigned capability);
+
 /*
  * Whether the device can carry that, as far as it can be told before EAL starts. Else −errno, a
  * sentence in `why`, and in `key` which key of a job stands in the way, as "device.args".

@@ -24,6 +24,8 @@ struct fabric_port {
     uint16_t id;
     bool ours;   /* made here, so removed here */
     bool redial; /* memif: a client, which must call again when its server was not ready */
+    uint16_t at; /* memif: this end is at one process … */
+    uint16_t to; /* … and the other at another */
 };
 
 struct fabric_device_ops;
@@ -67,27 +69,23 @@ struct fabric_device_ops {
     bool (*lacks)(const struct fabric *f);
     void (*redial)(struct fabric *f);
     /* Wait until what the going of peers does to ports behind our back is done, that of a port of
-     * ours that was stopped included (UINT16_MAX: none was); NULL: nothing. */
-    void (*settle)(uint16_t stopped);
+     * ours that was stopped included (NULL: none was); NULL: nothing. */
+    void (*settle)(const struct fabric *f, const struct fabric_port *stopped);
     uint32_t rx_pool_pkts; /* an own pool for receiving, of so many packets; 0: none */
 };
 
 extern const struct fabric_device_ops fabric_ring, fabric_null, fabric_memif, fabric_af_packet,
     fabric_tap, fabric_pcap, fabric_eal;
 
-/* Say why, and return −error. */
-int fabric_refuse(struct fabric *f, int error, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-/* The same of what a key of a job says: "device.args". */
+/* Say why, and that a key of a job stands in the way ("device.args"); return −error. */
 int fabric_refuse_key(struct fabric *f, const char *key, int error, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* The same, of no key in particular. */
+#define fabric_refuse(f, error, ...) fabric_refuse_key(f, (f)->key, error, __VA_ARGS__)
+
 /* Whether DPDK has so many ports for this OS process. */
 int fabric_check_ports(struct fabric *f, uint32_t ports);
-
-/* Whether this thread may do what CAP_… `bit` allows. */
-bool fabric_may(unsigned bit);
 
 /* Make a port of a virtual device, "<driver>_<generation>_<label>". */
 int fabric_vdev(struct fabric *f, const char *driver, const char *label, const char *args,

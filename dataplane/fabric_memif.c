@@ -89,7 +89,10 @@ static int memif_end(struct fabric *f, struct fabric_proc *p, uint16_t q)
     err = fabric_port_setup(f, port, 1, 1, p->rx_pool);
     if (err != 0)
         return err;
-    f->port[f->ports - 1].redial = p->rank == high;
+    struct fabric_port *end = &f->port[f->ports - 1];
+    end->at = p->rank;
+    end->to = q;
+    end->redial = p->rank == high;
     (void)rte_eth_dev_start(port); /* a client whose server is not there yet fails: see below */
     p->env->peer[q].tx = (struct env_queue){port, 0};
     return fabric_add_source(p, port, 0);
@@ -164,20 +167,13 @@ static void memif_redial(struct fabric *f)
     }
 }
 
-/* The port of the other end, if that is in this OS process; both are named after p and q. */
-static bool other_end(uint16_t port, uint16_t *other)
+/* The other end, if that is in this OS process. */
+static const struct fabric_port *other_end(const struct fabric *f, const struct fabric_port *end)
 {
-    char name[RTE_ETH_NAME_MAX_LEN];
-    unsigned p, q;
-    char *label = rte_eth_dev_get_name_by_port(port, name) == 0 ? strrchr(name, 'p') : NULL;
-    if (label == NULL || sscanf(label, "p%u", &q) != 1)
-        return false;
-    for (label--; label > name && *label != 'p';)
-        label--;
-    if (sscanf(label, "p%u", &p) != 1)
-        return false;
-    snprintf(label, sizeof name - (size_t)(label - name), "p%u_p%u", q, p);
-    return rte_eth_dev_get_port_by_name(name, other) == 0;
+    for (uint16_t i = 0; i < f->ports; i++)
+        if (f->port[i].at == end->to && f->port[i].to == end->at)
+            return &f->port[i];
+    return NULL;
 }
 
 /*
@@ -186,12 +182,11 @@ static bool other_end(uint16_t port, uint16_t *other)
  * makes EAL's end crash, README.md.) Where a port has been stopped and its other end is here, that
  * the link is down says that the thread has begun.
  */
-static void memif_settle(uint16_t stopped)
+static void memif_settle(const struct fabric *f, const struct fabric_port *stopped)
 {
-    uint16_t other;
-    if (stopped != UINT16_MAX && other_end(stopped, &other))
-        for (unsigned waited = 0; waited < MEMIF_DOWN_TIMEOUT_MS && is_up(other); waited++)
-            nanosleep(&(struct timespec){0, 1000000}, NULL);
+    const struct fabric_port *other = stopped != NULL ? other_end(f, stopped) : NULL;
+    for (unsigned ms = 0; other != NULL && ms < MEMIF_DOWN_TIMEOUT_MS && is_up(other->id); ms++)
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
     nanosleep(&(struct timespec){0, MEMIF_SETTLE_MS * 1000000L}, NULL);
 }
 
