@@ -8,20 +8,12 @@
 #include "job.h"
 #include "verbs.h"
 
-/* Whether `upon run` has a load for the top of the stack; `upon sim` takes every stack. */
-static bool is_run(const struct stack_def *def)
-{
-    for (const struct stack_layer *l = def->layers; l->name != NULL; l++)
-        if (strcmp(l->name, def->top) == 0)
-            return load_top(l->cls->implements) != NULL;
-    return false;
-}
-
 static void list_stacks(void)
 {
     for (const struct stack_def *const *d = stack_defs; *d != NULL; d++) {
+        bool loaded = load_top(stack_top(*d)->cls->implements) != NULL; /* by upon run */
         printf("  %-16s %s%s\n  %-16s ", (*d)->name, (*d)->summary,
-               is_run(*d) ? "" : " [upon sim only]", "");
+               loaded ? "" : " [upon sim only]", "");
         for (const struct stack_layer *l = (*d)->layers; l->name != NULL; l++)
             printf("%s%s", l == (*d)->layers ? "" : " · ", l->cls->name);
         printf("\n");

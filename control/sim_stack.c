@@ -51,18 +51,10 @@ struct sim_needs sim_needs(const struct stack_def *def)
     return needs;
 }
 
-static const struct stack_layer *top_layer(const struct stack_def *def)
-{
-    for (const struct stack_layer *l = def->layers; l->name != NULL; l++)
-        if (strcmp(l->name, def->top) == 0)
-            return l;
-    return NULL;
-}
-
 struct sim_app sim_app_of(const struct stack_def *def)
 {
     struct sim_app app = {0};
-    const struct stack_layer *top = top_layer(def);
+    const struct stack_layer *top = stack_top(def);
     for (uint16_t t = 1; top != NULL && t < EV_TYPES && app.type == 0; t++) {
         const struct ev_info *info = &ev_infos[t];
         if (info->abstraction != top->cls->implements || info->way != EV_WAY_REQUEST ||

@@ -270,6 +270,9 @@ struct stack_def {
 
 extern const struct stack_def *const stack_defs[]; /* NULL ends them */
 const struct stack_def *stack_find(const char *name);
+
+/* The layer that a stack ends in, to its user; NULL, which wiring refuses: it names none. */
+const struct stack_layer *stack_top(const struct stack_def *def);
 extern const struct co_class *const co_classes[]; /* every module; NULL ends them */
 
 /* ---- triggering ------------------------------------------------------------------------------ */

@@ -42,6 +42,11 @@ static const struct stack_layer *layer_find(const struct stack_def *def, const c
     return NULL;
 }
 
+const struct stack_layer *stack_top(const struct stack_def *def)
+{
+    return layer_find(def, def->top, NULL);
+}
+
 static bool handles(const struct co_class *cls, uint16_t type)
 {
     for (const struct co_upon *u = cls->upon; u != NULL && u->type != EV_NONE; u++)
@@ -170,7 +175,7 @@ int co_check_wiring(const struct stack_def *def, const struct co_class *app,
                       "stack %s: the headers of its layers, %u bytes, exceed the %d of "
                       "headroom",
                       def->name, headers, MSG_HEADROOM_MAX);
-    const struct stack_layer *top = layer_find(def, def->top, NULL);
+    const struct stack_layer *top = stack_top(def);
     if (top == NULL)
         return refuse(why, size, "stack %s: its top, %s, is none of its layers", def->name,
                       def->top);
