@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sim_world.h"
 
+#include "dataplane/large.h"
 #include "dataplane/refuse.h"
 #include "late.h"
 
@@ -9,7 +10,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -256,8 +256,8 @@ static void free_procs(struct sim_world *w)
 
 static void free_stacks(struct sim_world *w)
 {
-    if (w->stacks_bytes > 0)
-        munmap(w->stacks, w->stacks_bytes);
+    large_free(w->stacks, w->stacks_bytes);
+    w->stacks = NULL;
     w->stacks_bytes = 0;
 }
 
@@ -372,12 +372,11 @@ static int make_stacks(struct sim_world *w, char *why, size_t size)
     if (all <= w->stacks_bytes)
         return 0;
     free_stacks(w);
-    w->stacks = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (w->stacks == MAP_FAILED)
+    w->stacks = large_new(all);
+    if (w->stacks == NULL)
         return refuse_as(why, size, -ENOMEM,
                          "out of memory for the stacks of %u processes: %zu bytes", w->n, all);
     w->stacks_bytes = all;
-    madvise(w->stacks, all, MADV_HUGEPAGE); /* where the kernel has some; else as it is */
     return 0;
 }
 
@@ -664,7 +663,7 @@ static void step(struct sim_world *w, struct sim_proc *x)
         return;
     }
     /* With many processes the invariants, which look at all peers, are spared most of the time. */
-    if (w->n <= 16 || w->breaths % w->n == 0)
+    if (w->n <= 16 || w->breaths % (16u * w->n) == 0)
         stack_check(x->st);
     /* Most steps arm, cancel and fire no timer: then the earliest is still the same. */
     if (wheel->order != order || wheel->armed != armed || unlikely(w->edge != NULL))
@@ -683,10 +682,16 @@ static void crash_in_step(struct sim_world *w, struct sim_proc *x, const struct 
     crash(w, x, c->a);
 }
 
-/* Frames mostly arrive in the order of sending: the next one is likely to be that which follows. */
-static void fetch_ahead(const struct sim_world *w, const struct sim_frame *f)
+/* Frames mostly arrive in the order of sending: the next one is likely to be that which follows. Of
+ * the one behind it is fetched what says where the rest lies. */
+static void fetch_ahead(const struct sim_world *w, uint32_t k)
 {
-    rte_prefetch0(&w->proc[f->to]);
+    const struct sim_frame *f = &w->sim.flight[k];
+    if (k + 1 < w->sim.flights) {
+        rte_prefetch0(&w->proc[f[1].to]);
+        rte_prefetch0(f[1].pkt);
+    }
+    rte_prefetch0(&w->sim.ordinal[(size_t)f->to * w->n + f->from]); /* of an answer */
     sim_fetch_ahead(&w->fetch, w->proc[f->to].st, &w->sim.env[f->to], f->pkt);
 }
 
@@ -702,7 +707,7 @@ static bool on_frame(struct sim_world *w, const struct choice *c)
     case CHOICE_DELIVER:
         sim_deliver(&w->sim, k);
         if (w->n >= SIM_FETCH_PROCS && k < w->sim.flights)
-            fetch_ahead(w, &w->sim.flight[k]);
+            fetch_ahead(w, k);
         step(w, x);
         return true;
     case CHOICE_ARRIVE:

@@ -15,8 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "large.h"
 #include "pkt.h"
 
 enum log_outcome log_judge(enum log_here here, enum log_later later)
@@ -39,7 +39,6 @@ enum log_outcome log_judge(enum log_here here, enum log_later later)
 #define PORTION_BYTES (512u << 10)
 #define PORTIONS      4 /* in memory */
 #define AHEAD_MAX     2 /* on their way; the others are for a batch that lies in two */
-#define HUGE_BYTES    (2u << 20)
 static_assert(AHEAD_MAX <= DISK_READS_MAX, "as much as the disk takes at once");
 
 /* A sector of the stream. */
@@ -540,18 +539,10 @@ static void walk(struct scan *s, log_found_fn *found, void *ctx, enum log_here *
  * kernel's and not the heap's, which may give small pages that it has had before. */
 static uint8_t *scan_memory(const struct log_shape *shape)
 {
-    static_assert(PORTIONS * PORTION_BYTES == HUGE_BYTES, "one page");
-    uint8_t *memory =
-        mmap(NULL, 2 * HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED)
-        return NULL;
-    size_t head = -(uintptr_t)memory % HUGE_BYTES;
-    if (head > 0)
-        (void)munmap(memory, head);
-    (void)munmap(memory + head + HUGE_BYTES, HUGE_BYTES - head);
-    if ((uint64_t)shape->slots * shape->segment_bytes >= 4 * HUGE_BYTES) /* else it costs more */
-        (void)madvise(memory + head, HUGE_BYTES, MADV_HUGEPAGE);
-    return memory + head;
+    static_assert(PORTIONS * PORTION_BYTES == LARGE_PAGE_BYTES, "one page");
+    uint64_t all = (uint64_t)shape->slots * shape->segment_bytes;
+    bool large = all >= 4 * LARGE_PAGE_BYTES; /* of a small log it costs more */
+    return large_map(LARGE_PAGE_BYTES, large);
 }
 
 int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_report *report)
@@ -596,8 +587,7 @@ int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_repo
         explain(&s, here, segment, block);
     err = report->outcome > LOG_CUT_UNORDERED ? -EILSEQ : 0;
 out:
-    if (s.memory != NULL)
-        (void)munmap(s.memory, HUGE_BYTES);
+    large_free(s.memory, LARGE_PAGE_BYTES);
     free(s.record);
     return err;
 }

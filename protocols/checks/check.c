@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "dataplane/large.h"
+
 const struct check_class *check_find(enum abstraction a)
 {
     static const struct check_class *const classes[ABSTRACTIONS] = {
@@ -42,26 +44,35 @@ void *check_grow(void *array, size_t count, size_t *capacity, size_t item_bytes)
 
 /* ---- rows by key ----------------------------------------------------------------------------- */
 
+static size_t slots_bytes(const struct check_table *t)
+{
+    return (t->mask + (size_t)1) * sizeof t->slot[0];
+}
+
+static size_t chunk_bytes(const struct check_table *t, uint32_t k)
+{
+    return (size_t)check_chunk_rows(k) * t->row_bytes;
+}
+
 void check_table_init(struct check_table *t, size_t row_bytes)
 {
     *t = (struct check_table){.row_bytes = (row_bytes + 7) & ~(size_t)7, .mask = 63};
-    t->slot = not_null(calloc(t->mask + 1, sizeof t->slot[0]));
+    t->slot = not_null(large_new(slots_bytes(t)));
     t->generation = 1;
 }
 
 void check_table_fini(struct check_table *t)
 {
     for (uint32_t i = 0; i < t->chunks; i++)
-        free(t->chunk[i]);
-    free(t->chunk);
-    free(t->slot);
+        large_free(t->chunk[i], chunk_bytes(t, i));
+    large_free(t->slot, slots_bytes(t));
 }
 
 void check_table_reset(struct check_table *t)
 {
     t->rows = 0;
     if (++t->generation == 0) { /* wrapped: slots of the first generation would seem taken */
-        memset(t->slot, 0, (t->mask + 1) * sizeof t->slot[0]);
+        memset(t->slot, 0, slots_bytes(t));
         t->generation = 1;
     }
 }
@@ -80,14 +91,13 @@ static struct check_slot *slot_of(const struct check_table *t, uint64_t key)
 
 static void rehash(struct check_table *t)
 {
-    struct check_slot *old = t->slot;
-    uint32_t slots = t->mask + 1;
-    t->mask = 2 * slots - 1;
-    t->slot = not_null(calloc(2 * (size_t)slots, sizeof old[0]));
-    for (uint32_t i = 0; i < slots; i++)
-        if (old[i].generation == t->generation)
-            *slot_of(t, old[i].key) = old[i];
-    free(old);
+    struct check_table old = *t;
+    t->mask = 2 * t->mask + 1;
+    t->slot = not_null(large_new(slots_bytes(t)));
+    for (uint32_t i = 0; i <= old.mask; i++)
+        if (old.slot[i].generation == t->generation)
+            *slot_of(t, old.slot[i].key) = old.slot[i];
+    large_free(old.slot, slots_bytes(&old));
 }
 
 void *check_table_find(const struct check_table *t, uint64_t key)
@@ -106,9 +116,9 @@ void *check_table_get(struct check_table *t, uint64_t key)
         s = slot_of(t, key);
     }
     *s = (struct check_slot){key, t->generation, t->rows};
-    if (t->rows == t->chunks * CHECK_CHUNK_ROWS) {
-        t->chunk = not_null(realloc(t->chunk, (t->chunks + 1) * sizeof t->chunk[0]));
-        t->chunk[t->chunks++] = not_null(malloc(CHECK_CHUNK_ROWS * t->row_bytes));
+    if (check_chunk_of(t->rows) == t->chunks) {
+        t->chunk[t->chunks] = not_null(large_new(chunk_bytes(t, t->chunks)));
+        t->chunks++;
     }
     return memset(check_table_row(t, t->rows++), 0, t->row_bytes);
 }

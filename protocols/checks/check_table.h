@@ -28,26 +28,39 @@ struct check_slot {
  * bits alone lie side by side (check_group_key()), and one that is not there makes none of them look
  * through the others.
  */
+#define CHECK_CHUNK_ROWS  64 /* the first two chunks; each further one has twice as many */
+#define CHECK_CHUNKS      27 /* for 2³² rows */
+#define CHECK_BLOCK_SLOTS 16 /* four cache lines */
+
 struct check_table {
     struct check_slot *slot;
-    uint8_t **chunk;
     size_t row_bytes;
     uint32_t mask;
     uint32_t generation;
     uint32_t chunks;
     uint32_t rows;
+    uint8_t *chunk[CHECK_CHUNKS];
 };
-
-#define CHECK_CHUNK_ROWS  64
-#define CHECK_BLOCK_SLOTS 16 /* four cache lines */
 
 void check_table_init(struct check_table *t, size_t row_bytes);
 void check_table_fini(struct check_table *t);
 void check_table_reset(struct check_table *t);
 
+/* The chunk that holds a row: chunk k > 0 begins with row 64 · 2ᵏ⁻¹, and has as many rows. */
+static inline uint32_t check_chunk_of(uint32_t row)
+{
+    return row < CHECK_CHUNK_ROWS ? 0 : 32 - (uint32_t)__builtin_clz(row / CHECK_CHUNK_ROWS);
+}
+
+static inline uint32_t check_chunk_rows(uint32_t k)
+{
+    return k == 0 ? CHECK_CHUNK_ROWS : CHECK_CHUNK_ROWS << (k - 1);
+}
+
 static inline void *check_table_row(const struct check_table *t, uint32_t row)
 {
-    return t->chunk[row / CHECK_CHUNK_ROWS] + row % CHECK_CHUNK_ROWS * t->row_bytes;
+    uint32_t k = check_chunk_of(row), first = k == 0 ? 0 : check_chunk_rows(k);
+    return t->chunk[k] + (size_t)(row - first) * t->row_bytes;
 }
 
 /* The row of `key`, or NULL. */
