@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "settle.h"
+
+#include "adversary.h"
+
+uint32_t settle_writes(const struct sim_world *w)
+{
+    uint32_t n = 0;
+    for (uint16_t p = 0; w->needs.disk && p < w->n; p++)
+        n += w->proc[p].disk->writes;
+    return n;
+}
+
+/* The latest timer that is armed anywhere: how long a process may wait before it does something. */
+static uint64_t horizon_ns(const struct sim_world *w, uint64_t now)
+{
+    uint64_t last = now;
+    for (uint16_t p = 0; p < w->n; p++) {
+        const struct timer_wheel *wheel = &w->proc[p].st->wheel;
+        if (w->proc[p].state != SIM_RUNNING || wheel->armed == 0)
+            continue;
+        for (int l = 0; l < TIMER_LEVELS; l++)
+            for (int s = 0; s < TIMER_SLOTS; s++)
+                for (const struct timer *t = wheel->slot[l][s].next; t != &wheel->slot[l][s];
+                     t = t->next)
+                    last = t->when_ns > last ? t->when_ns : last;
+    }
+    return last - now;
+}
+
+/* The second phase, as far as it has come. */
+struct settling {
+    struct sim_world *w;
+    const struct mix *mix;
+    uint64_t since;    /* the last request, or when the unstable one had outlived all others */
+    uint64_t turn_ns;  /* when the unstable process crashes or recovers next */
+    uint16_t unstable; /* SETTLE_NOBODY: all who are up stay up */
+};
+
+/* Who goes on crashing and recovering: one of those whom the stack does without. */
+static uint16_t unstable_of(const struct sim_world *w)
+{
+    const uint16_t p = (uint16_t)(w->job.unstable - 1);
+    if (!w->needs.disk || p >= w->n || w->proc[p].refused)
+        return SETTLE_NOBODY;
+    const bool up = w->proc[p].state != SIM_CRASHED;
+    return w->n - w->alive + up <= adversary_crashes_max(w->job.def, w->n) ? p : SETTLE_NOBODY;
+}
+
+bool settle_requests(struct sim_world *w, uint16_t unstable)
+{
+    bool any = false;
+    struct choice c;
+    for (uint16_t p = 0; p < w->n; p++)
+        while (p != unstable && sim_world_request(w, p, &c) && sim_world_apply(w, &c))
+            any = true;
+    return any;
+}
+
+static uint64_t quiet_base_ns(const struct settling *s)
+{
+    const struct sim_world *w = s->w;
+    const struct stack_conf *c = &w->job.conf;
+    uint64_t detects = s->unstable != SETTLE_NOBODY ? 16 : 4;
+    return (w->needs.endless ? 8 : 2) * c->rto_max_ns +
+           (w->needs.detector ? detects * c->detect_ns : 0) + 16 * w->job.convoy_ns;
+}
+
+/*
+ * How long detectors may err before their timeouts, which grow by `detect_ns` with each error, are
+ * beyond what a request and its reply take: an error and its correction take less than twice that.
+ */
+static uint64_t learning_ns(const struct sim_world *w)
+{
+    const struct stack_conf *c = &w->job.conf;
+    if (w->job.convoy_ns == 0 || !w->needs.detector)
+        return 0;
+    uint64_t round_ns = 2 * (w->job.convoy_ns + c->heartbeat_ns);
+    return (round_ns / c->detect_ns + 1) * 2 * (round_ns + c->detect_ns);
+}
+
+/*
+ * Whether the world has come to rest: the border of the top was not crossed for longer than any
+ * armed timer takes, several times over. What sends again for ever is given as long from the last
+ * request on, and so is what an unstable process stirs up. Where timeouts have to grow, detectors
+ * keep still as well, since traffic may hold up heartbeats, or are judged as they are in the end.
+ * Nothing may be in flight, or what was sent last would count as lost; heartbeats that are slower
+ * than their period are always in flight, and arrive when all else is at rest.
+ */
+static bool at_rest(const struct settling *s)
+{
+    const struct sim_world *w = s->w;
+    const bool slow = w->job.convoy_ns != 0, listens = w->app.type == EV_NONE;
+    uint64_t patience = 1 + s->mix->patience, base = quiet_base_ns(s);
+    uint64_t now = w->sim.now_ns, last = s->since;
+    if (slow) {
+        uint64_t end = last + 5 * patience * learning_ns(w);
+        last += learning_ns(w);
+        if (w->erred_ns > last)
+            last = w->erred_ns < end ? w->erred_ns : end;
+    }
+    if (!w->needs.endless && s->unstable == SETTLE_NOBODY && !(slow && listens) && w->top_ns > last)
+        last = w->top_ns;
+    uint64_t quiet = now > last ? now - last : 0;
+    return (slow || w->sim.flights == 0) && settle_writes(w) == 0 && quiet > patience * base &&
+           quiet > patience * (base + 2 * horizon_ns(w, now));
+}
+
+/* Whether the unstable process has begun more lives than any other. */
+static bool outlived(const struct settling *s)
+{
+    const struct sim_world *w = s->w;
+    for (uint16_t p = 0; p < w->n; p++)
+        if (p != s->unstable && w->proc[p].incarnation >= w->proc[s->unstable].incarnation)
+            return w->proc[s->unstable].refused;
+    return true;
+}
+
+/* The unstable process crashes, soon recovers, stays for a few heartbeats, and so on. */
+static struct choice turn(struct settling *s)
+{
+    const struct sim_proc *x = &s->w->proc[s->unstable];
+    const uint64_t heartbeat_ns = s->w->job.conf.heartbeat_ns;
+    const bool down = x->state == SIM_CRASHED;
+    s->turn_ns = sim_world_now(s->w) + (down ? 3 : 1) * heartbeat_ns;
+    return (struct choice){.kind = down ? CHOICE_RECOVER : CHOICE_CRASH,
+                           .p = s->unstable,
+                           .a = down ? 0 : x->incarnation % KEEPS};
+}
+
+/* What comes next when time is kept. False: nothing ever. */
+static bool next_choice(struct settling *s, struct choice *c)
+{
+    const uint64_t now = sim_world_now(s->w);
+    const bool more = sim_world_timed(s->w, c);
+    if (s->unstable == SETTLE_NOBODY || (more && c->kind != CHOICE_ADVANCE))
+        return more;
+    if (now >= s->turn_ns)
+        *c = turn(s);
+    else if (!more || now + c->a > s->turn_ns)
+        *c = (struct choice){.kind = CHOICE_ADVANCE, .a = s->turn_ns - now};
+    return true;
+}
+
+/* What is still on its way, and what comes of it, arrives; no timer fires any more. */
+static void arrive(struct sim_world *w)
+{
+    for (uint32_t left = SIM_FRAMES_MAX; left > 0; left--) {
+        struct choice c = {0};
+        for (uint16_t p = 0; w->needs.disk && p < w->n; p++)
+            if (w->proc[p].disk->writes > 0)
+                c = sim_disk_choice(w->proc[p].disk, p, sim_disk_first(w->proc[p].disk));
+        if (c.kind == CHOICE_NONE && w->sim.flights > 0)
+            c = choice_frame(w->proc[w->sim.flight[0].to].state == SIM_CRASHED ? CHOICE_DROP
+                                                                               : CHOICE_DELIVER,
+                             &w->sim, 0);
+        if (c.kind == CHOICE_NONE || !sim_world_apply(w, &c))
+            return;
+    }
+}
+
+/* The end of a run that came to rest: who is not stable is down, and nothing is on its way. */
+static void come_to_rest(struct settling *s)
+{
+    struct sim_world *w = s->w;
+    if (s->unstable != SETTLE_NOBODY && w->proc[s->unstable].state != SIM_CRASHED) {
+        struct choice c = turn(s);
+        sim_world_apply(w, &c);
+    }
+    if (s->unstable != SETTLE_NOBODY || w->job.convoy_ns != 0)
+        arrive(w);
+}
+
+/* Time has passed. True: the world is at rest. */
+static bool passed(struct settling *s)
+{
+    if (settle_requests(s->w, s->unstable) || (s->unstable != SETTLE_NOBODY && !outlived(s)))
+        s->since = s->w->sim.now_ns;
+    return at_rest(s);
+}
+
+bool adversary_settle(struct sim_world *w, const struct mix *mix)
+{
+    struct choice c = {.kind = CHOICE_HEAL};
+    uint16_t layer;
+    sim_world_apply(w, &c);
+    c = (struct choice){.kind = CHOICE_ADVANCE};
+    sim_world_apply(w, &c);
+    struct settling s = {.w = w,
+                         .mix = mix,
+                         .since = w->sim.now_ns,
+                         .turn_ns = w->sim.now_ns,
+                         .unstable = unstable_of(w)};
+    uint64_t most = mix->fair_most != 0 ? mix->fair_most : 1000000;
+    bool rested = false;
+    settle_requests(w, s.unstable);
+    for (uint64_t i = 0; i < most && !rested; i++) {
+        if (!next_choice(&s, &c)) {
+            rested = !settle_requests(w, s.unstable);
+            continue;
+        }
+        sim_world_apply(w, &c);
+        if (c.kind == CHOICE_ADVANCE)
+            rested = passed(&s);
+        if (sim_world_violation(w, &layer) != NULL)
+            return false;
+    }
+    if (rested)
+        come_to_rest(&s);
+    return rested;
+}

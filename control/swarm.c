@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a seed draws: load, sizes, strategy and faults; and how a mix is printed. */
+#include "adversary.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define STREAM_SWARM  0x7377726du /* streams of a seed, apart from those of the processes */
+#define STREAM_HEALED 0x6865616cu
+#define MS            1000000ull
+
+static uint32_t one_of(struct random *r, const uint32_t *values, uint32_t count)
+{
+    return values[random_below(r, count)];
+}
+#define ONE_OF(r, ...)                         \
+    one_of(r, (const uint32_t[]){__VA_ARGS__}, \
+           (uint32_t)(sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t)))
+
+/* Off in half of the cases, else anything between rare and often. */
+static uint32_t draw_ppm(struct random *r, uint32_t most)
+{
+    uint32_t odds = random_below(r, 2), shift = random_below(r, 6);
+    return odds == 0 ? 0 : most >> shift;
+}
+
+/*
+ * Tables that wrap soon. A ring holds what every process may have outstanding at once: with less,
+ * broadcasts that relay can fill all rings, and each end sheds what would let the other proceed.
+ */
+static void draw_sizes(struct random *r, struct sim_job *job)
+{
+    struct stack_conf *c = &job->conf;
+    c->flight_msgs = ONE_OF(r, 2, 4, 16);
+    c->frame_records = ONE_OF(r, 1, 2, 4);
+    c->batch_events = ONE_OF(r, 1, 2, 5, 64);
+    c->msg_copy_bytes = ONE_OF(r, 1, 64, 512);
+    c->store_msgs = ONE_OF(r, 8, 16);
+    c->ring_msgs = job->n <= 4 ? 128 : job->n <= 8 ? 256 : 1024;
+    c->instances = ONE_OF(r, 8, 16, 64);
+    c->forward = random_below(r, 2) == 0;
+    job->msg_bytes = ONE_OF(r, 8, 8, 40, 200);
+    job->ops = ONE_OF(r, 1, 2, 3, 5, 8, 40);
+    struct sim_needs needs = sim_needs(job->def);
+    if (needs.endless && job->ops > 8) /* all is sent again, to everybody, for ever */
+        job->ops = 8;
+    if (job->ops > 8) /* nobody is given up: a ring keeps all that a crashed process was sent */
+        c->ring_msgs = 1024;
+    /* See ep_read_write: rows for what overtakes, and for whom a false suspicion left behind. */
+    if (c->instances < 2 * c->flight_msgs || c->instances < 8 * job->ops)
+        c->instances = job->ops > 8 ? 512 : 64;
+    if (needs.disk) {
+        /* A compaction stores a record for each process, and all that is live, in one step. */
+        job->ops = job->ops > 8 ? 8 : job->ops;
+        while (c->store_msgs < 8u * job->n)
+            c->store_msgs *= 2;
+        while (c->ring_msgs < c->store_msgs)
+            c->ring_msgs *= 2;
+        job->disk_ns = ONE_OF(r, 1000, 100000, 1000000);
+        job->lag = ONE_OF(r, 0, 0, 1, 2);
+    }
+    if (!sim_needs(job->def).synchronous)
+        return;
+    /* The bound that P relies on holds for messages, so no backlog may wait for credit. */
+    c->flight_msgs = 16;
+    c->heartbeat_ns = 5 * MS;
+    c->detect_ns = 50 * MS;
+    job->ops = job->ops > 8 ? 8 : job->ops;
+}
+
+static void add_rule(struct sim_job *job, struct fault_rule rule)
+{
+    if (job->faults < FAULT_RULES_MAX)
+        job->fault[job->faults++] = rule;
+}
+
+/* A delay law for a schedule that keeps time. P is promised a bound. */
+static void draw_delay(struct random *r, struct sim_job *job, bool synchronous)
+{
+    struct fault_rule rule = {.kind = FAULT_DELAY,
+                              .from = FAULT_ANY,
+                              .to = FAULT_ANY,
+                              .ppm = FAULT_PPM};
+    rule.law = (uint8_t)random_below(r, LAWS);
+    rule.a_ns = ONE_OF(r, 1000, 20000, 200000);
+    rule.b_ns = synchronous ? 400000 : ONE_OF(r, 400000, 5000000, 50000000);
+    add_rule(job, rule);
+}
+
+/* A cut for a while: in two, in one direction, or of one process. */
+static void draw_cut(struct random *r, struct sim_job *job)
+{
+    struct fault_rule rule = {.from = FAULT_ANY, .to = FAULT_ANY, .ppm = FAULT_PPM};
+    rule.kind = (uint8_t)ONE_OF(r, FAULT_PARTITION, FAULT_ONEWAY);
+    rule.since_ns = random_below(r, 20) * MS;
+    rule.until_ns = rule.since_ns + (1 + random_below(r, 40)) * MS;
+    bool isolate = random_below(r, 2) != 0;
+    rule.side = isolate ? 1ull << random_below(r, job->n) : random_u64(r) | 1;
+    add_rule(job, rule);
+}
+
+static void draw_omission(struct random *r, struct sim_job *job)
+{
+    struct fault_rule rule = {.from = FAULT_ANY, .to = FAULT_ANY, .off = true};
+    rule.kind = (uint8_t)ONE_OF(r, FAULT_SEND_OMIT, FAULT_RECEIVE_OMIT);
+    rule.ppm = ONE_OF(r, 20000, 200000, 1000000);
+    uint16_t p = (uint16_t)random_below(r, job->n);
+    if (rule.kind == FAULT_SEND_OMIT)
+        rule.from = p;
+    else
+        rule.to = p;
+    add_rule(job, rule);
+}
+
+static void draw_loss(struct random *r, struct sim_job *job)
+{
+    struct fault_rule rule = {.kind = FAULT_LOSS, .from = FAULT_ANY, .to = FAULT_ANY};
+    rule.ppm = ONE_OF(r, 10000, 100000, 400000);
+    add_rule(job, rule);
+}
+
+/* Restarts, and what disks do to processes; those of a few may break their word. */
+static void draw_disk(struct random *r, const struct sim_job *job, struct mix *mix)
+{
+    mix->restarts = (uint16_t)ONE_OF(r, 0, 1, 2, 4, 8);
+    mix->crash *= 2;
+    mix->recover = ONE_OF(r, 10000, 50000, 200000);
+    mix->disk_fail = draw_ppm(r, 50000);
+    mix->disk_lie = draw_ppm(r, 200000);
+    mix->flip = draw_ppm(r, 20000);
+    for (uint16_t i = 0; i < mix->crashes && random_below(r, 2) == 0; i++)
+        mix->bad_disks |= 1ull << random_below(r, job->n);
+}
+
+static void draw_mix(struct random *r, const struct sim_job *job, struct mix *mix)
+{
+    *mix = mix_default(STRATEGY_RANDOM, job->def, job->n);
+    bool synchronous = sim_needs(job->def).synchronous;
+    uint32_t which = random_below(r, 100);
+    mix->strategy = synchronous || which < 20 ? STRATEGY_TIMED
+                    : which < 45              ? STRATEGY_PCTCP
+                                              : STRATEGY_RANDOM;
+    mix->depth = (uint8_t)(1 + random_below(r, 5));
+    mix->steps = ONE_OF(r, 30, 60, 100, 200, 400) * (job->ops > 8 ? 4 : 1);
+    mix->request = ONE_OF(r, 30000, 100000, 300000);
+    mix->crash = draw_ppm(r, 40000);
+    mix->duplicate = draw_ppm(r, 200000);
+    if (synchronous)
+        return;
+    mix->drop = draw_ppm(r, 300000);
+    mix->corrupt = draw_ppm(r, 100000);
+    mix->arrive = draw_ppm(r, 500000);
+    mix->timer = draw_ppm(r, 200000);
+    mix->pause = draw_ppm(r, 20000);
+    mix->arm = draw_ppm(r, 30000);
+    if (sim_needs(job->def).disk)
+        draw_disk(r, job, mix);
+    if (adversary_may_lie(job->def)) /* for as long as the adversary likes, not for ever */
+        mix->lie = draw_ppm(r, 20000);
+}
+
+/*
+ * Of a few seeds the healed world is no quick one. Partial synchrony (Dwork, Lynch, Stockmeyer 1988)
+ * promises a bound and does not tell it: frames arrive in convoys, further apart than any detector
+ * waits at first. And of processes that recover one need never stop crashing.
+ */
+static void draw_healed(uint64_t seed, struct sim_job *job)
+{
+    struct random r = random_seeded(seed, STREAM_HEALED);
+    struct sim_needs needs = sim_needs(job->def);
+    uint32_t which = random_below(&r, 16);
+    if (which == 0 && needs.detector && !needs.synchronous) {
+        job->conf.detect_ns = 2 * MS;
+        job->conf.flight_msgs = 16; /* traffic holds heartbeats up, but not for long */
+        job->conf.instances = job->conf.instances < 64 ? 64 : job->conf.instances;
+        job->ops = job->ops > 3 ? 3 : job->ops;
+        job->convoy_ns = ONE_OF(&r, 5, 7) * MS;
+    } else if (which == 1 && needs.disk) {
+        job->unstable = (uint16_t)(1 + random_below(&r, job->n));
+    }
+}
+
+void adversary_draw(uint64_t seed, struct sim_job *job, struct mix *mix)
+{
+    struct random r = random_seeded(seed, STREAM_SWARM);
+    if (job->n == 0)
+        job->n = (uint16_t)ONE_OF(&r, 1, 2, 3, 3, 3, 3, 4, 4, 5, 7);
+    job->seed = seed;
+    job->delay_ns = 20000;
+    draw_sizes(&r, job);
+    draw_healed(seed, job);
+    draw_mix(&r, job, mix);
+    if (mix->strategy == STRATEGY_TIMED)
+        draw_delay(&r, job, sim_needs(job->def).synchronous);
+    if (sim_needs(job->def).synchronous)
+        return;
+    for (uint32_t cuts = random_below(&r, 5); cuts > 2; cuts--)
+        draw_cut(&r, job);
+    if (random_below(&r, 3) == 0)
+        draw_omission(&r, job);
+    if (mix->strategy == STRATEGY_TIMED && random_below(&r, 2) == 0)
+        draw_loss(&r, job);
+}
+
+int adversary_text(const struct sim_job *job, const struct mix *mix, char *text, size_t size)
+{
+    size_t at = (size_t)
+        snprintf(text, size,
+                 "%s n=%u seed=%" PRIu64 " %s%s%.0u delay=%" PRIu64
+                 "ns steps≤%u ops=%u bytes=%u flight=%u records=%u batch=%u "
+                 "crashes≤%u crash=%u drop=%u dup=%u corrupt=%u timer=%u pause=%u lie=%u (ppm)",
+                 job->def->name, job->n, job->seed, strategy_names[mix->strategy],
+                 mix->strategy == STRATEGY_PCTCP ? " d=" : "",
+                 mix->strategy == STRATEGY_PCTCP ? mix->depth : 0, job->delay_ns, mix->steps,
+                 job->ops, job->msg_bytes, job->conf.flight_msgs, job->conf.frame_records,
+                 job->conf.batch_events, mix->crashes, mix->crash, mix->drop, mix->duplicate,
+                 mix->corrupt, mix->timer, mix->pause, mix->lie);
+    if (sim_needs(job->def).detector && at < size)
+        at +=
+            (size_t)snprintf(text + at, size - at, "; heartbeat=%" PRIu64 "ns detect=%" PRIu64 "ns",
+                             job->conf.heartbeat_ns, job->conf.detect_ns);
+    if (sim_needs(job->def).disk && at < size)
+        at += (size_t)snprintf(text + at, size - at,
+                               "; disk=%" PRIu64 "ns lag=%u restarts≤%u recover=%u fail=%u lie=%u "
+                               "flip=%u bad=%" PRIx64,
+                               job->disk_ns, job->lag, mix->restarts, mix->recover, mix->disk_fail,
+                               mix->disk_lie, mix->flip, mix->bad_disks);
+    if (job->convoy_ns != 0 && at < size)
+        at += (size_t)snprintf(text + at, size - at, "; healed: convoys every %" PRIu64 " ns",
+                               job->convoy_ns);
+    if (job->unstable != 0 && at < size)
+        at += (size_t)snprintf(text + at, size - at, "; healed: p%u crashes and recovers for ever",
+                               job->unstable - 1);
+    for (uint16_t i = 0; i < job->faults && at < size; i++) {
+        char text_of[160];
+        struct fault_rule rule = job->fault[i];
+        if (job->n < 64) /* a side is drawn of any 64 processes */
+            rule.side &= (1ull << job->n) - 1;
+        fault_text(&rule, text_of, sizeof text_of);
+        at += (size_t)snprintf(text + at, size - at, "; %s", text_of);
+    }
+    return (int)at;
+}
