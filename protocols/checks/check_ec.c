@@ -69,6 +69,11 @@ static void monotonicity(struct ec_check *ec, const struct check_event *e)
 
 static void consistency(struct ec_check *ec, const struct check_event *e)
 {
+    if (e->attr == 0 && e->proc != 0)
+        check_violate(&ec->check, EC2, e->step,
+                      "p%u started epoch 0 with leader p%u (step %" PRIu64
+                      "), but everybody begins in it, led by p0",
+                      e->at, e->proc, e->step);
     struct led *l = check_table_get(&ec->led, check_key(e->attr, 0));
     if (!l->known)
         *l = (struct led){e->step, e->proc, e->at, true};

@@ -5,7 +5,9 @@
  * epoch 0 of p0 before the first. The book's instance of epoch consensus is here the pair
  * (instance, epoch).
  *
- * EP1  validity: what is decided was proposed for this instance in this epoch or an earlier one.
+ * EP1  validity: what is decided was proposed for this instance in this epoch or an earlier one, by
+ *      the leader of that epoch. What is learned is judged as what is decided, of no epoch in
+ *      particular.
  * EP2  uniform agreement: no two processes decide an instance differently in one epoch.
  * EP3  integrity: a process decides an instance at most once in an epoch.
  * EP4  lock-in: what was decided in one epoch is what other epochs decide.
@@ -17,9 +19,12 @@
  */
 #include "check_table.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { EP1, EP2, EP3, EP4, EP5, EP6 };
+
+#define NO_EPOCH UINT64_MAX
 
 /* A process: where it is. */
 struct place {
@@ -29,14 +34,14 @@ struct place {
     bool aborted;
 };
 
-/* A proposal, by (instance, value). */
+/* A proposal by the leader of its epoch, by (instance, value). */
 struct proposal {
     uint64_t ts; /* the earliest epoch in which it was made, + 1 */
 };
 
 struct decision {
     struct check_tag value;
-    uint64_t ts;
+    uint64_t ts; /* NO_EPOCH: it was learned */
     uint64_t step;
     uint16_t at;
     bool made;
@@ -98,15 +103,30 @@ static void ep_reset(struct check *c)
 
 /* ---- decisions ------------------------------------------------------------------------------- */
 
+static const char *how_text(const struct decision *d)
+{
+    return d->ts == NO_EPOCH ? "learned" : "decided";
+}
+
+/* ", epoch 3", or nothing of what was learned. */
+static struct check_text epoch_text(const struct decision *d)
+{
+    struct check_text text = {""};
+    if (d->ts != NO_EPOCH)
+        snprintf(text.s, sizeof text.s, ", epoch %" PRIu64, d->ts);
+    return text;
+}
+
 static void validity(struct ep_check *ep, const struct check_event *e, const struct decision *d)
 {
     const struct proposal *p =
         check_table_find(&ep->proposals, check_bytes_key(e->inst, 1, e->msg, e->len));
     if (p == NULL)
         check_violate(&ep->check, EP1, e->step,
-                      "p%u decided %s in instance %" PRIu64 ", epoch %" PRIu64 " (step %" PRIu64
+                      "p%u %s %s in instance %" PRIu64 "%s (step %" PRIu64
                       "), which no leader had proposed for it",
-                      e->at, check_tag_text(&d->value).s, e->inst, d->ts, e->step);
+                      e->at, how_text(d), check_tag_text(&d->value).s, e->inst, epoch_text(d).s,
+                      e->step);
     else if (p->ts - 1 > d->ts)
         check_violate(&ep->check, EP1, e->step,
                       "p%u decided %s in instance %" PRIu64 ", epoch %" PRIu64 " (step %" PRIu64
@@ -136,14 +156,18 @@ static void integrity(struct ep_check *ep, const struct check_event *e, const st
 }
 
 static void lock_in(struct ep_check *ep, const struct check_event *e, const struct decision *d,
-                    const struct instance *in)
+                    struct instance *in)
 {
-    if (in->first.made && in->first.ts != d->ts && in->first.value.hash != d->value.hash)
+    bool another = d->ts == NO_EPOCH || in->first.ts != d->ts;
+    if (in->first.made && another && in->first.value.hash != d->value.hash)
         check_violate(&ep->check, EP4, e->step,
-                      "p%u decided %s in instance %" PRIu64 ", epoch %" PRIu64 " (step %" PRIu64
-                      "), but p%u had decided %s in epoch %" PRIu64 " (step %" PRIu64 ")",
-                      e->at, check_tag_text(&d->value).s, e->inst, d->ts, e->step, in->first.at,
-                      check_tag_text(&in->first.value).s, in->first.ts, in->first.step);
+                      "p%u %s %s in instance %" PRIu64 "%s (step %" PRIu64
+                      "), but p%u had %s %s%s (step %" PRIu64 ")",
+                      e->at, how_text(d), check_tag_text(&d->value).s, e->inst, epoch_text(d).s,
+                      e->step, in->first.at, how_text(&in->first),
+                      check_tag_text(&in->first.value).s, epoch_text(&in->first).s, in->first.step);
+    if (!in->first.made)
+        in->first = *d;
 }
 
 static struct instance *instance_of(struct ep_check *ep, uint64_t inst)
@@ -164,17 +188,16 @@ static void decided(struct ep_check *ep, const struct check_event *e)
     lock_in(ep, e, &d, in);
     if (!row->first.made)
         row->first = d;
-    if (!in->first.made)
-        in->first = d;
     row->step[e->at] = e->step + 1;
     in->decided[e->at] = true;
 }
 
-/* A decision of an epoch that its process has not started: it must be the same, and settles EP5. */
+/* A decision of an epoch that its process has not started: valid, the same, and it settles EP5. */
 static void learned(struct ep_check *ep, const struct check_event *e)
 {
-    const struct decision d = {check_tag(e), UINT64_MAX, e->step, e->at, true};
+    const struct decision d = {check_tag(e), NO_EPOCH, e->step, e->at, true};
     struct instance *in = instance_of(ep, e->inst);
+    validity(ep, e, &d);
     lock_in(ep, e, &d, in);
     in->decided[e->at] = true;
 }
@@ -182,12 +205,14 @@ static void learned(struct ep_check *ep, const struct check_event *e)
 static void proposed(struct ep_check *ep, const struct check_event *e)
 {
     const struct place *at = &ep->place[e->at];
+    if (at->leader != e->at)
+        return; /* nobody may decide it for that */
     struct proposal *p =
         check_table_get(&ep->proposals, check_bytes_key(e->inst, 1, e->msg, e->len));
     if (p->ts == 0 || at->ts + 1 < p->ts)
         p->ts = at->ts + 1;
     struct instance *in = instance_of(ep, e->inst);
-    if (at->leader == e->at && (!in->proposed || at->ts >= in->ts)) {
+    if (!in->proposed || at->ts >= in->ts) {
         in->proposed = true;
         in->ts = at->ts;
         in->step = e->step;

@@ -80,6 +80,11 @@ static void monotonicity(struct lec_check *ec, const struct check_event *e)
 
 static void consistency(struct lec_check *ec, const struct check_event *e)
 {
+    if (e->attr == 0 && e->proc != 0)
+        check_violate(&ec->check, LEC2, e->step,
+                      "p%u started epoch 0 with leader p%u (step %" PRIu64
+                      "), but everybody begins in it, led by p0",
+                      e->at, e->proc, e->step);
     struct led *l = check_table_get(&ec->led, check_key(e->attr, 0));
     if (!l->known)
         *l = (struct led){e->step, e->proc, e->at, true};

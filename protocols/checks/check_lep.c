@@ -9,7 +9,7 @@
  * told so in this life, or does not need the decision any more (⟨lep, Release | i⟩).
  *
  * LEP1  validity: what is log-decided was proposed for this instance in this epoch or an earlier
- *       one.
+ *       one, by the leader of that epoch.
  * LEP2  uniform agreement: no two processes log-decide an instance differently in one epoch.
  * LEP3  lock-in: what was log-decided in one epoch is what other epochs log-decide.
  * LEP4  termination: if the leader never crashes and has proposed, and every correct process is in
@@ -36,7 +36,7 @@ struct place {
     bool aborted;
 };
 
-/* A proposal, by (instance, value). */
+/* A proposal by the leader of its epoch, by (instance, value). */
 struct proposal {
     uint64_t ts; /* the earliest epoch in which it was made, + 1 */
 };
@@ -188,13 +188,14 @@ static void decided(struct lep_check *ep, const struct check_event *e, uint64_t 
 static void proposed(struct lep_check *ep, const struct check_event *e)
 {
     const struct place *at = &ep->place[e->at];
-    uint64_t ts = at->ts == NO_EPOCH ? 0 : at->ts;
+    if (at->leader != e->at || at->ts == NO_EPOCH)
+        return; /* nobody may log-decide it for that */
     struct proposal *p =
         check_table_get(&ep->proposals, check_bytes_key(e->inst, 1, e->msg, e->len));
-    if (p->ts == 0 || ts + 1 < p->ts)
-        p->ts = ts + 1;
+    if (p->ts == 0 || at->ts + 1 < p->ts)
+        p->ts = at->ts + 1;
     struct instance *in = instance_of(ep, e->inst);
-    if (at->leader == e->at && at->ts != NO_EPOCH && (!in->proposed || at->ts >= in->ts)) {
+    if (!in->proposed || at->ts >= in->ts) {
         in->proposed = true;
         in->ts = at->ts;
         in->step = e->step;

@@ -101,6 +101,11 @@ struct scenario {
     {                                                    \
         INDICATION, p, EV_##C##_DECIDE, 0, i, 0, m, 0, 0 \
     }
+/* Decided by an epoch that p has not started. */
+#define LEARN(C, p, i, m)                               \
+    {                                                   \
+        INDICATION, p, EV_##C##_LEARN, 0, i, 0, m, 0, 0 \
+    }
 
 static inline void play(struct check *c, const struct scenario *s, bool fair)
 {

@@ -62,10 +62,6 @@
     {                                                           \
         INDICATION, p, EV_LEP_ABORTED, 0, 0, ts, NULL, 0, false \
     }
-#define LEARN(p, i, m)                                    \
-    {                                                     \
-        INDICATION, p, EV_LEP_LEARN, 0, i, 0, m, 0, false \
-    }
 /* Decisions before i are not needed. */
 #define NEEDLESS(C, p, i)                                     \
     {                                                         \
@@ -272,6 +268,8 @@ static const struct scenario scenarios[] = {
     {"LEC2: one timestamp, two leaders, in two lives", ABS_LEC, 2, false, "LEC2",
      {LEPOCH(0, 3, 1), LEPOCH(1, 3, 1), CRASHED(0), RECOVERED(0), LEPOCH(0, 3, 0),
       LEPOCH(0, 5, 1), LEPOCH(1, 5, 1)}},
+    {"LEC2: everybody begins in an epoch of p0", ABS_LEC, 2, false, "LEC2",
+     {LEPOCH(0, 0, 1), LEPOCH(0, 3, 1), LEPOCH(1, 3, 1)}},
     {"LEC3: the last leader is down", ABS_LEC, 2, false, "LEC3",
      {LEPOCH(0, 3, 1), LEPOCH(1, 3, 1), CRASHED(1)}},
     {"LEC3: the last leader has recovered", ABS_LEC, 2, false, "",
@@ -286,6 +284,9 @@ static const struct scenario scenarios[] = {
      {PROP(LEP, 0, 1, "a"), DEC(LEP, 0, 1, "a"), DEC(LEP, 0, 2, "a")}},
     {"LEP1: proposed only in a later epoch", ABS_LEP, 2, false, "LEP1",
      {LEP_IN(0, 2, 0), PROP(LEP, 0, 1, "a"), DEC(LEP, 1, 1, "a")}},
+    {"LEP1: proposed by a process that does not lead", ABS_LEP, 2, false, "LEP1",
+     {PROP(LEP, 0, 1, "a"), PROP(LEP, 1, 2, "a"), DEC(LEP, 0, 2, "a"), DEC(LEP, 0, 1, "a"),
+      DEC(LEP, 1, 1, "a")}},
     {"LEP1: proposed by a life that is over", ABS_LEP, 2, false, "",
      {PROP(LEP, 0, 1, "a"), CRASHED(0), RECOVERED(0), LEP_IN(0, 0, 0), DEC(LEP, 1, 1, "a"),
       DEC(LEP, 0, 1, "a")}},
@@ -301,7 +302,7 @@ static const struct scenario scenarios[] = {
      {PROP(LEP, 0, 1, "a"), PROP(LEP, 0, 1, "b"), DEC(LEP, 0, 1, "a"), CRASHED(0), RECOVERED(0),
       DEC(LEP, 0, 1, "b"), LEP_IN(0, 0, 0)}},
     {"LEP3: learned differently", ABS_LEP, 2, false, "LEP3",
-     {PROP(LEP, 0, 1, "a"), PROP(LEP, 0, 1, "b"), DEC(LEP, 0, 1, "a"), LEARN(1, 1, "b")}},
+     {PROP(LEP, 0, 1, "a"), PROP(LEP, 0, 1, "b"), DEC(LEP, 0, 1, "a"), LEARN(LEP, 1, 1, "b")}},
     {"LEP4: one correct process does not decide", ABS_LEP, 2, false, "LEP4",
      {PROP(LEP, 0, 1, "a"), DEC(LEP, 0, 1, "a")}},
     {"LEP4: one that recovered in the epoch does not decide again", ABS_LEP, 2, false, "LEP4",
@@ -315,7 +316,7 @@ static const struct scenario scenarios[] = {
     {"LEP4: nothing is owed when somebody left the epoch", ABS_LEP, 2, false, "",
      {PROP(LEP, 0, 1, "a"), LEP_OUT(1), LEP_LEFT(1, 0), LEP_IN(1, 3, 1)}},
     {"LEP4: learning is as good", ABS_LEP, 2, false, "",
-     {PROP(LEP, 0, 1, "a"), DEC(LEP, 0, 1, "a"), LEARN(1, 1, "a")}},
+     {PROP(LEP, 0, 1, "a"), DEC(LEP, 0, 1, "a"), LEARN(LEP, 1, 1, "a")}},
     {"LEP5: the abort is never confirmed", ABS_LEP, 2, false, "LEP5", {LEP_OUT(1)}},
     {"LEP5: a crash comes first", ABS_LEP, 2, false, "",
      {LEP_OUT(1), CRASHED(1), RECOVERED(1), LEP_IN(1, 0, 0)}},
