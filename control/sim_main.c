@@ -146,6 +146,15 @@ static void set_keys(const struct options *o, struct sim_job *job)
     }
 }
 
+static bool is_set(const struct options *o, const char *key)
+{
+    size_t len = strlen(key);
+    for (uint32_t i = 0; i < o->sets; i++)
+        if (strncmp(o->set[i], key, len) == 0 && o->set[i][len] == '=')
+            return true;
+    return false;
+}
+
 static uint16_t procs_most(const struct stack_def *def)
 {
     uint16_t most = PROCS_MAX;
@@ -281,7 +290,7 @@ static int search_stack(struct session *s, const struct stack_def *def)
     char why[256], text[1024];
     s->o.stack = def;
     make_job(s, s->o.first, &c.job, &mix);
-    if (s->o.sets == 0)
+    if (!is_set(&s->o, "ops"))
         c.job.ops = 1;
     if (!s->o.crashes_given)
         c.crashes = sim_needs(def).disk || adversary_crashes_max(def, c.job.n) > 0;

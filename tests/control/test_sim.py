@@ -104,6 +104,11 @@ class Replays(Sim):
 
 
 class Options(Sim):
+    def test_a_search_makes_one_request_unless_more_are_asked_for(self):
+        search = ["sim", "--strategy", "exhaustive", "--stack", "beb"]
+        for key, said in (("bytes=16", "1 source × 1 requests"), ("ops=2", "1 source × 2 requests")):
+            self.assertIn(said, self.upon(*search, "--set", key).stdout)
+
     def test_what_would_not_be_done_is_refused(self):
         with open(self.path("x.scn"), "w", encoding="utf-8") as f:
             f.write("start beb n=3\nfair\n")
