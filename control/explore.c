@@ -13,6 +13,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#define LIVES_MAX    8  /* of a process, of which others hear */
 #define SLEEP_MAX    64 /* choices asleep at one state; those beyond are explored again */
 #define MEMORY_BYTES (1ull << 30)
 #define SLOTS_START  4096u
@@ -27,15 +28,16 @@ enum {
     USES_LOSS = 2,
     USES_DUPLICATE = 4,
     KEY_PROC = 0x38,
-    USES_RECOVERY = 0x40, /* frames are sent to who is up: it commutes with nothing */
-    KEY_USES = USES_CRASH | USES_LOSS | USES_DUPLICATE | USES_RECOVERY,
+    ALONE = 0x40, /* it commutes with nothing */
+    KEY_USES = USES_CRASH | USES_LOSS | USES_DUPLICATE | ALONE,
 };
 static_assert(EXPLORE_PROCS_MAX <= 8, "a process fits into its bits of a key");
 
 struct act {
-    struct choice first; /* NONE, or what makes the step that then crashes */
+    struct choice first; /* in_step: what makes the step in which c crashes; NONE: nothing does */
     struct choice c;
     choice_key key;
+    bool in_step;
 };
 
 static choice_key key_of(const struct choice *c, uint64_t content, uint16_t actor, uint32_t uses)
@@ -47,8 +49,7 @@ static choice_key key_of(const struct choice *c, uint64_t content, uint16_t acto
 
 static bool independent(choice_key a, choice_key b)
 {
-    return (a & KEY_PROC) != (b & KEY_PROC) && (a & b & KEY_USES) == 0 &&
-           ((a | b) & USES_RECOVERY) == 0;
+    return (a & KEY_PROC) != (b & KEY_PROC) && (a & b & KEY_USES) == 0 && ((a | b) & ALONE) == 0;
 }
 
 /* ---- the table of states --------------------------------------------------------------------- */
@@ -118,8 +119,10 @@ struct level {
     uint64_t state[EXPLORE_PROCS_MAX];   /* hash of each process */
     uint64_t counted[EXPLORE_PROCS_MAX]; /* what its checkers heard: as a multiset … */
     uint64_t ordered[EXPLORE_PROCS_MAX]; /* … and in order */
+    uint64_t heard[EXPLORE_PROCS_MAX];   /* bit 8 q + i: in this life, from incarnation i of p_q */
     uint32_t timers[EXPLORE_PROCS_MAX];
     uint8_t told[EXPLORE_PROCS_MAX]; /* bit c: its P has told that p_c crashed */
+    uint16_t started;                /* so many have taken the step in which they start */
     uint32_t crashes;
     uint32_t losses;
     uint32_t duplicates;
@@ -157,11 +160,30 @@ static bool counts_only(const struct check *c)
            a == ABS_UC;
 }
 
+/* A link's checker remembers which life of a peer a process has heard of. */
+static void on_heard(struct explore *x, const struct stack *st, const struct ev *e)
+{
+    const struct frame *f = (const struct frame *)(uintptr_t)e->attr;
+    x->hearing->heard[st->self] |= 1ull << (8 * e->proc + f->incarnation % LIVES_MAX);
+}
+
+/* What belongs to an earlier life is no part of the multiset and of the order of this one. */
+static void begin_life(struct explore *x, struct level *l, uint16_t p)
+{
+    uint16_t at = x->conf.total_order ? 0 : p;
+    uint64_t h[4] = {p, l->counted[p], l->ordered[at], l->heard[p]};
+    l->ordered[at] = XXH3_64bits(h, sizeof h);
+    l->counted[p] = l->heard[p] = 0;
+}
+
 static void on_event(void *ctx, struct sim_world *w, struct stack *st, struct co *to,
                      const struct ev *e)
 {
     struct explore *x = ctx;
     uint32_t layer = w->border[to->index][e->type];
+    if (w->needs.disk && e->type == EV_NET_FRAME && w->check[to->index] != NULL &&
+        w->check[to->index]->cls->heard != NULL)
+        on_heard(x, st, e);
     if (layer == 0 || w->check[layer - 1] == NULL)
         return;
     uint64_t h[4] = {(uint64_t)layer << 32 | (uint64_t)to->port << 16 | e->type, e->proc, e->inst,
@@ -185,6 +207,13 @@ static void on_sent(void *ctx, struct sim_world *w, const struct sim_frame *f, b
 
 /* ---- hashes of states ------------------------------------------------------------------------ */
 
+/* A write by content: where it goes, what it writes, in which buffer. */
+static uint64_t write_hash(const struct disk_sim_write *d)
+{
+    uint64_t h[4] = {d->slot, d->offset, d->buffer, d->fails};
+    return XXH3_64bits_withSeed(h, sizeof h, XXH3_64bits(d->data, d->bytes));
+}
+
 /* When each armed timer of a process is due, counted from its clock, in the order of firing. */
 static uint64_t timers_hash(const struct stack *st, uint64_t now)
 {
@@ -202,13 +231,19 @@ static uint64_t timers_hash(const struct stack *st, uint64_t now)
 static uint64_t process_hash(const struct explore *x, const struct level *l, uint16_t p)
 {
     const struct sim_proc *proc = &x->w->proc[p];
-    uint64_t disk = x->w->needs.disk ? sim_disk_hash(proc->disk) : 0;
-    if (proc->state == SIM_CRASHED)
-        return disk & ~(uint64_t)1;
-    uint64_t h[5] = {stack_hash(proc->st), proc->ops, l->told[p], 0, disk};
-    if (x->conf.timers > 0)
-        h[3] = timers_hash(proc->st, x->w->sim.env[p].now_ns) + l->timers[p];
-    return XXH3_64bits(h, sizeof h) | 1;
+    bool disk = x->w->needs.disk, down = proc->state == SIM_CRASHED;
+    if (down && !disk)
+        return 0;
+    uint64_t h[7] = {down ? 0 : stack_hash(proc->st),
+                     proc->ops,
+                     l->told[p],
+                     x->w->sim.env[p].now_ns,
+                     l->timers[p],
+                     disk ? sim_disk_hash(proc->disk) : 0,
+                     sim_world_busy(x->w, p)};
+    if (!down && x->conf.timers > 0)
+        h[3] = timers_hash(proc->st, h[3]);
+    return (XXH3_64bits(h, sizeof h) & ~(uint64_t)1) | !down;
 }
 
 static uint64_t frame_hash(const struct sim_frame *f)
@@ -231,6 +266,7 @@ static uint64_t state_hash(const struct explore *x, const struct level *l)
     hash = XXH3_64bits_withSeed(l->state, bytes, hash);
     hash = XXH3_64bits_withSeed(l->counted, bytes, hash);
     hash = XXH3_64bits_withSeed(l->ordered, bytes, hash);
+    hash = XXH3_64bits_withSeed(l->heard, bytes, hash);
     return hash != 0 ? hash : 1;
 }
 
@@ -292,7 +328,11 @@ static void put_process(const struct explore *x, struct level *l, uint16_t p)
         return;
     for (uint32_t k = 0; w->needs.disk && k < w->proc[p].disk->writes; k++) {
         c = sim_disk_choice(w->proc[p].disk, p, k);
-        put(l, &c, c.k, p, 0);
+        put(l, &c, write_hash(&w->proc[p].disk->write[k]), p, 0);
+    }
+    if (sim_world_busy(w, p)) {
+        c = (struct choice){.kind = CHOICE_STEP, .p = p};
+        put(l, &c, 0, p, 0);
     }
     if (p < x->conf.sources && sim_world_request(w, p, &c))
         put(l, &c, c.a, p, 0);
@@ -306,13 +346,28 @@ static void put_process(const struct explore *x, struct level *l, uint16_t p)
         put(l, &c, 0, p, 0);
 }
 
+/* How many states of the disk a crash is to leave: of what is on its way nothing, all, or half. */
+static uint64_t keeps(const struct explore *x, uint16_t p)
+{
+    bool torn = x->w->needs.disk && x->w->proc[p].disk->writes > 0;
+    return torn ? KEEPS : KEEPS_NOTHING + 1;
+}
+
 /* A crash before a step: without what is on its way to the disk, with all, or with half of it. */
 static void put_crash(const struct explore *x, struct level *l, uint16_t p)
 {
     struct choice c = {.kind = CHOICE_CRASH, .p = p};
-    bool torn = x->w->needs.disk && x->w->proc[p].disk->writes > 0;
-    for (c.a = KEEPS_NOTHING; c.a < (torn ? KEEPS : KEEPS_NOTHING + 1); c.a++)
+    for (c.a = KEEPS_NOTHING; c.a < keeps(x, p); c.a++)
         put(l, &c, c.a, p, USES_CRASH);
+}
+
+/* Another life, or one that ends while its super block is written: a crash, too. */
+static void put_recovery(const struct explore *x, struct level *l, uint16_t p)
+{
+    struct choice c = {.kind = CHOICE_RECOVER, .p = p};
+    put(l, &c, 0, p, ALONE);
+    for (c.k = 1; c.k <= 2 && l->crashes < x->conf.crashes; c.k++)
+        put(l, &c, c.k, p, ALONE | USES_CRASH);
 }
 
 /* Returns how many choices are neither crash nor recovery: with none, nothing is left to do. */
@@ -328,67 +383,66 @@ static uint32_t put_all(const struct explore *x, struct level *l)
             put_crash(x, l, p);
     }
     for (uint16_t p = 0; l->recoveries < x->conf.recoveries && p < x->w->n; p++) {
-        struct choice c = {.kind = CHOICE_RECOVER, .p = p};
         if (x->w->proc[p].state == SIM_CRASHED)
-            put(l, &c, 0, p, USES_RECOVERY);
+            put_recovery(x, l, p);
     }
     return useful;
 }
 
-/* Behind a step that was just explored: the same step, with a crash at each event and send. */
+/*
+ * Behind a step that was just explored: the same step, with a crash at each event and send. A crash
+ * before it is a choice of its own, unless the step comes out of the cause alone: of what happened
+ * to a disk or the network, or of being started.
+ */
 static void put_crashes(const struct explore *x, struct level *l, const struct act *a,
                         uint64_t events, uint32_t sent)
 {
-    struct act variant = {.first = a->c};
-    if (l->crashes >= x->conf.crashes || (a->key & (USES_CRASH | USES_RECOVERY)) ||
-        a->c.kind == CHOICE_DROP || a->c.kind == CHOICE_LIE || a->c.kind == CHOICE_TIMER ||
-        a->c.kind == CHOICE_DUPLICATE)
+    struct act variant = {.first = a->c, .in_step = true};
+    if (l->crashes >= x->conf.crashes || !choice_without_step(&variant.first))
         return;
-    uint16_t actor = a->c.p;
-    if (a->c.kind == CHOICE_REQUEST) {
-        variant.first.k = 1; /* waiting */
-    } else if (a->c.kind == CHOICE_WRITTEN) {
-        variant.first.b += WRITTEN_WAITS;
-    } else {
-        variant.first.kind = CHOICE_ARRIVE;
-        actor = a->c.q;
-    }
-    variant.key = (uint64_t)actor << 3 | USES_CRASH;
-    uint32_t at = l->next, count = (uint32_t)(events > 0 ? events - 1 : 0) + sent;
+    uint16_t actor = (uint16_t)((a->key & KEY_PROC) >> 3);
+    variant.key = (a->key & (KEY_PROC | KEY_USES)) | USES_CRASH;
+    uint32_t least = x->w->needs.disk || l->started < x->w->n ? 0 : 1;
+    uint32_t points = sent + (events > least ? (uint32_t)events - least : 0);
+    uint32_t at = l->next, count = points * (uint32_t)keeps(x, actor);
     for (uint32_t i = 0; i < count; i++)
         new_act(l);
     memmove(&l->act[at + count], &l->act[at], (l->acts - count - at) * sizeof l->act[0]);
     for (uint32_t i = 0; i < count; i++) {
-        bool between = i < sent;
+        uint32_t point = i % points;
+        bool between = point < sent;
         variant.c = (struct choice){.kind = between ? CHOICE_CRASH_SENT : CHOICE_CRASH_AT,
                                     .p = actor,
-                                    .k = between ? i : i - sent + 1};
+                                    .k = between ? point : point - sent + least,
+                                    .a = i / points};
         l->act[at + i] = variant;
     }
 }
 
 /* ---- sleep sets ------------------------------------------------------------------------------ */
 
-/* What sleeps behind a choice: what slept or was explored before it, and commutes with it. */
+/*
+ * What sleeps behind a choice: what slept or was explored before it, and commutes with it. A crash
+ * may also fall into the step that sleeps, so that it must wake where this crash may not commute:
+ *
+ *   with another one;
+ *   of a stack with a log, with any step. What is sent to who is down is lost; what was sent before
+ *   may reach the next life. There nothing sleeps until the last crash has happened.
+ */
 static void inherit_sleep(const struct explore *x, const struct level *l, choice_key key,
                           struct level *child)
 {
-    /* A crash may also fall into the step that sleeps: it wakes while another crash is allowed. */
-    bool wake = (key & USES_CRASH) && child->crashes < x->conf.crashes;
+    bool wake = x->w->needs.disk ? l->crashes < x->conf.crashes
+                                 : (key & USES_CRASH) && child->crashes < x->conf.crashes;
     child->sleeps = 0;
     for (uint32_t i = 0; i < l->sleeps && !wake; i++)
         if (independent(l->sleep[i], key))
             child->sleep[child->sleeps++] = l->sleep[i];
 }
 
-static bool is_step_that_crashes(const struct act *a)
-{
-    return a->first.kind != CHOICE_NONE;
-}
-
 static void put_to_sleep(const struct explore *x, struct level *l, const struct act *a)
 {
-    if (!x->conf.unreduced && !is_step_that_crashes(a) && l->sleeps < SLEEP_MAX)
+    if (!x->conf.unreduced && !a->in_step && l->sleeps < SLEEP_MAX)
         l->sleep[l->sleeps++] = a->key;
 }
 
@@ -473,16 +527,17 @@ static void go_to(struct explore *x, const struct level *l)
     x->r->replayed += l->records;
 }
 
-/* Nothing is left to do: let the world be fair, and judge what is owed. */
+/* Nothing is left to do: let the world be fair, and judge what is owed. True: it is violated. */
 static bool judge_end(struct explore *x, const struct level *l)
 {
     struct sim_world *w = x->w;
     struct mix mix = mix_default(STRATEGY_RANDOM, w->job.def, w->n);
     uint32_t ops = w->job.ops;
-    x->r->ends++;
     uint32_t down = (uint32_t)(w->n - w->alive);
-    if (down > adversary_crashes_max(w->job.def, w->n))
-        return false;           /* more than it withstands: nothing is owed */
+    if (down > adversary_crashes_max(w->job.def, w->n)) {
+        x->r->beyond++; /* more than it withstands: nothing is owed */
+        return false;
+    }
     for (;; mix.patience = 9) { /* what seems to be owed is given more time before it is said */
         w->observer = (struct sim_observer){0};
         w->job.ops = 0; /* requests are choices: only sources make them */
@@ -492,10 +547,24 @@ static bool judge_end(struct explore *x, const struct level *l)
             sim_world_end(w, x->r->out.fair);
         x->there = false;
         if (!violated(x) || mix.patience == 9)
-            return x->r->out.violated;
+            break;
         x->r->out.violated = false;
         go_to(x, l);
     }
+    x->r->judged += x->r->out.fair || x->r->out.violated;
+    x->r->unfair += !x->r->out.fair && !x->r->out.violated;
+    return x->r->out.violated;
+}
+
+/* Everybody takes the step in which it starts, one after the other: no states yet. */
+static bool put_start(const struct explore *x, struct level *l)
+{
+    struct choice c = {.kind = CHOICE_STEP, .p = l->started};
+    if (l->started == x->w->n)
+        return false;
+    l->acts = l->next = 0;
+    put(l, &c, 0, c.p, 0);
+    return true;
 }
 
 /* Arrive in a state. True: something is to be explored from it. */
@@ -506,6 +575,8 @@ static bool arrive(struct explore *x, struct level *l)
     l->records = x->w->records;
     if (l->records > x->r->depth)
         x->r->depth = l->records;
+    if (put_start(x, l))
+        return true;
     if (s->hash != 0) {
         x->r->matched++;
         return wake(x, s, l);
@@ -515,6 +586,7 @@ static bool arrive(struct explore *x, struct level *l)
         return false;
     }
     uint32_t useful = put_all(x, l);
+    x->r->ends += useful == 0;
     if (useful == 0 && !x->conf.safety_only && judge_end(x, l))
         return false;
     drop_asleep(x, l);
@@ -555,22 +627,28 @@ static void count_use(struct level *l, const struct choice *c)
     l->timers[c->p] += c->kind == CHOICE_TIMER;
     l->crashes +=
         c->kind == CHOICE_CRASH || c->kind == CHOICE_CRASH_AT || c->kind == CHOICE_CRASH_SENT;
+    l->crashes += c->kind == CHOICE_RECOVER && c->k > 0;
     l->recoveries += c->kind == CHOICE_RECOVER;
     if (c->kind == CHOICE_LIE)
         l->told[c->p] |= (uint8_t)(1u << c->q);
 }
 
-static bool apply(struct explore *x, const struct act *a, struct level *child)
+static void apply(struct explore *x, const struct act *a, struct level *child)
 {
     struct sim_world *w = x->w;
     w->observer = (struct sim_observer){.event = on_event, .sent = on_sent, .ctx = x};
     x->hearing = child;
     x->sent = 0;
-    bool done = !is_step_that_crashes(a) || sim_world_apply(w, &a->first);
-    done = done && sim_world_apply(w, &a->c);
+    if (a->c.kind == CHOICE_RECOVER && a->c.k == 0)
+        begin_life(x, child, a->c.p);
+    if ((a->first.kind != CHOICE_NONE && !sim_world_apply(w, &a->first)) ||
+        !sim_world_apply(w, &a->c))
+        rte_panic("exhaustive search: choice %" PRIu64 " is not possible\n", w->records + 1);
     w->observer = (struct sim_observer){0};
-    x->r->transitions += done;
-    return done;
+    x->r->transitions++;
+    child->started = (uint16_t)(child->started + (child->started < w->n));
+    count_use(child, &a->first);
+    count_use(child, &a->c);
 }
 
 /* Explore the next choice of the last level. */
@@ -583,12 +661,10 @@ static void advance(struct explore *x)
         go_to(x, l);
     x->there = false;
     before = x->w->events;
-    if (!apply(x, &a, child))
-        return;
+    apply(x, &a, child);
     uint16_t actor = (uint16_t)((a.key & KEY_PROC) >> 3);
-    count_use(child, &a.c);
     child->state[actor] = process_hash(x, child, actor);
-    if (!is_step_that_crashes(&a))
+    if (!a.in_step)
         put_crashes(x, l, &a, x->w->events - before, x->sent);
     inherit_sleep(x, l, a.key, child);
     put_to_sleep(x, l, &a);
@@ -625,22 +701,10 @@ static const char *bound(const struct explore *x)
     return NULL;
 }
 
-/* Everybody takes the step in which it starts, and the search begins. */
 static void begin(struct explore *x)
 {
-    struct level *l = level_at(x, 0);
-    struct sim_world *w = x->w;
-    w->observer = (struct sim_observer){.event = on_event, .sent = on_sent, .ctx = x};
-    x->hearing = l;
-    for (uint16_t p = 0; p < w->n; p++) {
-        struct choice c = {.kind = CHOICE_STEP, .p = p};
-        sim_world_apply(w, &c);
-    }
-    w->observer = (struct sim_observer){0};
-    for (uint16_t p = 0; p < w->n; p++)
-        l->state[p] = process_hash(x, l, p);
     x->there = true;
-    if (!violated(x) && arrive(x, l))
+    if (arrive(x, level_at(x, 0)))
         x->depth = 1;
 }
 
@@ -674,6 +738,10 @@ static int prepare(struct explore *x, const struct explore_conf *conf, char *why
         snprintf(why, size, "an exhaustive search has at most %d processes", EXPLORE_PROCS_MAX);
     else if (conf->job.faults > 0)
         snprintf(why, size, "an exhaustive search takes no fault rules: allow losses and crashes");
+    else if (conf->recoveries > 0 && !sim_needs(conf->job.def).disk)
+        snprintf(why, size, "stack %s has no log: who crashes stays down", conf->job.def->name);
+    else if (conf->recoveries >= LIVES_MAX - 1)
+        snprintf(why, size, "an exhaustive search has at most %d recoveries", LIVES_MAX - 2);
     else if (synchronous && (conf->timers | conf->losses) > 0)
         snprintf(why, size, "stack %s relies on P: neither timers nor losses can be searched",
                  conf->job.def->name);
@@ -735,9 +803,17 @@ int explore_text(const struct explore_conf *c, const struct explore_result *r, c
                    "%s%s%s: %" PRIu64 " distinct states, %" PRIu64 " transitions (%" PRIu64
                    " to states seen before, %" PRIu64
                    " more left out: they commute), longest schedule %" PRIu64
-                   " choices, liveness judged in %" PRIu64 " ends\n",
+                   " choices, liveness judged in %" PRIu64 " of %" PRIu64 " ends",
                    how, how[0] == 'b' ? " " : "", how[0] == 'b' ? r->bound : "", r->states,
-                   r->transitions, r->matched, r->slept, r->depth, r->ends);
+                   r->transitions, r->matched, r->slept, r->depth, r->judged, r->ends);
+    if (r->beyond > 0)
+        at +=
+            snprintf(text + at, size - (size_t)at,
+                     ", not in %" PRIu64 " with more crashes than the stack withstands", r->beyond);
+    if (r->unfair > 0)
+        at += snprintf(text + at, size - (size_t)at,
+                       ", not in %" PRIu64 " that did not come to rest", r->unfair);
+    at += snprintf(text + at, size - (size_t)at, "\n");
     at += snprintf(text + at, size - (size_t)at,
                    "%.2f s, %.0f distinct states/s, %.0f transitions/s, %.1f choices run again for "
                    "each, %.1f MiB",

@@ -5,26 +5,31 @@
  *
  * The choices: deliver a frame, make the next request, crash a process before a step, at any event
  * of a step or between any two of its sends; and, as often as allowed, fire a process's earliest
- * timer, lose or duplicate a frame. Of stacks with a log also: finish any write that is under way; at a
- * crash keep nothing, all, or either half of what was on its way to the disk; begin another life. A
- * perfect failure detector is an oracle here: after a crash it
- * tells each process at any later moment, and never errs. Where no timer may fire, links do not
- * send again and detectors other than P are silent; what that leaves open is settled by the fair
- * phase in which liveness is judged, at each state in which nothing is left to do.
+ * timer, lose or duplicate a frame. Of stacks with a log also: finish any write that is under way;
+ * at any crash keep nothing, all, or either half of what was on its way to the disk; begin another
+ * life, and crash while its super block is written. A perfect failure detector is an oracle here:
+ * after a crash it tells each process at any later moment, and never errs. All of them take the
+ * steps in which they start before anything else happens, one after the other; a crash may fall
+ * into these, too. Where no timer may fire, links do not send again and detectors other than P are
+ * silent; what that leaves open is settled by the fair phase in which liveness is judged, at each
+ * state in which nothing is left to do, unless more are down there than the stack withstands.
  *
  * States. Two states are taken as one when all processes show the same state (view.h), the same
  * frames are in flight as a multiset, the same processes have crashed, as much of each allowance is
  * left, and the checkers have heard the same: counting checkers (links, broadcasts, uc) the same
  * events at each process as a multiset, which is all that they remember; the others the same events
- * at each process in the same order. With `total_order` the order among processes counts too; that
+ * at each process in the same order; all of them life by life. With `total_order` the order among processes counts too; that
  * is needed only for a property that tells apart two orders of events that no message links, and
  * it switches the reduction off. Equality is by 64-bit hashes: in a search of S states one is
  * missed with probability S² / 2^65.
  *
  * Reduction. Sleep sets (Godefroid 1996), kept with each state so that they go with the matching of
  * states (Godefroid, Holzmann and Pirottin 1995): choices that act on different processes commute.
- * They save transitions, never states, so every violation of safety is found that the unreduced
- * search finds, but for the order of unrelated events as above.
+ * Not so where processes recover: what is sent to who is down is lost, and what was sent before
+ * waits for the next life. There a recovery commutes with nothing, and all is tried in each order
+ * until the last crash that is allowed has happened. Sleep sets save transitions, never states, so
+ * every violation of safety is found that the unreduced search finds, but for the order of unrelated
+ * events as above.
  *
  * A backtrack runs the path again from the start.
  */
@@ -41,7 +46,7 @@ struct explore_conf {
     struct sim_job job; /* what is 0 in its conf: tables of the least size */
     uint16_t sources;   /* processes 0 … that make requests; 0: one */
     uint16_t crashes;
-    uint16_t recoveries; /* of processes of stacks with a log */
+    uint16_t recoveries; /* of processes of stacks with a log; else refused */
     uint32_t timers;     /* of each process */
     uint32_t losses;
     uint32_t duplicates;
@@ -62,7 +67,10 @@ struct explore_result {
     uint64_t transitions;
     uint64_t matched;  /* transitions that led to a state seen before */
     uint64_t slept;    /* transitions left out by the reduction */
-    uint64_t ends;     /* states with nothing left to do, in which liveness was judged */
+    uint64_t ends;     /* states with nothing left to do: … */
+    uint64_t judged;   /* … those in which liveness was judged … */
+    uint64_t beyond;   /* … that have more crashes than the stack withstands … */
+    uint64_t unfair;   /* … that did not come to rest */
     uint64_t replayed; /* choices applied again by backtracks */
     uint64_t depth;    /* of the longest schedule, in choices */
     uint64_t memory_bytes;

@@ -209,6 +209,15 @@ static int obey_plan(struct script *s, const char *line, char *why, size_t size)
 
 /* ---- choices --------------------------------------------------------------------------------- */
 
+/* waiting: nobody steps; returns how many words that was. */
+static int waiting_word(const struct words *ws, int at, struct choice *c)
+{
+    if (at >= ws->count || strcmp(ws->word[at], "waiting") != 0)
+        return 0;
+    c->b = WAITS;
+    return 1;
+}
+
 static int frame_choice(const struct sim_world *w, const struct words *ws, struct choice *c,
                         char *why, size_t size)
 {
@@ -235,6 +244,8 @@ static int frame_choice(const struct sim_world *w, const struct words *ws, struc
             return refuse(why, size, "no frame is in flight on %u->%u", c->p, c->q);
         c->k = s->flight[k].ordinal;
     }
+    if (c->kind == CHOICE_DUPLICATE)
+        at += waiting_word(ws, at, c);
     if (c->kind == CHOICE_CORRUPT && at + 1 < ws->count && strcmp(ws->word[at], "bit") == 0 &&
         number_parse(ws->word[at + 1], &c->a))
         at += 2;
@@ -361,7 +372,7 @@ static int flip_choice(const struct words *ws, struct choice *c, char *why, size
     return 0;
 }
 
-/* step p1, lie p1 p2, lie p1 p2 epfd, arm 0, advance 5ms, heal */
+/* step p1, timer p1 [waiting], lie p1 p2 [epfd] [waiting], arm 0, advance 5ms, heal */
 static int other_choice(const struct words *ws, struct choice *c, char *why, size_t size)
 {
     uint64_t v = 0;
@@ -391,6 +402,8 @@ static int other_choice(const struct words *ws, struct choice *c, char *why, siz
     }
     if (missing != NULL)
         return refuse(why, size, "'%s' lacks %s", ws->word[0], missing);
+    if (c->kind == CHOICE_TIMER || c->kind == CHOICE_LIE)
+        want += waiting_word(ws, want, c);
     if (ws->count > want)
         return refuse(why, size, "'%s' is not understood there", ws->word[want]);
     return 0;

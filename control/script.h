@@ -15,6 +15,7 @@
  *   step p1     timer p1     advance 5ms     pause p1     resume p1     recover p1
  *   crash p0     crash-at p0 3     crash-sent p0 1     lie p1 p2     arm 0     disarm 0     heal
  *   lie p1 p2 epfd                             ◇P's; without it P's or Ω's
+ *   timer p1 waiting                           nobody steps yet; also of lie and duplicate
  *   written p1 [#k] [FATE]                     stacks with a log: that write of p1's disk, or the
  *                                              oldest, comes to its end, and p1 steps; FATE: lost,
  *                                              misdirected, failed, short, full; `waiting`: no step

@@ -247,6 +247,9 @@ static bool simplify(struct choice *c)
 {
     switch (c->kind) {
     case CHOICE_DUPLICATE:
+        c->kind = c->b == WAITS ? CHOICE_ARRIVE : CHOICE_DELIVER;
+        c->b = 0;
+        return true;
     case CHOICE_ARRIVE:
         c->kind = CHOICE_DELIVER;
         return true;

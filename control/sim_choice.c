@@ -67,13 +67,14 @@ static int crash_text(const struct choice *c, char *text, size_t size)
 
 int choice_text(const struct choice *c, const struct sim_app *app, char *text, size_t size)
 {
-    const char *name = choice_names[c->kind];
+    const char *name = choice_names[c->kind], *waits = c->b == WAITS ? " waiting" : "";
     switch (c->kind) {
     case CHOICE_DELIVER:
     case CHOICE_ARRIVE:
     case CHOICE_DUPLICATE:
     case CHOICE_DROP:
-        return snprintf(text, size, "%s %u->%u #%u", name, c->p, c->q, c->k);
+        return snprintf(text, size, "%s %u->%u #%u%s", name, c->p, c->q, c->k,
+                        c->kind == CHOICE_DUPLICATE ? waits : "");
     case CHOICE_CORRUPT:
         return snprintf(text, size, "%s %u->%u #%u bit %" PRIu64, name, c->p, c->q, c->k, c->a);
     case CHOICE_ADVANCE:
@@ -104,8 +105,10 @@ int choice_text(const struct choice *c, const struct sim_app *app, char *text, s
         return snprintf(text, size, "%s p%u segment %u byte %" PRIu64 " bit %" PRIu64, name, c->p,
                         c->k, c->a, c->b);
     case CHOICE_LIE:
-        return snprintf(text, size, "%s p%u p%u%s", name, c->p, c->q,
-                        c->k == LIE_EPFD ? " epfd" : "");
+        return snprintf(text, size, "%s p%u p%u%s%s", name, c->p, c->q,
+                        c->k == LIE_EPFD ? " epfd" : "", waits);
+    case CHOICE_TIMER:
+        return snprintf(text, size, "%s p%u%s", name, c->p, waits);
     case CHOICE_ARM:
     case CHOICE_DISARM:
         return snprintf(text, size, "%s %u", name, c->k);
@@ -113,5 +116,30 @@ int choice_text(const struct choice *c, const struct sim_app *app, char *text, s
         return snprintf(text, size, "%s", name);
     default:
         return snprintf(text, size, "%s p%u", name, c->p);
+    }
+}
+
+bool choice_without_step(struct choice *c)
+{
+    switch (c->kind) {
+    case CHOICE_STEP:
+        c->kind = CHOICE_NONE;
+        return true;
+    case CHOICE_DELIVER:
+        c->kind = CHOICE_ARRIVE;
+        return true;
+    case CHOICE_REQUEST:
+        c->k = 1;
+        return true;
+    case CHOICE_WRITTEN:
+        c->b = c->b % WRITTEN_WAITS + WRITTEN_WAITS;
+        return true;
+    case CHOICE_TIMER:
+    case CHOICE_LIE:
+    case CHOICE_DUPLICATE:
+        c->b = WAITS;
+        return true;
+    default:
+        return false;
     }
 }

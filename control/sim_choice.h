@@ -15,10 +15,11 @@ enum choice_kind {
     CHOICE_STEP,        /* Exec(p): one breath of p */
     CHOICE_DELIVER,     /* Del: frame p→q #k into q's InBuf, and q steps */
     CHOICE_ARRIVE,      /* Del: frame p→q #k into q's InBuf, which waits for its step */
-    CHOICE_DUPLICATE,   /* a copy of p→q #k arrives and q steps; the frame stays in flight */
+    CHOICE_DUPLICATE,   /* a copy of p→q #k arrives and q steps, unless b = WAITS; the frame stays
+                          in flight */
     CHOICE_DROP,        /* frame p→q #k is lost */
     CHOICE_CORRUPT,     /* frame p→q #k arrives with bit a flipped */
-    CHOICE_TIMER,       /* p's clock moves to its earliest timer, and p steps */
+    CHOICE_TIMER,       /* p's clock moves to its earliest timer, and p steps, unless b = WAITS */
     CHOICE_ADVANCE,     /* the common clock moves by a ns */
     CHOICE_REQUEST,     /* p's application requests value a (destination q, instance b); p steps */
     CHOICE_CRASH,       /* p crashes, before its next step */
@@ -32,7 +33,7 @@ enum choice_kind {
     CHOICE_PAUSE,       /* p takes no steps until … */
     CHOICE_RESUME,
     CHOICE_LIE, /* p's detector says: q crashed (P), is the leader (Ω); k = LIE_EPFD: ◇P suspects q,
-                      or no more, if it did */
+                      or no more, if it did; p steps, unless b = WAITS */
     CHOICE_ARM,    /* fault rule k of the job holds … */
     CHOICE_DISARM, /* … no more */
     CHOICE_HEAL,   /* all rules are disarmed, all processes resumed */
@@ -48,6 +49,7 @@ enum { KEEPS_NOTHING, KEEPS_ALL, KEEPS_FIRST, KEEPS_LAST, KEEPS };
 #define LIE_EPFD 1 /* a lie's k */
 
 #define WRITTEN_WAITS 256u /* added to the fate: p does not step */
+#define WAITS         1u   /* a timer's, lie's or duplicate's b: nobody steps */
 
 extern const char *const fate_names[DISK_FATES]; /* of a write */
 extern const char *const keeps_names[KEEPS];
@@ -66,6 +68,10 @@ extern const char *const choice_names[CHOICES]; /* the first word of its line in
 
 /* Write a choice as a line of a script, without the newline. Returns the length. */
 int choice_text(const struct choice *c, const struct sim_app *app, char *text, size_t size);
+
+/* The same without the step that it has its process take; kind NONE: it is that step alone. False:
+ * there is no step in it. */
+bool choice_without_step(struct choice *c);
 
 /* The choice that delivers (or drops …) the frame at index `i` of the flight. */
 static inline struct choice choice_frame(enum choice_kind kind, const struct sim *s, uint32_t i)

@@ -715,7 +715,8 @@ static bool on_frame(struct sim_world *w, const struct choice *c)
         return true;
     case CHOICE_DUPLICATE:
         sim_duplicate(&w->sim, k);
-        step(w, x);
+        if (c->b != WAITS)
+            step(w, x);
         return true;
     case CHOICE_CORRUPT:
         sim_corrupt(&w->sim, k, (uint32_t)c->a);
@@ -754,13 +755,14 @@ static uint16_t lie_of(const struct sim_proc *x, uint8_t detector, uint16_t q, u
 }
 
 /* A detector of p says what is not so, or what nobody knows yet. Its checker is not asked then. */
-static bool on_lie(struct sim_world *w, struct sim_proc *x, uint16_t q, uint32_t whose)
+static bool on_lie(struct sim_world *w, struct sim_proc *x, const struct choice *choice)
 {
+    const uint16_t q = choice->q;
     bool told = false;
     for (uint16_t i = 0; i < x->st->components; i++) {
         struct co *c = x->st->co[i];
         uint8_t a = c->cls->implements;
-        uint16_t type = lie_of(x, a, q, whose);
+        uint16_t type = lie_of(x, a, q, choice->k);
         if (type == EV_NONE || q >= w->n)
             continue;
         w->lies |= 1ull << a;
@@ -770,7 +772,7 @@ static bool on_lie(struct sim_world *w, struct sim_proc *x, uint16_t q, uint32_t
         x->misled |= type == EV_OMEGA_TRUST;
         told = true;
     }
-    if (told)
+    if (told && choice->b != WAITS)
         step(w, x);
     return told;
 }
@@ -877,7 +879,8 @@ static bool on_process(struct sim_world *w, const struct choice *c)
             w->sim.env[c->p].now_ns = x->timer_ns;
         if (x->timer_ns > w->front_ns)
             w->front_ns = x->timer_ns;
-        step(w, x);
+        if (c->b != WAITS)
+            step(w, x);
         return true;
     case CHOICE_REQUEST:
         return running && on_request(w, x, c);
@@ -901,7 +904,7 @@ static bool on_process(struct sim_world *w, const struct choice *c)
         x->state = SIM_RUNNING;
         return !running;
     case CHOICE_LIE:
-        return running && on_lie(w, x, c->q, c->k);
+        return running && on_lie(w, x, c);
     default:
         return false;
     }

@@ -113,18 +113,6 @@ static void count(struct sweep *s)
 
 /* ---- a crash --------------------------------------------------------------------------------- */
 
-/* What a choice has its process do, without the step in which it does it. */
-static struct choice without_step(struct choice c)
-{
-    if (c.kind == CHOICE_DELIVER)
-        c.kind = CHOICE_ARRIVE;
-    else if (c.kind == CHOICE_REQUEST)
-        c.k = 1;
-    else if (c.kind == CHOICE_WRITTEN)
-        c.b += WRITTEN_WAITS;
-    return c;
-}
-
 /* Run up to choice i, crash as `crash` says (after the choice's cause, if `within`), and recover. */
 static bool run_into(struct sweep *s, uint64_t i, struct choice crash, bool within, uint32_t super)
 {
@@ -134,8 +122,8 @@ static bool run_into(struct sweep *s, uint64_t i, struct choice crash, bool with
         return false;
     for (uint64_t k = 0; k < i; k++)
         sim_world_apply(w, &s->choice[k]);
-    struct choice cause = without_step(s->choice[i]);
-    if (within && cause.kind != CHOICE_STEP)
+    struct choice cause = s->choice[i];
+    if (within && choice_without_step(&cause) && cause.kind != CHOICE_NONE)
         sim_world_apply(w, &cause);
     struct choice recover = {.kind = CHOICE_RECOVER, .p = crash.p, .k = super};
     bool done = sim_world_apply(w, &crash);

@@ -8,8 +8,11 @@
 #include <cmocka.h>
 
 #include "control/explore.h"
+#include "control/script.h"
 #include "dataplane/eal.h"
 #include "planted.h"
+#include "protocols/detectors/detectors.h"
+#include "protocols/view.h"
 
 static struct rte_mempool *pool;
 static unsigned pool_full;
@@ -56,7 +59,7 @@ static void test_a_search_of_each_stack_ends_with_all_properties_holding(void **
 static void test_the_reduction_saves_transitions_and_no_state(void **state)
 {
     (void)state;
-    static const char *const stacks[] = {"beb", "rb_eager", "urb", "rb_lazy"};
+    static const char *const stacks[] = {"beb", "rb_eager", "urb", "rb_lazy", "c_flooding"};
     for (size_t i = 0; i < sizeof stacks / sizeof stacks[0]; i++)
         for (uint16_t crashes = 0; crashes <= 2; crashes++) {
             struct explore_conf conf = conf_of(stacks[i], 3);
@@ -73,6 +76,24 @@ static void test_the_reduction_saves_transitions_and_no_state(void **state)
 }
 
 /* Two frames to two processes, no crash: each set of what has arrived is a state. */
+/* What reaches the next life of who crashed depends on whether it was sent before or after. */
+static void test_the_reduction_saves_no_state_of_a_stack_with_a_log(void **state)
+{
+    (void)state;
+    static const char *const stacks[] = {"log", "lpl", "lbeb"};
+    for (size_t i = 0; i < sizeof stacks / sizeof stacks[0]; i++) {
+        struct explore_conf conf = conf_of(stacks[i], 2);
+        conf.recoveries = 1;
+        conf.safety_only = true;
+        struct explore_result reduced = search_once(&conf);
+        conf.unreduced = true;
+        struct explore_result full = search_once(&conf);
+        assert_null(reduced.bound);
+        assert_int_equal(reduced.states, full.states);
+        assert_int_equal(reduced.ends, full.ends);
+    }
+}
+
 static void test_the_states_of_a_broadcast_can_be_counted_by_hand(void **state)
 {
     (void)state;
@@ -122,6 +143,116 @@ static void test_a_planted_bug_is_found_and_its_record_shows_it(void **state)
     assert_int_equal(rte_mempool_avail_count(pool), pool_full);
 }
 
+/* ---- a bug that only a crash in the step of a notice shows ------------------------------------ */
+
+/* It relays what p0 sent to it when it hears that p0 crashed, and what others relayed never. */
+struct first_hand {
+    struct co co;
+    uint8_t bytes[8];
+    bool has;
+    bool relays;
+};
+
+static size_t first_hand_bytes(const struct stack_conf *conf)
+{
+    (void)conf;
+    return sizeof(struct first_hand);
+}
+
+static void first_hand_deliver(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct first_hand *f = (struct first_hand *)self;
+    for (uint32_t i = 0; i < n; i++) {
+        if (f->has)
+            continue;
+        f->has = true;
+        f->relays = ev[i].proc == 0;
+        memcpy(f->bytes, msg_data(ev_msg(&ev[i])), sizeof f->bytes);
+        indicate(self, ev_make(EV_RB_DELIVER, 0, 0, 0, ev_msg(&ev[i])));
+    }
+}
+
+static void first_hand_crash(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct first_hand *f = (struct first_hand *)self;
+    for (uint32_t i = 0; i < n; i++) {
+        if (ev[i].proc != 0 || !f->relays)
+            continue;
+        struct msg m = msg_new(self->st, sizeof f->bytes);
+        memcpy(msg_data(m), f->bytes, sizeof f->bytes);
+        trigger(self->use[0], ev_make(EV_BEB_BROADCAST, 0, 0, 0, m));
+    }
+}
+
+static void first_hand_show(const struct co *self, struct view *v)
+{
+    const struct first_hand *f = (const struct first_hand *)self;
+    view_u64(v, "has", f->has);
+    view_u64(v, "relays", f->relays);
+}
+
+static const struct co_upon first_hand_upon[] = {{EV_RB_BROADCAST, planted_broadcast},
+                                                 {EV_BEB_DELIVER, first_hand_deliver},
+                                                 {EV_P_CRASH, first_hand_crash},
+                                                 {EV_NONE, NULL}};
+
+static const struct co_class first_hand_class = {.name = "rb_first_hand",
+                                                 .title = "relays first-hand messages only",
+                                                 .implements = ABS_RB,
+                                                 .uses = {ABS_BEB, ABS_P},
+                                                 .bytes = first_hand_bytes,
+                                                 .upon = first_hand_upon,
+                                                 .show = first_hand_show};
+
+static const struct stack_def first_hand = {
+    .name = "rb_first_hand",
+    .summary = "a planted bug",
+    .top = "rb",
+    .layers = (const struct stack_layer[]){{"pl", &pl_window_class, {NULL}},
+                                           {"P", &p_exclude_on_timeout_class, {"pl"}},
+                                           {"beb", &beb_basic_class, {"pl"}},
+                                           {"rb", &first_hand_class, {"beb", "P"}},
+                                           {0}},
+};
+
+static void test_a_crash_falls_between_the_sends_of_any_step(void **state)
+{
+    (void)state;
+    struct explore_conf conf = conf_of("beb", 4);
+    conf.job.def = &first_hand;
+    conf.crashes = 2;
+    struct sim_world *w = sim_world_new(pool);
+    struct explore_result r = search(w, &conf);
+    assert_true(r.out.violated);
+    assert_string_equal(r.out.result.code, "RB4");
+    uint64_t records = w->records, trace = w->trace_hash;
+    struct choice *record = calloc(records, sizeof *record);
+    memcpy(record, w->record, records * sizeof *record);
+    assert_int_equal(sim_world_start(w, &w->job, why, sizeof why), 0);
+    bool waited = false;
+    for (uint64_t i = 0; i < records; i++) { /* each reads as it was written */
+        char line[160];
+        choice_text(&record[i], &w->app, line, sizeof line);
+        waited |= strcmp(line, "lie p1 p0 waiting") == 0;
+        assert_int_equal(script_choice(w, line, &record[i], why, sizeof why), 0);
+        assert_true(sim_world_apply(w, &record[i]));
+    }
+    assert_true(waited && w->trace_hash == trace);
+    free(record);
+    sim_world_free(w);
+}
+
+static void test_ends_are_counted_by_what_is_judged_in_them(void **state)
+{
+    (void)state;
+    struct explore_conf conf = conf_of("urb", 3);
+    conf.crashes = 2; /* a majority stays up of three, if one crashes */
+    struct explore_result r = search_once(&conf);
+    assert_null(r.bound);
+    assert_true(r.judged > 0 && r.beyond > 0);
+    assert_int_equal(r.ends, r.judged + r.beyond + r.unfair);
+}
+
 static void test_a_bound_is_told(void **state)
 {
     (void)state;
@@ -153,6 +284,10 @@ static void test_what_cannot_be_searched_is_refused(void **state)
     conf.timers = 1;
     assert_true(explore_run(w, &conf, &r, why, sizeof why) < 0);
     assert_non_null(strstr(why, "relies on P"));
+    conf = conf_of("beb", 3);
+    conf.recoveries = 1;
+    assert_true(explore_run(w, &conf, &r, why, sizeof why) < 0);
+    assert_non_null(strstr(why, "no log"));
     sim_world_free(w);
 }
 
@@ -161,9 +296,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_search_of_each_stack_ends_with_all_properties_holding),
         cmocka_unit_test(test_the_reduction_saves_transitions_and_no_state),
+        cmocka_unit_test(test_the_reduction_saves_no_state_of_a_stack_with_a_log),
         cmocka_unit_test(test_the_states_of_a_broadcast_can_be_counted_by_hand),
         cmocka_unit_test(test_losses_and_duplicates_keep_what_links_promise),
         cmocka_unit_test(test_a_planted_bug_is_found_and_its_record_shows_it),
+        cmocka_unit_test(test_a_crash_falls_between_the_sends_of_any_step),
+        cmocka_unit_test(test_ends_are_counted_by_what_is_judged_in_them),
         cmocka_unit_test(test_a_bound_is_told),
         cmocka_unit_test(test_what_cannot_be_searched_is_refused),
     };
