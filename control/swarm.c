@@ -95,7 +95,7 @@ static void draw_cut(struct random *r, struct sim_job *job)
     rule.since_ns = random_below(r, 20) * MS;
     rule.until_ns = rule.since_ns + (1 + random_below(r, 40)) * MS;
     bool isolate = random_below(r, 2) != 0;
-    rule.side = isolate ? 1ull << random_below(r, job->n) : random_u64(r) | 1;
+    rule.side = isolate ? 1ull << random_below(r, job->n) % FAULT_SET_PROCS : random_u64(r) | 1;
     add_rule(job, rule);
 }
 
@@ -129,7 +129,7 @@ static void draw_disk(struct random *r, const struct sim_job *job, struct mix *m
     mix->disk_lie = draw_ppm(r, 200000);
     mix->flip = draw_ppm(r, 20000);
     for (uint16_t i = 0; i < mix->crashes && random_below(r, 2) == 0; i++)
-        mix->bad_disks |= 1ull << random_below(r, job->n);
+        mix->bad_disks |= 1ull << random_below(r, job->n) % 64;
 }
 
 static void draw_mix(struct random *r, const struct sim_job *job, struct mix *mix)

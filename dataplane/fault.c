@@ -84,9 +84,15 @@ uint64_t fault_delay(enum fault_law law, uint64_t a_ns, uint64_t b_ns, uint64_t 
     return d;
 }
 
+/* Whom a set cannot name stands with those who are not named. */
+static bool in_set(uint64_t set, uint16_t p)
+{
+    return p < FAULT_SET_PROCS && (set >> p & 1) != 0;
+}
+
 static bool crosses(const struct fault_rule *r, uint16_t from, uint16_t to)
 {
-    bool here = r->side >> from % 64 & 1, there = r->side >> to % 64 & 1;
+    bool here = in_set(r->side, from), there = in_set(r->side, to);
     return r->kind == FAULT_PARTITION ? here != there : here && !there;
 }
 
@@ -267,6 +273,7 @@ struct reading {
     int times;
     bool isolate;
     bool placed; /* its edge or sides were named */
+    bool beyond; /* … by a process that no set can hold */
 };
 
 static int find_kind(const char *word)
@@ -369,14 +376,17 @@ static bool parse_rank(const char *text, const char *stop, uint16_t *p)
 }
 
 /* "0,1" up to a mark or the end; returns where it stopped, NULL: it is none. */
-static const char *parse_set(const char *text, uint64_t *set)
+static const char *parse_set(const char *text, uint64_t *set, struct reading *in)
 {
     for (;;) {
         uint16_t p;
         const char *stop = text + strcspn(text, ",|>");
         if (!parse_rank(text, stop, &p) || p == FAULT_ANY)
             return NULL;
-        *set |= 1ull << p % 64;
+        in->beyond = p >= FAULT_SET_PROCS;
+        if (in->beyond)
+            return NULL;
+        *set |= 1ull << p;
         if (*stop != ',')
             return stop;
         text = stop + 1;
@@ -388,14 +398,14 @@ static bool parse_sides(const char *text, struct reading *in)
 {
     struct fault_rule *r = in->r;
     const char mark = r->kind == FAULT_ONEWAY ? '>' : '|';
-    const char *at = parse_set(text, &r->side);
+    const char *at = parse_set(text, &r->side, in);
     if (at == NULL || in->isolate || *at == '\0')
         return at != NULL && *at == '\0';
     if (*at != mark)
         return false;
     if (at[1] == '\0')
         return true;
-    at = parse_set(at + 1, &r->other);
+    at = parse_set(at + 1, &r->other, in);
     return at != NULL && *at == '\0';
 }
 
@@ -504,12 +514,33 @@ static int refuse_kind(const char *word, char *why, size_t size)
                   word);
 }
 
+/* Whether a law is given the times that it takes, the least one first. */
+static int check_times(const char *text, const struct reading *in, char *why, size_t size)
+{
+    static const struct {
+        int least, most;
+        const char *times;
+    } takes[LAWS] = {[LAW_CONSTANT] = {1, 1, "one time"},
+                     [LAW_UNIFORM] = {2, 2, "two times, the least and the most"},
+                     [LAW_EXPONENTIAL] = {1, 2,
+                                          "its mean, and behind it the most, if there is one"},
+                     [LAW_PARETO] = {1, 2, "the least, and behind it the most, if there is one"}};
+    const struct fault_rule *r = in->r;
+    if (in->times < takes[r->law].least || in->times > takes[r->law].most ||
+        (in->times == 2 && r->b_ns < r->a_ns))
+        return refuse(why, size, "fault '%s': the law %s takes %s", text, laws[r->law],
+                      takes[r->law].times);
+    return 0;
+}
+
 /* What is still missing, or does not agree. */
 static int complete(const char *text, const struct reading *in, char *why, size_t size)
 {
     const struct fault_rule *r = in->r;
     if ((in->takes & TAKES_LAW) != 0 && in->times == 0)
         return refuse(why, size, "fault '%s' lacks a time, such as 1ms", text);
+    if ((in->takes & TAKES_LAW) != 0 && check_times(text, in, why, size) != 0)
+        return -EINVAL;
     if ((in->takes & TAKES_SIDES) != 0 && r->side == 0)
         return refuse(why, size, "fault '%s' lacks its sides, such as 0,1|2", text);
     if ((in->takes & TAKES_RATE) != 0 && r->per_s == 0)
@@ -543,7 +574,10 @@ int fault_parse(const char *text, struct fault_rule *rule, char *why, size_t siz
                          .isolate = strcmp(word, "isolate") == 0};
     while ((word = strtok_r(NULL, " ", &save)) != NULL)
         if (!parse_word(word, &in))
-            return refuse(why, size, "fault '%s': '%s' is not understood there", text, word);
+            return in.beyond
+                       ? refuse(why, size, "fault '%s': a side can name p0 to p%d alone", text,
+                                FAULT_SET_PROCS - 1)
+                       : refuse(why, size, "fault '%s': '%s' is not understood there", text, word);
     return complete(text, &in, why, size);
 }
 
@@ -558,14 +592,14 @@ static int check_rank(uint16_t p, uint16_t n, char *why, size_t size)
 
 int fault_check(const struct fault_rule *r, uint16_t n, char *why, size_t size)
 {
-    uint64_t all = n >= 64 ? UINT64_MAX : (1ull << n) - 1;
+    uint64_t all = n >= FAULT_SET_PROCS ? UINT64_MAX : (1ull << n) - 1;
     int err = check_rank(r->from, n, why, size);
     if (err == 0)
         err = check_rank(r->to, n, why, size);
     uint64_t strange = (r->side | r->other) & ~all;
     if (err == 0 && strange != 0)
         err = check_rank((uint16_t)__builtin_ctzll(strange), n, why, size);
-    if (err == 0 && r->side == all)
+    if (err == 0 && r->side == all && n <= FAULT_SET_PROCS)
         err = refuse(why, size, "all %u processes stand on one side: leave one out", n);
     return err;
 }
@@ -666,7 +700,7 @@ int fault_text(const struct fault_rule *r, char *text, size_t size)
     if ((kinds[r->kind].takes & TAKES_LAW) != 0) {
         put(&w, " %s ", laws[r->law]);
         put_time(&w, r->a_ns);
-        if (r->b_ns != 0) {
+        if (r->law == LAW_UNIFORM || (r->law != LAW_CONSTANT && r->b_ns != 0)) {
             put(&w, " ");
             put_time(&w, r->b_ns);
         }

@@ -20,6 +20,7 @@
 #define FAULT_RULES_MAX 16
 #define FAULT_ANY       UINT16_MAX
 #define FAULT_PPM       1000000u
+#define FAULT_SET_PROCS 64 /* a set names processes below; all from there on stand outside of it */
 
 enum fault_kind {
     FAULT_NONE,
@@ -66,7 +67,7 @@ struct fault_rule {
     uint64_t b_ns;
     uint64_t since_ns; /* it holds in [since, until); 0, 0: while it is armed */
     uint64_t until_ns;
-    uint64_t side;  /* PARTITION, ONEWAY: bit p mod 64: on which side p is */
+    uint64_t side;  /* PARTITION, ONEWAY: bit p: on which side p is */
     uint64_t other; /* who was named on the other side; 0: nobody, all others are there */
     bool off;       /* not armed when the run begins: a choice arms it */
 };
@@ -152,8 +153,8 @@ uint64_t fault_delay(enum fault_law law, uint64_t a_ns, uint64_t b_ns, uint64_t 
  *   send-omit 20% 1          receive-omit 20% 1      loss 10% 0-2: both directions
  *   rate 10k/s burst=32 0->1 delay 50ms class=heartbeat 0-1
  *   disk-slow exponential 5ms 1                      disk-fail p=0.001 1
- * Who is not named in a partition stands on its right side. 0, or −EINVAL with one sentence that
- * names the word.
+ * Who is not named in a partition stands on its right side; none beyond p63 can be. A law takes the
+ * times that enum fault_law says, no more. 0, or −EINVAL with one sentence that names the word.
  */
 int fault_parse(const char *text, struct fault_rule *rule, char *why, size_t size);
 

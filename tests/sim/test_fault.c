@@ -91,6 +91,29 @@ static void test_partitions_cut_what_they_say(void **state)
     assert_false(fault_frame(&e, 0, 1, 0, 2000000).lost);
 }
 
+static void test_a_side_is_of_those_alone_whom_it_names(void **state)
+{
+    (void)state;
+    struct fault_engine e = one_rule("isolate 2");
+    assert_true(fault_frame(&e, 2, 66, 0, 0).lost);
+    assert_true(fault_frame(&e, 66, 2, 0, 0).lost);
+    assert_false(fault_frame(&e, 66, 0, 0, 0).lost);
+    e = one_rule("oneway 2 > 0");
+    assert_false(fault_frame(&e, 66, 0, 0, 0).lost);
+}
+
+/* A drawn rule may hold a time that its law has no use for. */
+static void test_a_law_is_written_with_its_own_times(void **state)
+{
+    (void)state;
+    struct fault_rule r = one_rule("delay constant 1ms").rule[0];
+    char text[256], why[256];
+    r.b_ns = 400000;
+    fault_text(&r, text, sizeof text);
+    assert_string_equal(text, "delay constant 1ms");
+    assert_int_equal(fault_parse(text, &r, why, sizeof why), 0);
+}
+
 static void test_rules_read_back_what_they_write(void **state)
 {
     (void)state;
@@ -112,7 +135,8 @@ static void test_rules_read_back_what_they_write(void **state)
                                         "disk-fail p=0.001",
                                         "oneway 0 > 1 class=heartbeat",
                                         "oneway 1> @7ms..39ms",
-                                        "partition 1| class=heartbeat"};
+                                        "partition 1| class=heartbeat",
+                                        "delay uniform 0s 0s"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct fault_rule a, b;
         char text[256], again[256], why[256];
@@ -233,7 +257,16 @@ static void test_rules_that_say_nothing_are_refused(void **state)
                                         "loss 0->1 1->2",
                                         "disk-fail 0->1",
                                         "loss p=1.5",
-                                        "isolate 0|1"};
+                                        "isolate 0|1",
+                                        "isolate 64",
+                                        "partition 0|70",
+                                        "delay uniform 5ms",
+                                        "delay uniform 5ms 1ms",
+                                        "delay constant 1ms 9ms",
+                                        "delay 1ms 9ms",
+                                        "delay pareto 5ms 1ms",
+                                        "reorder 5% exponential 5ms 1ms",
+                                        "delay exponential 1ms 2ms 3ms"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct fault_rule r;
         char why[256] = "";
@@ -249,6 +282,8 @@ int main(void)
         cmocka_unit_test(test_the_fate_of_a_frame_does_not_depend_on_other_frames),
         cmocka_unit_test(test_delay_laws_have_their_moments),
         cmocka_unit_test(test_partitions_cut_what_they_say),
+        cmocka_unit_test(test_a_side_is_of_those_alone_whom_it_names),
+        cmocka_unit_test(test_a_law_is_written_with_its_own_times),
         cmocka_unit_test(test_rules_read_back_what_they_write),
         cmocka_unit_test(test_words_may_stand_apart),
         cmocka_unit_test(test_a_link_is_both_of_its_edges),
