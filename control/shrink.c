@@ -23,8 +23,10 @@ struct shrink {
     struct schedule try;
     uint64_t max; /* choices that both have room for */
     struct outcome want;
-    bool settle;   /* it is violated only in the fair phase */
-    bool requests; /* … in which further requests are made */
+    uint64_t untrue; /* detectors that said what was not so; in a candidate no other may */
+    bool timely;     /* P may be believed: so it must be in a candidate, see late() */
+    bool settle;     /* it is violated only in the fair phase */
+    bool requests;   /* … in which further requests are made */
     struct shrink_result *r;
     uint64_t limit_ns;
     struct timespec begin;
@@ -66,11 +68,31 @@ static bool rename_frame(const struct sim_world *w, struct choice *c)
 static bool same(const struct shrink *s, struct outcome *out)
 {
     const struct check_result *v = sim_world_violation(s->w, &out->layer);
+    if ((s->w->untrue & ~s->untrue) != 0) /* a correct protocol would break, too */
+        return false;
     if (v == NULL || out->layer != s->want.layer || strcmp(v->code, s->want.result.code) != 0)
         return false;
     out->violated = true;
     out->result = *v;
     return true;
+}
+
+/*
+ * Whether time passes over something that was to happen before: a frame that is due, a process that
+ * has something to do. Where time is kept nothing is late; P is promised that it is not.
+ */
+static bool late(const struct sim_world *w, const struct choice *c)
+{
+    const uint64_t then = w->front_ns + c->a;
+    if (c->kind != CHOICE_ADVANCE || c->a == 0)
+        return false;
+    for (uint16_t p = 0; p < w->n; p++)
+        if (w->wake[p] < then)
+            return true;
+    for (uint32_t k = 0; k < w->sim.flights; k++)
+        if (w->sim.flight[k].due_ns < then && w->proc[w->sim.flight[k].to].state == SIM_RUNNING)
+            return true;
+    return false;
 }
 
 static void settle(struct shrink *s, struct outcome *out)
@@ -93,12 +115,16 @@ static bool shows(struct shrink *s, struct schedule *t, struct outcome *out)
     struct sim_world *w = s->w;
     char why[256];
     uint64_t count = 0;
+    bool timely = true;
     s->r->candidates++;
     *out = (struct outcome){0};
     if (sim_world_start(w, &t->job, why, sizeof why) != 0)
         return false;
     for (uint64_t i = 0; i < t->count && !same(s, out); i++) {
         struct choice c = t->c[i];
+        timely &= !late(w, &c);
+        if (!timely && s->timely)
+            return false;
         if (sim_world_apply(w, &c) || (rename_frame(w, &c) && sim_world_apply(w, &c)))
             t->c[count++] = c;
     }
@@ -109,6 +135,7 @@ static bool shows(struct shrink *s, struct schedule *t, struct outcome *out)
             return false; /* nothing would be owed */
         settle(s, out);
     }
+    s->timely |= timely && w->needs.synchronous && same(s, out);
     return same(s, out);
 }
 
@@ -196,6 +223,10 @@ static void drop_process(struct schedule *t, uint16_t p)
     }
     t->count = count;
     t->job.n--;
+    if (t->job.unstable == p + 1)
+        t->job.unstable = 0;
+    else if (t->job.unstable > p + 1)
+        t->job.unstable--;
 }
 
 static bool drop_processes(struct shrink *s)
@@ -368,7 +399,12 @@ static void shrink_all(struct shrink *s)
 int shrink_run(struct sim_world *w, const struct outcome *out, uint64_t limit_ns,
                struct shrink_result *r)
 {
-    struct shrink s = {.w = w, .want = *out, .r = r, .limit_ns = limit_ns, .max = w->records + 1};
+    struct shrink s = {.w = w,
+                       .want = *out,
+                       .untrue = w->untrue,
+                       .r = r,
+                       .limit_ns = limit_ns,
+                       .max = w->records + 1};
     *r = (struct shrink_result){0};
     clock_gettime(CLOCK_MONOTONIC, &s.begin);
     s.best.c = malloc(s.max * sizeof s.best.c[0]);

@@ -5,6 +5,9 @@
  * and Hildebrandt 2002) over the recorded choices: a candidate runs from the start, and choices
  * that have become impossible are left out of it.
  *
+ * A candidate may ask no more of who is blamed than the record did: no other detector says what is
+ * not so, and where P is promised that nothing is late (sim_needs), nothing is, if nothing was.
+ *
  * What the second, fair phase did is not kept choice by choice: where liveness is at stake, each
  * candidate is healed and settled anew.
  */

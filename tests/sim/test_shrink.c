@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include "control/shrink.h"
 #include "dataplane/eal.h"
 #include "planted.h"
+#include "protocols/detectors/detectors.h"
 
 static struct rte_mempool *pool;
 static unsigned pool_full;
@@ -90,12 +92,140 @@ static void test_a_record_without_violation_is_refused(void **state)
     sim_world_free(w);
 }
 
+/* ---- what a candidate may not ask --------------------------------------------------------------- */
+
+static co_upon_fn *handler_of(const struct co_class *cls, uint16_t type)
+{
+    const struct co_upon *u = cls->upon;
+    while (u->type != type)
+        u++;
+    return u->fn;
+}
+
+/* A class as it is, but for one of its handlers. */
+static struct co_class with_bug(const struct co_class *cls, struct co_upon *upon, uint16_t type,
+                                co_upon_fn *fn)
+{
+    struct co_class bug = *cls;
+    for (uint32_t i = 0; cls->upon[i].type != EV_NONE; i++) {
+        upon[i] = cls->upon[i];
+        if (upon[i].type == type)
+            upon[i].fn = fn;
+    }
+    bug.upon = upon;
+    return bug;
+}
+
+/* Who hears that q has crashed takes the next but one for dead as well. */
+static void too_many_crash(struct co *self, const struct ev *ev, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        struct ev two[2] = {ev[i], ev[i]};
+        two[1].proc = (uint16_t)((ev[i].proc + 2) % self->st->conf.n);
+        handler_of(&urb_all_ack_class, EV_P_CRASH)(self, two, 2);
+    }
+}
+
+static void test_a_true_notice_of_a_crash_does_not_become_a_lie(void **state)
+{
+    (void)state;
+    static struct co_upon upon[16];
+    static struct co_class urb;
+    urb = with_bug(&urb_all_ack_class, upon, EV_P_CRASH, too_many_crash);
+    const struct stack_layer layers[] = {{"pl", &pl_window_class, {NULL}},
+                                         {"P", &p_exclude_on_timeout_class, {"pl"}},
+                                         {"beb", &beb_basic_class, {"pl"}},
+                                         {"urb", &urb, {"beb", "P"}},
+                                         {0}};
+    const struct stack_def def = {.name = "urb_too_many_crash", .top = "urb", .layers = layers};
+    const struct sim_job job = {.def = &def, .n = 3, .ops = 1};
+    const struct choice choices[] = {{.kind = CHOICE_REQUEST, .p = 1, .a = 17},
+                                     {.kind = CHOICE_CRASH, .p = 0},
+                                     {.kind = CHOICE_LIE, .p = 1, .q = 0},
+                                     {.kind = CHOICE_CRASH, .p = 1}};
+    struct sim_world *w = sim_world_new(pool);
+    assert_int_equal(sim_world_start(w, &job, why, sizeof why), 0);
+    for (size_t i = 0; i < RTE_DIM(choices); i++) {
+        assert_true(sim_world_apply(w, &choices[i]));
+        while (w->sim.flights > 0) { /* nobody hears of p1's message */
+            struct choice c = choice_frame(CHOICE_DROP, &w->sim, 0);
+            assert_true(sim_world_apply(w, &c));
+        }
+    }
+    const struct mix mix = mix_default(STRATEGY_RANDOM, &def, 3);
+    struct outcome out = {.violated = true, .fair = adversary_settle(w, &mix)};
+    sim_world_end(w, out.fair);
+    const struct check_result *v = sim_world_violation(w, &out.layer);
+    assert_non_null(v);
+    assert_string_equal(v->code, "URB4");
+    out.result = *v;
+    assert_int_equal(w->untrue, 0);
+    struct shrink_result r;
+    assert_int_equal(shrink_run(w, &out, 0, &r), 0);
+    assert_string_equal(r.out.result.code, "URB4");
+    assert_int_equal(w->untrue, 0);
+    sim_world_free(w);
+}
+
+/* From 20 ms on p0 says that p1 has crashed. */
+static void p0_slanders(struct co *self, const struct ev *ev, uint32_t n)
+{
+    handler_of(&p_exclude_on_timeout_class, EV_P_JUDGE)(self, ev, n);
+    if (self->st->self == 0 && self->st->now > 20000000)
+        indicate(self, ev_make(EV_P_CRASH, 1, 0, 0, MSG_NONE));
+}
+
+static void test_where_P_may_be_believed_nothing_becomes_late(void **state)
+{
+    (void)state;
+    static struct co_upon upon[16];
+    static struct co_class slander;
+    slander = with_bug(&p_exclude_on_timeout_class, upon, EV_P_JUDGE, p0_slanders);
+    const struct stack_layer wrong[] = {{"pl", &pl_window_class, {NULL}},
+                                        {"P", &slander, {"pl"}},
+                                        {0}};
+    const struct stack_layer right[] = {{"pl", &pl_window_class, {NULL}},
+                                        {"P", &p_exclude_on_timeout_class, {"pl"}},
+                                        {0}};
+    const struct stack_def bad = {.name = "p_slanders", .top = "P", .layers = wrong};
+    const struct stack_def good = {.name = "p_right", .top = "P", .layers = right};
+    struct sim_job job = {.def = &bad, .n = 3, .delay_ns = 20000};
+    struct mix mix = mix_default(STRATEGY_TIMED, &bad, 3);
+    mix.steps = 2000;
+    mix.crash = 0;
+    struct sim_world *w = sim_world_new(pool);
+    assert_int_equal(sim_world_start(w, &job, why, sizeof why), 0);
+    struct outcome out = adversary_judge(adversary, w, &mix, 1);
+    assert_true(out.violated);
+    assert_string_equal(out.result.code, "PFD2");
+    struct shrink_result r;
+    assert_int_equal(shrink_run(w, &out, 0, &r), 0);
+    assert_string_equal(r.out.result.code, "PFD2");
+    print_message("%" PRIu64 " choices of %" PRIu64 "\n", r.after.choices, r.before.choices);
+
+    /* What is left is no complaint about a P without the bug. */
+    struct choice record[4096];
+    const uint64_t records = w->records;
+    assert_in_range(records, 1, RTE_DIM(record));
+    memcpy(record, w->record, records * sizeof record[0]);
+    job = w->job;
+    job.def = &good;
+    assert_int_equal(sim_world_start(w, &job, why, sizeof why), 0);
+    for (uint64_t i = 0; i < records; i++)
+        sim_world_apply(w, &record[i]);
+    uint16_t layer;
+    assert_null(sim_world_violation(w, &layer));
+    sim_world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_violation_shrinks_to_a_broadcast_and_a_crash),
         cmocka_unit_test(test_the_record_of_the_smallest_shows_the_violation),
         cmocka_unit_test(test_a_record_without_violation_is_refused),
+        cmocka_unit_test(test_a_true_notice_of_a_crash_does_not_become_a_lie),
+        cmocka_unit_test(test_where_P_may_be_believed_nothing_becomes_late),
     };
     if (eal_start_light(64) != 0 || (pool = eal_pool("sim", 16383, 256, 1024)) == NULL)
         return 2;
