@@ -214,7 +214,7 @@ static uint64_t write_hash(const struct disk_sim_write *d)
     return XXH3_64bits_withSeed(h, sizeof h, XXH3_64bits(d->data, d->bytes));
 }
 
-/* When each armed timer of a process is due, counted from its clock, in the order of firing. */
+/* The clock of a process, and when each of its armed timers is due, in the order of firing. */
 static uint64_t timers_hash(const struct stack *st, uint64_t now)
 {
     uint64_t hash = now;

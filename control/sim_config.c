@@ -57,6 +57,12 @@ static void dump_pkt(const char *where, const struct rte_mbuf *pkt, uint16_t fro
     put(ctx, line);
 }
 
+/* Who sent a packet that waits in an InBuf: its header says so. */
+static uint16_t sender_of(const struct rte_mbuf *pkt)
+{
+    return le16_get(((const struct frame_wire *)pkt_data(pkt))->from);
+}
+
 static void dump_disk(const struct disk_sim *d, void (*put)(void *, const char *), void *ctx)
 {
     char line[160];
@@ -86,7 +92,7 @@ void sim_world_dump(struct sim_world *w, void (*put)(void *ctx, const char *line
             continue;
         stack_dump(x->st, put, ctx);
         for (uint32_t k = 0; k < w->sim.env[p].ins; k++)
-            dump_pkt("InBuf", w->sim.env[p].in[k], UINT16_MAX, p, k, put, ctx);
+            dump_pkt("InBuf", w->sim.env[p].in[k], sender_of(w->sim.env[p].in[k]), p, k, put, ctx);
     }
     for (uint32_t k = 0; k < w->sim.flights; k++) {
         const struct sim_frame *f = &w->sim.flight[k];
