@@ -7,15 +7,17 @@
 #include <string.h>
 
 #include "config_diff.h"
+#include "number.h"
 #include "replay.h"
 #include "sim_session.h"
 
 struct replay_options {
     const char *path;
-    uint64_t dump;     /* choice; UINT64_MAX: none */
-    uint64_t from, to; /* diff: choices */
-    uint64_t limit_ns; /* shrink; 0: until nothing can be left out */
-    const char *out;   /* shrink: the file to write; NULL: beside the other */
+    uint64_t dump;      /* choice; UINT64_MAX: none */
+    uint64_t from, to;  /* diff: choices */
+    uint64_t limit_ns;  /* shrink; 0: until nothing can be left out */
+    uint64_t pool_pkts; /* 0: as many as for such a job */
+    const char *out;    /* shrink: the file to write; NULL: beside the other */
     struct picture picture;
     bool diff;
     bool shrink;
@@ -24,18 +26,32 @@ struct replay_options {
     bool any_revision;
 };
 
-enum { OPT_ANY_REVISION = 512, OPT_DUMP, OPT_DIFF, OPT_SHRINK, OPT_LIMIT };
+enum { OPT_ANY_REVISION = 512, OPT_DUMP, OPT_DIFF, OPT_SHRINK, OPT_LIMIT, OPT_REPLAY_MEMORY };
 
 static const struct argp_option replay_table[] =
     {{"trace", 't', NULL, 0, "print the whole execution in the book's notation"},
      {"dump", OPT_DUMP, "STEP", 0, "show the configuration of all processes after that choice"},
-     {"diff", OPT_DIFF, "A..B", 0, "show what differs between the configurations after both"},
+     {"diff", OPT_DIFF, "A..B", 0,
+      "show what differs between the configurations after both choices; also: --diff A B"},
      {"shrink", OPT_SHRINK, NULL, 0, "make it small, the violation kept; write FILE.small.replay"},
      {"time", OPT_LIMIT, "TIME", 0, "shrink for at most this long"},
      {"out", 'o', "FILE", 0, "shrink: write this file instead"},
+     {"memory", OPT_REPLAY_MEMORY, "PACKETS", 0, "packets in all, as given to upon sim"},
      PICTURE_OPTIONS,
      {"any-revision", OPT_ANY_REVISION, NULL, 0, "try a file of another revision"},
      {0}};
+
+/* "A..B", or "A" and the next word "B" */
+static void on_diff(char *arg, struct argp_state *state, struct replay_options *o)
+{
+    const char *second = state->next < state->argc ? state->argv[state->next] : "";
+    o->diff = true;
+    if (arg_range(arg, &o->from, &o->to))
+        return;
+    if (!number_parse(arg, &o->from) || !number_parse(second, &o->to) || o->from > o->to)
+        argp_failure(state, EXIT_FAILED, 0, "--diff %s: not two choices such as 3..9", arg);
+    state->next++;
+}
 
 static error_t on_replay_option(int key, char *arg, struct argp_state *state)
 {
@@ -48,9 +64,10 @@ static error_t on_replay_option(int key, char *arg, struct argp_state *state)
         o->dump = arg_number(state, "dump", arg, 0, UINT64_MAX - 1);
         return 0;
     case OPT_DIFF:
-        if (!arg_range(arg, &o->from, &o->to))
-            argp_failure(state, EXIT_FAILED, 0, "--diff %s: not two choices such as 3..9", arg);
-        o->diff = true;
+        on_diff(arg, state, o);
+        return 0;
+    case OPT_REPLAY_MEMORY:
+        o->pool_pkts = arg_number(state, "memory", arg, PKTS_LEAST, PKTS_MOST);
         return 0;
     case OPT_SHRINK:
         o->shrink = true;
@@ -89,7 +106,7 @@ static void print_line(void *ctx, const char *line)
 /* Apply the file's lines up to that many choices. */
 static int play(struct sim_world *w, const char *path, const char *all, uint64_t step)
 {
-    struct script sc = {.w = w};
+    struct script sc = {.w = w, .recorded = true};
     char why[512], *text = strdup(all), *save = NULL;
     int status = text != NULL ? EXIT_HOLDS : EXIT_FAILED;
     for (char *line = text != NULL ? strtok_r(text, "\n", &save) : NULL; line != NULL;
@@ -177,7 +194,7 @@ static int shrink_replayed(struct sim_world *w, const struct replay_options *o, 
 static int replay(struct session *s, const struct replay_options *o, const struct replay_info *info,
                   const char *text)
 {
-    struct sim_world *w = s->large = sim_world_new(s->pool);
+    struct sim_world *w = s->large = session_new_world(s);
     bool cut = strcmp(info->property, REPLAY_ASSERT) == 0;
     session_hold_again(w, NULL, NULL, o->path);
     if (o->dump != UINT64_MAX)
@@ -238,8 +255,10 @@ int replay_main(int argc, char **argv)
         fprintf(stderr, "upon replay: %s\n", why);
         return EXIT_FAILED;
     }
-    s = (struct session){0};
-    int status = session_start(&s);
+    s = (struct session){.o = {.pool_pkts = o.pool_pkts}};
+    struct sim_job like = {0};
+    (void)script_job(text, &like); /* a file that has none is refused as it is read */
+    int status = session_start(&s, "replay", &like);
     if (status == 0) {
         status = replay(&s, &o, &info, text);
         session_end(&s);

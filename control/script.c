@@ -69,27 +69,29 @@ struct key {
     const char *name;
     uint16_t offset;
     uint16_t bytes;
+    uint64_t most; /* 0: what fits */
 };
 
-#define CONF_KEY(field)                                                                          \
-    {                                                                                            \
-#field, offsetof(struct sim_job, conf.field), sizeof(((struct stack_conf *)NULL)->field) \
+#define CONF_KEY(field)                                                                           \
+    {                                                                                             \
+#field, offsetof(struct sim_job, conf.field), sizeof(((struct stack_conf *)NULL)->field), \
+            0                                                                                     \
     }
-#define JOB_KEY(name, field)                                                           \
-    {                                                                                  \
-        name, offsetof(struct sim_job, field), sizeof(((struct sim_job *)NULL)->field) \
+#define JOB_KEY(name, field, most)                                                           \
+    {                                                                                        \
+        name, offsetof(struct sim_job, field), sizeof(((struct sim_job *)NULL)->field), most \
     }
 
 static const struct key keys[] = {
-    JOB_KEY("n", n),
-    JOB_KEY("seed", seed),
-    JOB_KEY("ops", ops),
-    JOB_KEY("bytes", msg_bytes),
-    JOB_KEY("delay_ns", delay_ns),
-    JOB_KEY("disk_ns", disk_ns),
-    JOB_KEY("lag", lag),
-    JOB_KEY("convoy_ns", convoy_ns),
-    JOB_KEY("unstable", unstable),
+    JOB_KEY("n", n, 0),
+    JOB_KEY("seed", seed, 0),
+    JOB_KEY("ops", ops, SIM_OPS_MAX),
+    JOB_KEY("bytes", msg_bytes, MSG_BYTES_MAX),
+    JOB_KEY("delay_ns", delay_ns, 0),
+    JOB_KEY("disk_ns", disk_ns, 0),
+    JOB_KEY("lag", lag, 0),
+    JOB_KEY("convoy_ns", convoy_ns, 0),
+    JOB_KEY("unstable", unstable, 0),
     CONF_KEY(inbox_events),
     CONF_KEY(flight_msgs),
     CONF_KEY(ring_msgs),
@@ -104,7 +106,7 @@ static const struct key keys[] = {
     CONF_KEY(give_up_ns),
     CONF_KEY(heartbeat_ns),
     CONF_KEY(detect_ns),
-    CONF_KEY(forward),
+    JOB_KEY("forward", conf.forward, 1),
 };
 
 static uint64_t key_get(const struct sim_job *job, const struct key *k)
@@ -123,7 +125,7 @@ int script_set(struct sim_job *job, const char *key, const char *value, char *wh
             continue;
         if (!number_parse(value, &v) && !fault_parse_time(value, &v))
             return refuse(why, size, "%s=%s: not a number or a time", key, value);
-        if (k->bytes < 8 && v >> (8 * k->bytes) != 0)
+        if ((k->bytes < 8 && v >> (8 * k->bytes) != 0) || (k->most != 0 && v > k->most))
             return refuse(why, size, "%s=%s is too large", key, value);
         memcpy((uint8_t *)job + k->offset, &v, k->bytes);
         return 0;
@@ -190,11 +192,18 @@ static int obey_fault(struct script *s, const char *line, char *why, size_t size
         return refuse(why, size, "more than %d faults", FAULT_RULES_MAX);
     struct fault_rule *r = &s->job.fault[s->job.faults];
     int err = fault_parse(text, r, why, size);
+    if (err == 0 && !s->recorded)
+        err = fault_check(r, s->job.n, why, size);
     if (err != 0)
         return err;
     r->off = off;
     s->job.faults++;
     return 0;
+}
+
+static const char *name_of(const struct script *s)
+{
+    return s->name != NULL ? s->name : "scenario";
 }
 
 /* A line of a script of faults. */
@@ -204,7 +213,9 @@ static int obey_plan(struct script *s, const char *line, char *why, size_t size)
         return refuse(why, size,
                       "faults that have their time stand between 'start' and the first "
                       "choice");
-    return faults_add(&s->faults, line, "scenario", s->faults.count + 1, why, size);
+    int err = faults_add(&s->faults, line, name_of(s), s->line, why, size);
+    s->placed = err != 0;
+    return err;
 }
 
 /* ---- choices --------------------------------------------------------------------------------- */
@@ -409,17 +420,29 @@ static int other_choice(const struct words *ws, struct choice *c, char *why, siz
     return 0;
 }
 
+/* CHOICES: the word is none. */
+static uint8_t kind_of(const char *word)
+{
+    uint8_t kind = 1;
+    while (kind < CHOICES && strcmp(choice_names[kind], word) != 0)
+        kind++;
+    return kind;
+}
+
+static bool on_frame(uint8_t kind)
+{
+    return kind >= CHOICE_DELIVER && kind <= CHOICE_CORRUPT;
+}
+
 static int parse_choice(const struct sim_world *w, const struct words *ws, struct choice *c,
                         char *why, size_t size)
 {
-    uint8_t kind = 1;
-    while (kind < CHOICES && strcmp(choice_names[kind], ws->word[0]) != 0)
-        kind++;
+    const uint8_t kind = kind_of(ws->word[0]);
     if (kind == CHOICES)
         return refuse(why, size, "'%s' is no choice of a scenario", ws->word[0]);
     *c = (struct choice){.kind = kind, .hint = UINT32_MAX};
     int err;
-    if (kind >= CHOICE_DELIVER && kind <= CHOICE_CORRUPT)
+    if (on_frame(kind))
         err = frame_choice(w, ws, c, why, size);
     else if (kind == CHOICE_REQUEST && (ws->count < 2 || !parse_process(ws->word[1], &c->p)))
         err = refuse(why, size, "'request' lacks a process, such as p1");
@@ -456,7 +479,7 @@ static int obey_choice(struct script *s, const struct words *ws, char *why, size
         return err;
     if (sim_world_apply(s->w, &c))
         return 0;
-    if (c.kind >= CHOICE_DELIVER && c.kind <= CHOICE_CORRUPT)
+    if (on_frame(c.kind))
         return refuse(why, size, "frame #%u of %u->%u is not in flight", c.k, c.p, c.q);
     if (c.kind == CHOICE_WRITTEN)
         return refuse(why, size, "write #%u of p%u is not under way", c.k, c.p);
@@ -471,6 +494,9 @@ static int obey_all(struct script *s, struct words *ws, char *why, size_t size)
     uint16_t from, to;
     if (!parse_edge(ws->word[1], &from, &to))
         return refuse(why, size, "'%s' lacks an edge, such as 0->1", ws->word[0]);
+    if (from >= s->w->n || to >= s->w->n)
+        return refuse(why, size, "p%u is not one of the %u processes", from >= s->w->n ? from : to,
+                      s->w->n);
     uint32_t count = 0;
     for (uint32_t k = 0; k < sim->flights; k++)
         count += sim->flight[k].from == from && sim->flight[k].to == to;
@@ -554,15 +580,67 @@ static int begin(struct script *s, char *why, size_t size)
     s->started = true;
     s->plan = sim_plan_begin(&s->faults);
     int err = sim_plan_rules(&s->faults, &s->job, why, size);
+    s->placed = err != 0;
     if (err != 0)
         return err;
     s->mix = mix_default(STRATEGY_RANDOM, s->job.def, s->job.n);
     return sim_world_start(s->w, &s->job, why, size);
 }
 
+/* settle, fair, end, end fair: one word, but for the last. */
+static int obey_end(struct script *s, const struct words *ws, char *why, size_t size)
+{
+    const bool end = strcmp(ws->word[0], "end") == 0;
+    const bool fair = end && ws->count > 1 && strcmp(ws->word[1], "fair") == 0;
+    if (ws->count > 1 + fair)
+        return refuse(why, size, "'%s' is not understood there", ws->word[1 + fair]);
+    if (strcmp(ws->word[0], "settle") == 0) {
+        settle(s->w);
+        return 0;
+    }
+    s->fair = end ? fair : adversary_settle(s->w, &s->mix);
+    sim_world_end(s->w, s->fair);
+    s->judged = true;
+    return 0;
+}
+
+int script_job(const char *text, struct sim_job *job)
+{
+    struct script s = {0};
+    struct words ws;
+    char why[256];
+    for (; *text != '\0'; text += strcspn(text, "\n"), text += *text == '\n') {
+        if (!split(&ws, text))
+            return -EINVAL;
+        if (ws.count == 0)
+            continue;
+        int err = strcmp(ws.word[0], "start") == 0 ? obey_start(&s, &ws, why, sizeof why) : -EINVAL;
+        if (err == 0)
+            *job = s.job;
+        return err;
+    }
+    return -EINVAL;
+}
+
+/* A line behind the start. */
+static int obey(struct script *s, struct words *ws, char *why, size_t size)
+{
+    const char *word = ws->word[0];
+    if (s->judged)
+        return refuse(why, size, "'%s' stands behind the end", word);
+    if (strcmp(word, "settle") == 0 || strcmp(word, "fair") == 0 || strcmp(word, "end") == 0)
+        return obey_end(s, ws, why, size);
+    if (strcmp(word, "run") == 0)
+        return obey_run(s, ws, why, size);
+    if (on_frame(kind_of(word)) && ws->count == 3 && strcmp(ws->word[2], "all") == 0)
+        return obey_all(s, ws, why, size);
+    return obey_choice(s, ws, why, size);
+}
+
 int script_line(struct script *s, const char *line, char *why, size_t size)
 {
     struct words ws;
+    s->placed = false;
     if (!split(&ws, line))
         return refuse(why, size, "the line is too long");
     if (ws.count == 0)
@@ -578,47 +656,49 @@ int script_line(struct script *s, const char *line, char *why, size_t size)
     if (strcmp(ws.word[0], "at") == 0 || strstr(ws.word[0], "..") != NULL)
         return obey_plan(s, line, why, size);
     int err = begin(s, why, size);
-    if (err != 0)
-        return err;
-    if (s->judged)
-        return refuse(why, size, "'%s' stands behind the end", ws.word[0]);
-    if (strcmp(ws.word[0], "settle") == 0) {
-        settle(s->w);
-    } else if (strcmp(ws.word[0], "run") == 0) {
-        return obey_run(s, &ws, why, size);
-    } else if (strcmp(ws.word[0], "fair") == 0) {
-        s->fair = adversary_settle(s->w, &s->mix);
-        sim_world_end(s->w, s->fair);
-        s->judged = true;
-    } else if (strcmp(ws.word[0], "end") == 0) {
-        s->fair = ws.count > 1 && strcmp(ws.word[1], "fair") == 0;
-        sim_world_end(s->w, s->fair);
-        s->judged = true;
-    } else if (ws.count == 3 && strcmp(ws.word[2], "all") == 0) {
-        return obey_all(s, &ws, why, size);
-    } else {
-        return obey_choice(s, &ws, why, size);
-    }
-    return 0;
+    return err != 0 ? err : obey(s, &ws, why, size);
+}
+
+/* "scenario:3: sentence", unless the sentence says where. */
+static int at_line(const struct script *s, const char *sentence, char *why, size_t size)
+{
+    return s->placed ? refuse(why, size, "%s", sentence)
+                     : refuse(why, size, "%.200s:%u: %s", name_of(s), s->line, sentence);
 }
 
 int script_text(struct script *s, const char *text, char *why, size_t size)
 {
-    uint32_t number = 0;
-    while (*text != '\0') {
-        char line[4096], reason[256];
+    char line[4096], reason[512];
+    for (s->line = 1; *text != '\0'; s->line++) {
         size_t len = strcspn(text, "\n");
-        number++;
         if (len >= sizeof line)
-            return refuse(why, size, "line %u is too long", number);
+            return refuse(why, size, "%.200s:%u: the line is too long", name_of(s), s->line);
         memcpy(line, text, len);
         line[len] = '\0';
-        int err = script_line(s, line, reason, sizeof reason);
-        if (err != 0)
-            return refuse(why, size, "line %u: %s", number, reason);
+        if (script_line(s, line, reason, sizeof reason) != 0)
+            return at_line(s, reason, why, size);
         text += len + (text[len] == '\n');
     }
-    char reason[256];
-    int err = begin(s, reason, sizeof reason);
-    return err != 0 ? refuse(why, size, "%s", reason) : 0;
+    return begin(s, reason, sizeof reason) != 0 ? at_line(s, reason, why, size) : 0;
+}
+
+/* Rules hold in their windows, whoever moves the clock. */
+static bool waits_for_run(const struct fault_step *step, const struct fault_line *l)
+{
+    return !step->ends && l->deed != DEED_RULE && l->deed != DEED_CLEAR;
+}
+
+int script_over(const struct script *s, char *why, size_t size)
+{
+    const struct faults *f = &s->faults;
+    for (uint32_t i = s->plan.next; i < f->steps; i++) {
+        const struct fault_line *l = &f->line[f->step[i].line];
+        char deed[160];
+        if (!waits_for_run(&f->step[i], l))
+            continue;
+        faults_text(l, deed, sizeof deed);
+        return refuse(why, size, "%.200s:%u: '%s' never happens: no 'run' keeps time until then",
+                      f->file[l->file], l->place, deed);
+    }
+    return 0;
 }

@@ -5,7 +5,8 @@
  *   start beb n=3 seed=7 ops=2 flight_msgs=4   begin a run: stack, then what differs from the default
  *   fault loss 10% 0->1                        a rule of the fault engine; before the first choice
  *   2ms..5ms partition 0,1|2     at 3ms crash 1    a line of a script of faults (faults.h), its times
- *                                              from the start; before the first choice
+ *                                              from the start; before the first choice. What befalls
+ *                                              processes happens within a `run`
  *   request p0 broadcast 17                    p0's application; ⟨pl, Send⟩: request p0 send p1 17;
  *                                              consensus: request p0 propose 17 @3
  *   deliver 0->1 [#k]     arrive 0->1     duplicate 0->1     drop 0->1     corrupt 0->1 [#k] bit 9
@@ -52,15 +53,26 @@ struct script {
     bool started; /* the first choice was applied */
     bool judged;  /* liveness too */
     bool fair;
-    uint32_t shown; /* bit i: a trace has what crosses layer i's border; 0: it has everything */
-    FILE *echo;     /* each line is written here before it is obeyed; NULL: nowhere */
+    uint32_t shown;   /* bit i: a trace has what crosses layer i's border; 0: it has everything */
+    FILE *echo;       /* each line is written here before it is obeyed; NULL: nowhere */
+    const char *name; /* of the text, in sentences; NULL: "scenario" */
+    uint32_t line;    /* of it, which is obeyed; from 1 */
+    bool placed;      /* the sentence begins with a name and a line already */
+    bool recorded; /* by a simulation: a side was drawn of any 64 processes, and is not checked */
 };
 
 /* Obey one line. 0, or −EINVAL with one sentence in `why` that names the word. */
 int script_line(struct script *s, const char *line, char *why, size_t size);
 
-/* Obey a text; the sentence begins with the number of the line. */
+/* Obey a text; the sentence begins with its name and the number of the line. */
 int script_text(struct script *s, const char *text, char *why, size_t size);
+
+/* The text was all: 0, or −EINVAL with a sentence on what was to befall processes and did not, since
+ * no `run` went as far. */
+int script_over(const struct script *s, char *why, size_t size);
+
+/* The job of a text, whose first line must be a `start`; 0, or −EINVAL: it will not run. */
+int script_job(const char *text, struct sim_job *job);
 
 /* Set one key of a job: n, seed, ops, bytes, delay, forward, or a field of struct stack_conf. */
 int script_set(struct sim_job *job, const char *key, const char *value, char *why, size_t size);

@@ -68,7 +68,8 @@ static const struct argp_option options_table[] =
      {"unfair", OPT_UNFAIR, NULL, 0, "never heal the world: liveness stays open"},
      {"unchecked", OPT_UNCHECKED, NULL, 0, "without checkers"},
      {"keep-going", OPT_KEEP, NULL, 0, "go on after a violation"},
-     {"memory", OPT_MEMORY, "PACKETS", 0, "packets in all, of 1 KiB (default 16383)"},
+     {"memory", OPT_MEMORY, "PACKETS", 0,
+      "packets in all, of 1 KiB or as messages need (default 16383, or 4 n² up to 262143)"},
      {"crashes", OPT_CRASHES, "N", 0, "exhaustive: at most N crashes (default 1)"},
      {"recoveries", OPT_RECOVERIES, "N", 0,
       "exhaustive: at most N recoveries of stacks with a log (default 1)"},
@@ -164,6 +165,8 @@ static void on_set(struct argp_state *state, struct options *o, const char *arg)
         o->job_set[o->job_sets++] = (char *)(uintptr_t)arg;
         return;
     }
+    if (strcmp(key, "n") == 0 || strcmp(key, "seed") == 0) /* all else is drawn for them */
+        argp_failure(state, EXIT_FAILED, 0, "--set %s: say --%s %s", arg, key, eq + 1);
     if (script_set(&scratch, key, eq + 1, why, sizeof why) != 0)
         argp_failure(state, EXIT_FAILED, 0, "--set %s: %s", arg, why);
     o->set[o->sets++] = arg;
@@ -272,7 +275,7 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
         on_set(state, o, arg);
         return 0;
     case OPT_MEMORY:
-        o->pool_pkts = arg_number(state, "memory", arg, 1023, 16777215);
+        o->pool_pkts = arg_number(state, "memory", arg, PKTS_LEAST, PKTS_MOST);
         return 0;
     case 'f':
         o->script = arg;

@@ -9,7 +9,9 @@
 
 #include <argp.h>
 
-#define SETS_MAX 32
+#define SETS_MAX   32
+#define PKTS_LEAST 1023 /* of --memory */
+#define PKTS_MOST  16777215
 
 enum { EXIT_HOLDS = 0, EXIT_VIOLATED = 1, EXIT_FAILED = 2 };
 

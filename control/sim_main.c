@@ -395,15 +395,19 @@ int sim_main(int argc, char **argv)
     int status = sim_args(argc, argv, &s.o);
     if (status == 0 && s.o.script != NULL)
         status = read_text(s.o.script, &text);
+    struct sim_job like = {.n = (uint16_t)s.o.n, .msg_bytes = (uint32_t)s.o.size};
+    set_keys(&s.o, &like);
+    if (text != NULL)
+        (void)script_job(text, &like);  /* a scenario that has none is refused as it is read */
     if (status == 0 && s.o.out != NULL) /* asked for: not to be found out about at the first find */
         status = session_make_dir(&s.o);
     if (status == 0)
-        status = session_start(&s);
+        status = session_start(&s, "sim", &like);
     if (status != 0)
         return status;
     signal(SIGINT, on_interrupt);
     if (s.o.script != NULL) {
-        s.large = sim_world_new(s.pool);
+        s.large = session_new_world(&s);
         status = session_script(s.large, s.o.script, text != NULL ? text : "", NULL, s.o.trace,
                                 s.o.transcript);
         status = session_draw_script(s.large, &s.o.picture, status);

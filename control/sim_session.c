@@ -14,7 +14,8 @@
 #include "shiviz.h"
 #include "shrink.h"
 
-#define POOL_PKTS 16383
+#define POOL_PKTS 16383         /* and more where there are many processes, … */
+#define POOL_MOST 262143        /* … up to this */
 #define PKT_BYTES 1024          /* of a packet, and more where a job's messages are larger */
 #define SHRINK_NS 2000000000ull /* given to a violation that has just been found */
 
@@ -27,7 +28,18 @@ static struct {
     const struct explain *x;            /* what was seen of it; NULL: nothing */
     const struct replay_info *recorded; /* what is run again; NULL: it is run for the first time */
     char path[512];
+    const char *command;
+    uint64_t memory; /* packets that were asked for; 0: nobody did */
 } in_hand;
+
+/* How the file is run again, which may need as many packets. */
+static void say_again(FILE *to, const char *path)
+{
+    fprintf(to, "again: upon replay %s", path);
+    if (in_hand.memory != 0)
+        fprintf(to, " --memory %" PRIu64, in_hand.memory);
+    fprintf(to, "\n");
+}
 
 static const char *out_dir(const struct options *o)
 {
@@ -70,7 +82,7 @@ static void keep_cut(const struct sim_world *w, bool within)
         return;
     err = replay_write(in_hand.path, w, REPLAY_ASSERT, within ? REPLAY_CUT : REPLAY_END);
     if (err == 0)
-        fprintf(stderr, "again: upon replay %s\n", in_hand.path);
+        say_again(stderr, in_hand.path);
     else
         fprintf(stderr, "%s could not be written: %s\n", in_hand.path, strerror(-err));
 }
@@ -110,7 +122,9 @@ static void replay_path(const struct options *o, const struct sim_job *job, char
 
 void session_hold(const struct options *o, const struct sim_world *w, const struct sim_job *job)
 {
-    memset(&in_hand, 0, sizeof in_hand);
+    in_hand.x = NULL;
+    in_hand.recorded = NULL;
+    in_hand.path[0] = '\0';
     in_hand.w = w;
     in_hand.o = o;
     if (job != NULL)
@@ -195,35 +209,6 @@ int session_draw(struct sim_world *w, const struct picture *p, const struct chec
     return status;
 }
 
-int session_shrink(struct sim_world *w, const struct outcome *out, const char *path,
-                   uint64_t limit_ns)
-{
-    struct shrink_result r;
-    char text[512];
-    if (shrink_run(w, out, limit_ns, &r) != 0) {
-        printf("it cannot be shrunk: %s does not show up again under a fair end\n",
-               out->result.code);
-        return EXIT_FAILED;
-    }
-    shrink_text(&r, text, sizeof text);
-    printf("shrunk: %s\n    %s\n", text, r.out.result.witness);
-    int err = replay_write(path, w, r.out.result.code, r.out.fair ? REPLAY_END_FAIR : REPLAY_END);
-    if (err != 0) {
-        fprintf(stderr, "upon: %s: %s\n", path, strerror(-err));
-        return EXIT_FAILED;
-    }
-    explain(w);
-    printf("again: upon replay %s\n", path);
-    return EXIT_HOLDS;
-}
-
-void session_small_path(const char *path, char *small, size_t size)
-{
-    const char *end = strstr(path, ".replay");
-    int stem = end != NULL ? (int)(end - path) : (int)strlen(path);
-    snprintf(small, size, "%.*s.small.replay", stem, path);
-}
-
 /* "; P was made to lie": a layer that trusts it is not to blame. Nothing where nobody lied. */
 static const char *liars(const struct sim_world *w)
 {
@@ -239,6 +224,35 @@ static const char *liars(const struct sim_world *w)
     return "";
 }
 
+int session_shrink(struct sim_world *w, const struct outcome *out, const char *path,
+                   uint64_t limit_ns)
+{
+    struct shrink_result r;
+    char text[512];
+    if (shrink_run(w, out, limit_ns, &r) != 0) {
+        printf("it cannot be shrunk: %s does not show up again under a fair end\n",
+               out->result.code);
+        return EXIT_FAILED;
+    }
+    shrink_text(&r, text, sizeof text);
+    printf("shrunk: %s\n    %s%s\n", text, r.out.result.witness, liars(w));
+    int err = replay_write(path, w, r.out.result.code, r.out.fair ? REPLAY_END_FAIR : REPLAY_END);
+    if (err != 0) {
+        fprintf(stderr, "upon: %s: %s\n", path, strerror(-err));
+        return EXIT_FAILED;
+    }
+    explain(w);
+    say_again(stdout, path);
+    return EXIT_HOLDS;
+}
+
+void session_small_path(const char *path, char *small, size_t size)
+{
+    const char *end = strstr(path, ".replay");
+    int stem = end != NULL ? (int)(end - path) : (int)strlen(path);
+    snprintf(small, size, "%.*s.small.replay", stem, path);
+}
+
 void session_report(struct session *s, struct sim_world *w, const struct outcome *out)
 {
     const struct stack_layer *l = &w->job.def->layers[out->layer];
@@ -252,7 +266,7 @@ void session_report(struct session *s, struct sim_world *w, const struct outcome
            w->job.seed, out->result.step, w->steps, liars(w), out->result.witness);
     explain(w);
     if (err == 0)
-        printf("again: upon replay %s\n", path);
+        say_again(stdout, path);
     else
         printf("(%s could not be written: %s)\n", path, strerror(-err));
     char small[600];
@@ -291,18 +305,23 @@ int session_script(struct sim_world *w, const char *name, const char *text,
                    const struct replay_info *recorded, bool trace, bool transcript)
 {
     static struct explain x;
-    struct script sc = {.w = w, .echo = transcript ? stdout : NULL};
-    char why[512];
+    struct script sc = {.w = w,
+                        .echo = transcript ? stdout : NULL,
+                        .name = name,
+                        .recorded = recorded != NULL};
+    char why[1024];
     explain_attach(&x, w, trace || transcript ? stdout : NULL);
     x.transcript = transcript;
     x.shown = &sc.shown;
     session_hold_again(w, &x, recorded, name);
     int err = script_text(&sc, text, why, sizeof why);
+    if (err == 0)
+        err = script_over(&sc, why, sizeof why);
     session_hold(NULL, NULL, NULL);
     explain_detach(&x);
     if (err != 0) {
         fflush(stdout);
-        fprintf(stderr, "upon: %s: %s\n", name, why);
+        fprintf(stderr, "upon: %s\n", why);
         return EXIT_FAILED;
     }
     uint16_t layer;
@@ -332,24 +351,55 @@ uint32_t session_stack(const struct stack_def *def)
     return i;
 }
 
+/* The pool is empty: what follows would be no protocol's fault. */
+static void on_starved(const struct sim_world *w)
+{
+    fflush(stdout);
+    fprintf(stderr,
+            "upon %s: stack %s, n = %u, seed %" PRIu64 ": all %u packets are in use after %" PRIu64
+            " choices: give more with --memory\n",
+            in_hand.command, w->job.def->name, w->n, w->job.seed, w->pool->size, w->steps);
+    fflush(NULL);
+    _exit(EXIT_FAILED);
+}
+
+struct sim_world *session_new_world(struct session *s)
+{
+    struct sim_world *w = sim_world_new(s->pool);
+    if (w != NULL)
+        w->starved = on_starved;
+    return w;
+}
+
 struct sim_world *session_world(struct session *s, const struct sim_job *job)
 {
     struct sim_world **w = &s->large;
     if (job->n < SHAPES_MAX)
         w = &s->world[session_stack(job->def)][job->n];
     if (*w == NULL)
-        *w = sim_world_new(s->pool);
+        *w = session_new_world(s);
     return *w;
 }
 
-int session_start(struct session *s)
+/* A broadcast of each of n processes is n² frames in flight, and its acknowledgements are as many. */
+static uint64_t pool_pkts(const struct options *o, uint64_t n)
 {
-    uint64_t pkts = s->o.pool_pkts != 0 ? s->o.pool_pkts : POOL_PKTS;
-    uint64_t bytes = s->o.size + 512 > PKT_BYTES ? s->o.size + 512 : PKT_BYTES;
+    uint64_t pkts = 4 * n * n;
+    pkts = pkts > POOL_PKTS ? pkts : POOL_PKTS;
+    return o->pool_pkts != 0 ? o->pool_pkts : pkts < POOL_MOST ? pkts : POOL_MOST;
+}
+
+int session_start(struct session *s, const char *command, const struct sim_job *like)
+{
+    uint64_t pkts = pool_pkts(&s->o, like->n);
+    uint64_t bytes = like->msg_bytes + 512u > PKT_BYTES ? like->msg_bytes + 512u : PKT_BYTES;
     unsigned megabytes = (unsigned)(32 + pkts * (bytes + 512) / (1u << 20));
+    in_hand.command = command;
+    in_hand.memory = s->o.pool_pkts;
     if (eal_start_light(megabytes) != 0 ||
         (s->pool = eal_pool("sim", (unsigned)pkts, 256, (unsigned)bytes)) == NULL) {
-        fprintf(stderr, "upon sim: no memory for %" PRIu64 " packets: lower --memory\n", pkts);
+        fprintf(stderr, "upon %s: no memory for %" PRIu64 " packets: lower --memory\n", command,
+                pkts);
         return EXIT_FAILED;
     }
     s->adversary = adversary_new();
@@ -379,10 +429,10 @@ void session_end(struct session *s)
 
 int session_leak(struct session *s, int status)
 {
-    unsigned full = (unsigned)(s->o.pool_pkts != 0 ? s->o.pool_pkts : POOL_PKTS);
-    unsigned have = rte_mempool_avail_count(s->pool);
+    unsigned full = s->pool->size, have = rte_mempool_avail_count(s->pool);
     if (have == full)
         return status;
-    fprintf(stderr, "upon sim: %u packets did not return to the pool: a leak\n", full - have);
+    fprintf(stderr, "upon %s: %u packets did not return to the pool: a leak\n", in_hand.command,
+            full - have);
     return status == EXIT_HOLDS ? EXIT_VIOLATED : status;
 }

@@ -39,8 +39,11 @@ struct session {
     uint64_t next_progress_ns;
 };
 
-/* Start EAL and make what a session has. 0, or EXIT_FAILED with a sentence on stderr. */
-int session_start(struct session *s);
+/*
+ * Start EAL and make what a session of `command` has: the pool for jobs of as many processes, and of
+ * messages of as many bytes, as `like`. 0, or EXIT_FAILED with a sentence on stderr.
+ */
+int session_start(struct session *s, const char *command, const struct sim_job *like);
 void session_end(struct session *s);
 
 /* The pool must be full again: a packet that is missing is a leak in a protocol. */
@@ -48,6 +51,9 @@ int session_leak(struct session *s, int status);
 
 /* Its place in stack_defs. */
 uint32_t session_stack(const struct stack_def *def);
+
+/* A world of this session, without a job. NULL: out of memory. */
+struct sim_world *session_new_world(struct session *s);
 
 /* The world in which a job is run: one is kept for each shape. NULL: out of memory. */
 struct sim_world *session_world(struct session *s, const struct sim_job *job);

@@ -136,7 +136,7 @@ static bool handled(struct trace *t, struct stack *st, struct co *to, const stru
 static bool faulty(struct sim_world *w, struct sim_frame *f)
 {
     struct fault_fate fate = fault_frame(&w->faults, f->from, f->to, f->ordinal, f->sent_ns);
-    for (uint32_t left = fate.limited; left != 0; left &= left - 1) {
+    for (uint32_t left = fate.lost ? 0 : fate.limited; left != 0; left &= left - 1) {
         uint32_t i = (uint32_t)__builtin_ctz(left);
         uint64_t *bucket = &w->bucket[((uint64_t)i * w->n + f->from) * w->n + f->to];
         fate.lost |= !fault_token(&w->faults.rule[i], bucket, f->sent_ns);
@@ -273,6 +273,14 @@ void sim_world_free(struct sim_world *w)
     free(w);
 }
 
+/* Nothing goes on without packets: what a link would take for a loss, no protocol is to blame for. */
+static void starved(void *ctx)
+{
+    struct sim_world *w = ctx;
+    if (w->starved != NULL)
+        w->starved(w);
+}
+
 static int make_procs(struct sim_world *w, uint16_t n, char *why, size_t size)
 {
     if (n > w->n_max) {
@@ -285,6 +293,10 @@ static int make_procs(struct sim_world *w, uint16_t n, char *why, size_t size)
         w->n_max = room;
         w->sim.sending = sending;
         w->sim.ctx = w;
+        for (uint16_t p = 0; p < room; p++) {
+            w->sim.env[p].env.starved = starved;
+            w->sim.env[p].env.starved_ctx = w;
+        }
     }
     if (w->sim.n != n)
         sim_resize(&w->sim, n);
@@ -494,6 +506,20 @@ static int check_faults(const struct sim_job *job, char *why, size_t size)
     return 0;
 }
 
+/* Who is to crash and recover for ever must be there, and able to. */
+static int check_unstable(const struct sim_job *job, char *why, size_t size)
+{
+    if (job->unstable == 0)
+        return 0;
+    if (!sim_needs(job->def).disk)
+        return refuse(why, size, "unstable=%u: stack %s has no log, and who crashes stays down",
+                      job->unstable, job->def->name);
+    if (job->unstable > job->n)
+        return refuse(why, size, "unstable=%u: it is 1 for p0, to %u for p%d", job->unstable,
+                      job->n, job->n - 1);
+    return 0;
+}
+
 int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, size_t size)
 {
     give_back(w);
@@ -507,7 +533,8 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
         return refuse(why, size, "messages of %u bytes do not fit the simulator's packets of %u",
                       w->job.msg_bytes, room);
     int err = check_faults(&w->job, why, size);
-    if (err != 0 || (err = co_check_wiring(w->job.def, &sim_app_class, &conf, why, size)) != 0 ||
+    if (err != 0 || (err = check_unstable(&w->job, why, size)) != 0 ||
+        (err = co_check_wiring(w->job.def, &sim_app_class, &conf, why, size)) != 0 ||
         (err = make_procs(w, w->job.n, why, size)) != 0 || (err = make_stacks(w, why, size)) != 0)
         return err;
     fault_init(&w->faults, w->job.seed, w->job.fault, w->job.faults);

@@ -142,6 +142,8 @@ struct sim_world {
     uint8_t border[CO_STACK_MAX][EV_TYPES]; /* layer whose border it crosses, +1 */
     struct sim_observer observer;
     struct rte_mempool *pool;
+    /* The pool has no packet left; who returns goes on with a run that proves nothing. NULL: so. */
+    void (*starved)(const struct sim_world *w);
 };
 
 /* A world whose packets come from `pool`. NULL: out of memory. */

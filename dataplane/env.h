@@ -40,6 +40,15 @@ struct env {
     /* Told how long each record waited until it was durable; NULL: nobody asks. */
     void (*stored)(void *ctx, uint64_t waited_ns);
     void *stored_ctx;
+    /* Told that the pool has no packet, before that is coped with; NULL: nobody asks. */
+    void (*starved)(void *ctx);
+    void *starved_ctx;
 };
+
+static inline void env_starved(const struct env *env)
+{
+    if (env->starved != NULL)
+        env->starved(env->starved_ctx);
+}
 
 #endif

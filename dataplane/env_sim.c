@@ -58,8 +58,10 @@ static uint16_t sim_rx(struct env *env, struct rte_mbuf **pkts, uint16_t n)
 static struct rte_mbuf *copy_of(struct sim *s, struct rte_mbuf *pkt)
 {
     struct rte_mbuf *copy = rte_pktmbuf_copy(pkt, s->env[0].env.pool, 0, UINT32_MAX);
-    if (copy == NULL)
+    if (copy == NULL) {
+        env_starved(&s->env[0].env);
         rte_panic("simulator: the packet pool is empty: raise its size\n");
+    }
     return copy;
 }
 

@@ -115,6 +115,8 @@ struct msg msg_new_slow(struct stack *st, uint32_t bytes)
     st->slab = st->env->slabs != NULL ? pkt_alloc(st->env->slabs) : NULL;
     if (st->slab == NULL)
         st->slab = pkt_alloc(st->env->pool);
+    if (unlikely(st->slab == NULL))
+        env_starved(st->env);
     if (unlikely(st->slab == NULL || st->headroom + bytes > st->slab->buf_len))
         rte_panic("p%u: no packet for a message of %u bytes: raise job.pool or lower job.size\n",
                   st->self, bytes);

@@ -23,6 +23,7 @@ static inline bool frame_open(struct frame_builder *b, struct stack *st)
     b->st = st;
     b->pkt = pkt_alloc(st->env->pool);
     if (unlikely(b->pkt == NULL)) {
+        env_starved(st->env);
         st->counters[COUNT_drop_pool_empty]++;
         return false;
     }
@@ -46,8 +47,10 @@ static inline uint32_t frame_bytes(const struct frame_builder *b)
 static inline bool frame_share(struct frame_builder *b, struct msg m)
 {
     struct rte_mbuf *body = pkt_alloc(b->st->env->pool);
-    if (unlikely(body == NULL))
+    if (unlikely(body == NULL)) {
+        env_starved(b->st->env);
         return false;
+    }
     pkt_refer(body, m);
     b->pkt->next = body;
     b->pkt->nb_segs = 2;

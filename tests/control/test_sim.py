@@ -103,11 +103,50 @@ class Replays(Sim):
         self.assertIn("this is not the execution that was recorded", got.stderr)
 
 
+    def test_what_is_kept_brings_its_packets_along(self):
+        got = self.upon(*VIOLATED, "--set", "job.size=1000B", "--memory", "20000", status=1)
+        command = re.search(r"again: upon (replay \S+[0-9]\.replay.*)", got.stdout).group(1)
+        self.assertTrue(command.endswith(" --memory 20000"), command)
+        self.assertIn("violated", self.upon(*command.split(), status=1).stdout)
+
+    def test_two_choices_are_compared_in_either_form(self):
+        name = self.replay_file()
+        told = {self.upon("replay", *args).stdout for args in (
+            ("--diff", "3..9", name), ("--diff", "3", "9", name), (name, "--diff", "3", "9"))}
+        self.assertEqual(len(told), 1)
+        for wrong in (["9", "3"], ["3"], ["3", "x"]):
+            self.refused("replay", name, "--diff", *wrong)
+
+
+class Packets(Sim):
+    def test_a_run_without_packets_is_no_assertion_of_a_protocol(self):
+        many = ["--stack", "beb", "-n", "60", "--strategy", "timed", "--seed", "1"]
+        self.assertIn("--memory", self.refused("sim", "-q", *many, "--memory", "1023"))
+        self.assertFalse(os.path.exists(self.path("runs")))
+
+    def test_many_processes_find_enough_of_them(self):
+        self.upon("sim", "-q", "--stack", "beb", "-n", "100", "--strategy", "timed", "--seed", "1")
+
+    def test_messages_of_a_scenario_fit(self):
+        with open(self.path("x.scn"), "w", encoding="utf-8") as f:
+            f.write("start beb bytes=9000\nrequest p0 broadcast 1\nfair\n")
+        self.upon("sim", "-f", "x.scn")
+
+
 class Options(Sim):
     def test_a_search_makes_one_request_unless_more_are_asked_for(self):
         search = ["sim", "--strategy", "exhaustive", "--stack", "beb"]
         for key, said in (("bytes=16", "1 source × 1 requests"), ("ops=2", "1 source × 2 requests")):
             self.assertIn(said, self.upon(*search, "--set", key).stdout)
+
+    def test_a_scenario_that_names_what_is_not_there_is_refused(self):
+        for lines, said in (("fault isolate 7", "x.scn:2: p7"),
+                            ("at 1ms crash 1", "x.scn:2: 'at 1ms crash 1' never happens")):
+            with open(self.path("x.scn"), "w", encoding="utf-8") as f:
+                f.write(f"start beb n=3\n{lines}\nfair\n")
+            got = self.upon("sim", "-f", "x.scn", status=2)
+            self.assertIn(said, got.stderr)
+            self.assertEqual(len(got.stderr.splitlines()), 1)
 
     def test_what_would_not_be_done_is_refused(self):
         with open(self.path("x.scn"), "w", encoding="utf-8") as f:
@@ -135,6 +174,8 @@ class Options(Sim):
                 (["-f", "x.scn", "--set", "ops=3"], "--set"),
                 (["-f", "x.scn", "--set", "job.n=3"], "the job"),
                 (["-f", "x.scn", "--strategy", "timed"], "--strategy"),
+                (["--set", "n=2"], "--n 2"),
+                (["--set", "seed=7"], "--seed 7"),
                 (["--set", "load.plant=lose"], "load.plant"),
                 (["--set", "job.device=memif"], "job.device")):
             self.assertIn(said, self.refused("sim", "--time", "1s", *args)

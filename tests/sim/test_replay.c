@@ -43,7 +43,7 @@ static void test_a_file_replays_byte_for_byte(void **state)
             uint64_t trace = record(w, stacks[i], seed), hash = sim_world_hash(w);
             assert_int_equal(replay_read(path, false, &info, &text, why, sizeof why), 0);
             assert_true(info.trace_hash == trace);
-            struct script s = {.w = w};
+            struct script s = {.w = w, .recorded = true};
             if (script_text(&s, text, why, sizeof why) != 0)
                 fail_msg("%s seed %u: %s", stacks[i], (unsigned)seed, why);
             assert_true(w->trace_hash == trace);
@@ -152,6 +152,19 @@ static void test_scenarios_that_make_no_sense_are_refused_with_line_and_word(voi
         {"start beb\nat 1ms recover 1\nstep p0", "p1 has not crashed"},
         {"start beb\n1ms..2ms disk-fail 1\nstep p0", "no log"},
         {"start beb\nfault disk-slow constant 5ms 1\nstep p0", "no log"},
+        {"start beb n=3\n\nfault isolate 7\nfair", "scenario:3: p7 is not one"},
+        {"start beb n=3\nfault loss 0->7\nfair", "p7 is not one"},
+        {"start beb n=3\n\nat 1ms crsh 1\nfair", "scenario:3: fault 'crsh'"},
+        {"start beb n=3\ndeliver 0->7 all", "p7 is not one"},
+        {"start beb n=3\ndelivr 0->1 all", "'delivr'"},
+        {"start beb n=3\nsettle 3", "'3'"},
+        {"start beb n=3\nfair foo", "'foo'"},
+        {"start beb n=3\nend foo", "'foo'"},
+        {"start beb n=3\nend fair foo", "'foo'"},
+        {"start beb n=3 forward=7\nfair", "forward=7"},
+        {"start beb n=3 bytes=4294967295\nfair", "bytes=4294967295"},
+        {"start beb n=3 unstable=1\nfair", "no log"},
+        {"start lurb n=3 unstable=9\nfair", "unstable=9"},
     };
     struct sim_world *w = sim_world_new(pool);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -159,6 +172,29 @@ static void test_scenarios_that_make_no_sense_are_refused_with_line_and_word(voi
         assert_true(script_text(&s, bad[i][0], why, sizeof why) < 0);
         if (strstr(why, bad[i][1]) == NULL)
             fail_msg("\"%s\" gives \"%s\"", bad[i][0], why);
+    }
+    sim_world_free(w);
+}
+
+static void test_what_was_to_befall_a_process_and_did_not_is_said(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool over;
+    } cases[] = {{"start beb\nat 1ms crash 1\nfair\n", false},
+                 {"start beb\nat 1ms crash 1\nrun 500us\nfair\n", false},
+                 {"start beb\nat 1ms crash 1\nrun 2ms\nfair\n", true},
+                 {"start beb\n1ms.. loss 10%\nadvance 2ms\nfair\n", true},
+                 {"start beb\n1ms..9ms pause 1\nrun 2ms\nfair\n", true}};
+    struct sim_world *w = sim_world_new(pool);
+    for (size_t i = 0; i < RTE_DIM(cases); i++) {
+        struct script s = {.w = w, .name = "x.scn"};
+        assert_int_equal(script_text(&s, cases[i].text, why, sizeof why), 0);
+        assert_int_equal(script_over(&s, why, sizeof why) == 0, cases[i].over);
+        if (!cases[i].over)
+            assert_string_equal(why, "x.scn:2: 'at 1ms crash 1' never happens: no 'run' keeps "
+                                     "time until then");
     }
     sim_world_free(w);
 }
@@ -254,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_an_altered_file_is_refused),
         cmocka_unit_test(test_another_revision_is_refused_unless_asked_for),
         cmocka_unit_test(test_scenarios_that_make_no_sense_are_refused_with_line_and_word),
+        cmocka_unit_test(test_what_was_to_befall_a_process_and_did_not_is_said),
         cmocka_unit_test(test_a_scenario_reads_as_it_runs),
         cmocka_unit_test(test_a_script_of_faults_befalls_a_scenario_at_its_times),
         cmocka_unit_test(test_what_a_script_of_faults_did_replays_without_it),

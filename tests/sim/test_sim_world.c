@@ -176,6 +176,48 @@ static void test_a_fork_of_frames_is_two_frames(void **state)
     finish(w);
 }
 
+/* As at the edge of a live run. */
+static void test_a_frame_that_is_lost_takes_no_token(void **state)
+{
+    (void)state;
+    struct sim_job job = job_of("beb", 2, 4);
+    job.delay_ns = 1000;
+    assert_int_equal(fault_parse("loss 0->1 @0s..1us", &job.fault[0], why, sizeof why), 0);
+    assert_int_equal(fault_parse("rate 1/s burst=1 0->1", &job.fault[1], why, sizeof why), 0);
+    job.faults = 2;
+    struct sim_world *w = start(&job);
+    struct choice c;
+    assert_true(sim_world_request(w, 0, &c));
+    apply(w, c);
+    assert_int_equal(w->sim.flights, 0); /* lost by the first rule */
+    apply(w, (struct choice){.kind = CHOICE_ADVANCE, .a = 1000});
+    assert_true(sim_world_request(w, 0, &c));
+    apply(w, c);
+    assert_int_equal(w->sim.flights, 1); /* the one token was there */
+    finish(w);
+}
+
+static void find_line(void *ctx, const char *line)
+{
+    bool *found = ctx;
+    *found |= strncmp(line, "InBuf 0->1 #0 ", 14) == 0;
+}
+
+static void test_a_configuration_says_who_sent_what_waits(void **state)
+{
+    (void)state;
+    struct sim_job job = job_of("beb", 2, 4);
+    struct sim_world *w = start(&job);
+    struct choice c;
+    bool found = false;
+    assert_true(sim_world_request(w, 0, &c));
+    apply(w, c);
+    apply(w, choice_frame(CHOICE_ARRIVE, &w->sim, 0));
+    sim_world_dump(w, find_line, &found);
+    assert_true(found);
+    finish(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +228,8 @@ int main(void)
         cmocka_unit_test(test_a_flipped_bit_is_caught_at_the_edge),
         cmocka_unit_test(test_time_is_kept_in_order_of_due_times),
         cmocka_unit_test(test_a_fork_of_frames_is_two_frames),
+        cmocka_unit_test(test_a_frame_that_is_lost_takes_no_token),
+        cmocka_unit_test(test_a_configuration_says_who_sent_what_waits),
     };
     if (eal_start_light(64) != 0 || (pool = eal_pool("sim", 8191, 256, 1024)) == NULL)
         return 2;
