@@ -83,7 +83,9 @@ static const struct argp_option options_table[] =
      {"total-order", OPT_TOTAL_ORDER, NULL, 0,
       "exhaustive: tell apart any two orders of events at borders"},
      PICTURE_OPTIONS,
-     {"out", 'o', "DIR", 0, "where replay files go (default runs)"},
+     {"out", 'o', "DIR", 0,
+      "where replay files go (default runs); write summary.json and table.txt there, too"},
+     {"json", 'j', NULL, 0, "print summary.json and nothing else on stdout"},
      {"quiet", 'q', NULL, 0, "no progress line"},
      {0}};
 
@@ -212,6 +214,7 @@ static error_t on_flag(int key, struct options *o)
 {
     bool *flag = key == 't'               ? &o->trace
                  : key == 'q'             ? &o->quiet
+                 : key == 'j'             ? &o->json
                  : key == OPT_TRANSCRIPT  ? &o->transcript
                  : key == OPT_UNFAIR      ? &o->unfair
                  : key == OPT_UNSETTLED   ? &o->unsettled
@@ -471,6 +474,7 @@ static const struct {
     {OPT_SHIVIZ, BY_SEED | WAY_SCENARIO},
     {OPT_WINDOW, BY_SEED | WAY_SCENARIO},
     {'o', BUT_SCENARIO},
+    {'j', BUT_SCENARIO},
 };
 
 static unsigned way_of(const struct options *o)

@@ -68,7 +68,7 @@ struct options {
     bool recoveries_given;
     bool seeds_given;
     bool given[OPTS]; /* by key */
-    bool trace, transcript, quiet, keep_going, unfair, unsettled, unchecked;
+    bool trace, transcript, quiet, json, keep_going, unfair, unsettled, unchecked;
     const char *script;
     const char *out;
     const char *set[SETS_MAX];

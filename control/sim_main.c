@@ -10,6 +10,7 @@
 
 #include "replay.h"
 #include "sim_plan.h"
+#include "sim_result.h"
 #include "sim_session.h"
 #include "sweep.h"
 
@@ -69,48 +70,51 @@ static void count_run(struct session *s, uint32_t stack, const struct sim_world 
             }
 }
 
-static void print_layer(const struct tally *t, const struct stack_layer *l, int i)
+static void print_layer(struct session *s, const struct tally *t, const struct stack_layer *l,
+                        int i)
 {
-    printf("    %-10s", l->name);
+    sim_result_say(s, "    %-10s", l->name);
     for (int r = 0; r < CHECK_PROPERTIES_MAX && t->code[i][r] != NULL; r++) {
         const uint64_t *n = t->state[i][r];
-        printf("  %s ", t->code[i][r]);
+        sim_result_say(s, "  %s ", t->code[i][r]);
         if (n[CHECK_VIOLATED] > 0)
-            printf("VIOLATED in %" PRIu64, n[CHECK_VIOLATED]);
+            sim_result_say(s, "VIOLATED in %" PRIu64, n[CHECK_VIOLATED]);
         else if (n[CHECK_HOLDS] == 0 && n[CHECK_NOT_YET] == 0)
-            printf("unknown");
+            sim_result_say(s, "unknown");
         else if (n[CHECK_NOT_YET] > 0)
-            printf("holds, open in %" PRIu64, n[CHECK_NOT_YET]);
+            sim_result_say(s, "holds, open in %" PRIu64, n[CHECK_NOT_YET]);
         else
-            printf("holds");
+            sim_result_say(s, "holds");
     }
-    printf("\n");
+    sim_result_say(s, "\n");
 }
 
-static void print_table(const struct session *s)
+static void print_table(struct session *s)
 {
     for (uint32_t k = 0; k < s->stacks; k++) {
         const struct tally *t = &s->tally[k];
         if (t->runs == 0)
             continue;
-        printf("%s: %" PRIu64 " schedules", stack_defs[k]->name, t->runs);
+        sim_result_say(s, "%s: %" PRIu64 " schedules", stack_defs[k]->name, t->runs);
         if (t->unfair > 0)
-            printf(", %" PRIu64 " stopped before they came to rest", t->unfair);
+            sim_result_say(s, ", %" PRIu64 " stopped before they came to rest", t->unfair);
         if (t->unsettled > 0)
-            printf(", %" PRIu64 " in which a detector lied to the end", t->unsettled);
-        printf("\n");
+            sim_result_say(s, ", %" PRIu64 " in which a detector lied to the end", t->unsettled);
+        sim_result_say(s, "\n");
         int i = 0;
         for (const struct stack_layer *l = stack_defs[k]->layers; l->name != NULL; l++, i++)
             if (t->code[i][0] != NULL)
-                print_layer(t, l, i);
+                print_layer(s, t, l, i);
     }
     double seconds = (double)since_ns(&s->begin) / 1e9;
-    printf("%" PRIu64 " schedules in %.2f s: %.0f schedules/s, %.2f M events/s, %.2f M steps/s, "
-           "%s%" PRIu64 " distinct states sampled, %" PRIu64 " violations\n",
-           s->runs, seconds, (double)s->runs / seconds, (double)s->events / seconds / 1e6,
-           (double)s->breaths / seconds / 1e6, s->distinct >= STATES_MAX / 4 * 3 ? "≥ " : "",
-           s->distinct, s->violations);
-    printf("digest of all traces: %016" PRIx64 "\n", s->digest);
+    sim_result_say(s,
+                   "%" PRIu64
+                   " schedules in %.2f s: %.0f schedules/s, %.2f M events/s, %.2f M steps/s, "
+                   "%s%" PRIu64 " distinct states sampled, %" PRIu64 " violations\n",
+                   s->runs, seconds, (double)s->runs / seconds, (double)s->events / seconds / 1e6,
+                   (double)s->breaths / seconds / 1e6,
+                   s->distinct >= STATES_MAX / 4 * 3 ? "≥ " : "", s->distinct, s->violations);
+    sim_result_say(s, "digest of all traces: %016" PRIx64 "\n", s->digest);
 }
 
 static void progress(struct session *s, uint64_t seed)
@@ -269,13 +273,17 @@ static int run_seeds(struct session *s)
     }
     if (!s->o.quiet && isatty(STDERR_FILENO))
         fprintf(stderr, "\n");
+    s->last = seed;
+    if (seed != s->o.last)
+        s->bound = interrupted                             ? "interruption"
+                   : s->violations > 0 && !s->o.keep_going ? "a violation"
+                                                           : "time";
     print_table(s);
-    if (s->o.seeds_given && seed != s->o.last)
-        printf("bounded by %s: the seeds behind %" PRIu64 " were not run, up to %" PRIu64 "\n",
-               interrupted                             ? "interruption"
-               : s->violations > 0 && !s->o.keep_going ? "a violation"
-                                                       : "time",
-               seed, s->o.last);
+    if (s->o.seeds_given && s->bound != NULL)
+        sim_result_say(s,
+                       "bounded by %s: the seeds behind %" PRIu64 " were not run, up to %" PRIu64
+                       "\n",
+                       s->bound, seed, s->o.last);
     return s->violations > 0 ? EXIT_VIOLATED : EXIT_HOLDS;
 }
 
@@ -309,7 +317,8 @@ static int search_stack(struct session *s, const struct stack_def *def)
         return EXIT_FAILED;
     }
     explore_text(&c, &r, text, sizeof text);
-    printf("%s\n", text);
+    sim_result_say(s, "%s\n", text);
+    sim_result_search(s, &c, &r);
     if (r.out.violated)
         session_report(s, w, &r.out);
     return r.out.violated ? EXIT_VIOLATED : EXIT_HOLDS;
@@ -344,13 +353,18 @@ static int sweep_stack(struct session *s, const struct stack_def *def)
         fprintf(stderr, "upon sim: %s\n", w == NULL ? "out of memory" : why);
         return EXIT_FAILED;
     }
-    printf("%s n=%u seed=%" PRIu64 ": %" PRIu64 " crash points at %" PRIu64 " stores, %" PRIu64
-           " writes begun, %" PRIu64 " finished, %" PRIu64 " deliveries%s%s; ",
-           def->name, job.n, job.seed, r.points, r.stores, r.begun, r.finished, r.deliveries,
-           r.bound == NULL ? "" : ", bounded by ", r.bound == NULL ? "" : r.bound);
+    sim_result_say(s,
+                   "%s n=%u seed=%" PRIu64 ": %" PRIu64 " crash points at %" PRIu64
+                   " stores, %" PRIu64 " writes begun, %" PRIu64 " finished, %" PRIu64
+                   " deliveries%s%s; ",
+                   def->name, job.n, job.seed, r.points, r.stores, r.begun, r.finished,
+                   r.deliveries, r.bound == NULL ? "" : ", bounded by ",
+                   r.bound == NULL ? "" : r.bound);
     if (r.unfinished > 0)
-        printf("%" PRIu64 " did not come to rest; ", r.unfinished);
-    printf("%s\n", r.out.violated ? "a property is violated" : "no property is violated");
+        sim_result_say(s, "%" PRIu64 " did not come to rest; ", r.unfinished);
+    sim_result_say(s, "%s\n",
+                   r.out.violated ? "a property is violated" : "no property is violated");
+    sim_result_sweep(s, &job, &r);
     if (r.out.violated)
         session_report(s, w, &r.out);
     return r.out.violated ? EXIT_VIOLATED : EXIT_HOLDS;
@@ -403,6 +417,8 @@ int sim_main(int argc, char **argv)
         status = session_make_dir(&s.o);
     if (status == 0)
         status = session_start(&s, "sim", &like);
+    if (status == 0)
+        status = sim_result_open(&s);
     if (status != 0)
         return status;
     signal(SIGINT, on_interrupt);
@@ -420,5 +436,5 @@ int sim_main(int argc, char **argv)
     }
     free(text);
     session_end(&s);
-    return session_leak(&s, status);
+    return sim_result_close(&s, argc, argv, session_leak(&s, status));
 }

@@ -272,7 +272,15 @@ void session_report(struct session *s, struct sim_world *w, const struct outcome
     char small[600];
     session_hold(NULL, NULL, NULL); /* the file of the whole schedule is not to be overwritten */
     session_small_path(path, small, sizeof small);
-    session_shrink(w, out, small, SHRINK_NS);
+    json_t *found =
+        json_pack("{s:s, s:I, s:s, s:s, s:I, s:I, s:s, s:b}", "stack", w->job.def->name, "seed",
+                  (json_int_t)w->job.seed, "layer", l->name, "property", out->result.code, "choice",
+                  (json_int_t)out->result.step, "choices", (json_int_t)w->steps, "witness",
+                  out->result.witness, "detector_lied", (int)(w->untrue != 0));
+    json_object_set_new(found, "replay", err == 0 ? json_string(path) : json_null());
+    bool shrunk = session_shrink(w, out, small, SHRINK_NS) == EXIT_HOLDS;
+    json_object_set_new(found, "small_replay", shrunk ? json_string(small) : json_null());
+    json_array_append_new(s->found, found);
     printf("\n");
 }
 

@@ -9,6 +9,7 @@
 #include "replay.h"
 #include "sim_args.h"
 
+#include <jansson.h>
 #include <time.h>
 
 #define STACKS_MAX 64
@@ -37,6 +38,15 @@ struct session {
     uint64_t digest; /* of all trace hashes, in order of seeds */
     struct timespec begin;
     uint64_t next_progress_ns;
+    uint64_t last;     /* seed that was run */
+    const char *bound; /* what ended the range of seeds before its end; NULL: nothing did */
+    /* What is left behind, see sim_result.h: */
+    json_t *found; /* violations */
+    json_t *parts; /* searches or sweeps */
+    FILE *table;
+    char *table_text;
+    size_t table_bytes;
+    int json_fd; /* --json: what stdout was */
 };
 
 /*

@@ -35,7 +35,7 @@ static int obey(struct sim_world *w, const char *path)
 {
     static char text[1 << 16];
     static struct explain x;
-    struct script sc = {.w = w, .job = job, .named = true, .echo = stdout};
+    struct script sc = {.w = w, .job = job, .named = true, .echo = stdout, .name = path};
     sc.job.ops = 0; /* the scenario's requests are all there are */
     char why[512];
     uint16_t layer;
@@ -51,7 +51,7 @@ static int obey(struct sim_world *w, const char *path)
     int err = script_text(&sc, text, why, sizeof why);
     explain_detach(&x);
     if (err != 0) {
-        fprintf(stderr, "alternating-bit: %s: %s\n", path, why);
+        fprintf(stderr, "alternating-bit: %s\n", why);
         return 2;
     }
     const struct check_result *r = sim_world_violation(w, &layer);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`upon sim` and `upon replay` as one meets them: what is found is kept, what is kept is found again,
 and what was asked for is done or refused. The second program has an assertion that fails."""
+import json
 import os
 import re
 import signal
@@ -214,6 +215,38 @@ class Options(Sim):
             self.assertLess(max(int(p) for p in re.findall(r"[0-9]+", side)), 3)
         for word in (" delay=20000ns ", "; heartbeat=", " detect="):
             self.assertIn(word, mixes)
+
+
+class Summary(Sim):
+    def test_what_was_found_is_told_to_programs_and_people(self):
+        got = self.upon(*VIOLATED, "--json", "--out", "new", status=1)
+        told = json.loads(got.stdout)
+        with open(self.path("new/summary.json"), encoding="utf-8") as f:
+            self.assertEqual(json.load(f), told)
+        self.assertEqual((told["schema"], told["verdict"]), ("upon.sim/1", "invalid"))
+        self.assertEqual(told["seeds"]["bounded_by"], "a violation")
+        self.assertEqual(told["seeds"]["last"], told["schedules"])
+        self.assertEqual(told["options"]["given"], VIOLATED[1:] + ["--json", "--out", "new"])
+        found = told["violations"][0]
+        self.assertEqual(found["stack"], "urb_all_ack")
+        self.assertIn("violated", self.upon("replay", found["replay"], status=1).stdout)
+        self.assertIn("violated", self.upon("replay", found["small_replay"], status=1).stdout)
+        states = {(p["layer"], p["code"]): p for p in told["stacks"][0]["properties"]}
+        self.assertEqual(states["beb", "BEB1"]["verdict"], "holds")
+        self.assertEqual(states["urb", found["property"]]["violated"], 1)
+        with open(self.path("new/table.txt"), encoding="utf-8") as f:
+            table = f.read()
+        self.assertIn(f"{found['property']} VIOLATED in 1", table)
+        self.assertIn(told["digest"], table)
+
+    def test_searches_and_sweeps_are_told_as_well(self):
+        search = json.loads(self.upon("sim", "--json", "--strategy", "exhaustive", "--stack",
+                                      "beb").stdout)
+        self.assertEqual(search["verdict"], "valid")
+        self.assertIsNone(search["searches"][0]["bounded_by"])
+        sweep = json.loads(self.upon("sim", "--json", "--strategy", "sweep", "--stack",
+                                     "log").stdout)
+        self.assertGreater(sweep["sweeps"][0]["crash_points"], 10)
 
 
 class Bounds(Sim):
