@@ -15,6 +15,7 @@
 #include "sweep.h"
 
 #define DEFAULT_NS 10000000000ull
+#define TABLE_MOST 4096 /* rows, as of a live run */
 
 static volatile sig_atomic_t interrupted;
 
@@ -209,13 +210,31 @@ static void make_job(const struct session *s, uint64_t seed, struct sim_job *job
     if (o->size != 0)
         job->msg_bytes = (uint32_t)o->size;
     set_keys(o, job);
-    job->seed = seed;
     mix->unfair = o->unfair;
     mix->unsettled = o->unsettled;
     if (o->lie_ppm != 0)
         mix->lie = o->lie_ppm;
     if (o->steps != 0)
         mix->steps = (uint32_t)o->steps;
+}
+
+static void fit(const struct options *o, const char *key, uint32_t least, uint32_t *size)
+{
+    while (!is_set(o, key) && *size < least)
+        *size *= 2;
+}
+
+/* Tables were drawn for the load that was drawn with them. Where another is given, those that are not
+ * hold it: a table that is full for good stops a protocol that is to blame for nothing. */
+static void fit_tables(const struct options *o, struct sim_job *job)
+{
+    const uint32_t rows = 8 * job->ops < TABLE_MOST ? 8 * job->ops : TABLE_MOST;
+    if (!is_set(o, "ops"))
+        return;
+    sim_conf_default(&job->conf);
+    fit(o, "instances", rows, &job->conf.instances);
+    fit(o, "store_msgs", rows, &job->conf.store_msgs);
+    fit(o, "ring_msgs", rows, &job->conf.ring_msgs);
 }
 
 /* One seed. 0, or EXIT_FAILED with a sentence printed. */
@@ -226,6 +245,7 @@ static int run_seed(struct session *s, uint64_t seed)
     char why[256], text[2048];
     static struct explain x;
     make_job(s, seed, &job, &mix);
+    fit_tables(&s->o, &job);
     struct sim_world *w = session_world(s, &job);
     if (w != NULL && s->o.faults.count > 0 &&
         sim_plan_rules(&s->o.faults, &job, why, sizeof why) != 0) {

@@ -186,6 +186,10 @@ class Options(Sim):
                      ["--dump", "3", "--trace"], ["--window", "1..3"]):
             self.refused("replay", "no-such-file", *args)
 
+    def test_a_load_that_is_given_finds_room(self):
+        for key, seed in (("bytes=9000", "38"), ("ops=40", "89"), ("ops=200", "8")):
+            self.upon("sim", "-q", "--stack", "luc", "--set", key, "--seed", seed)
+
     def test_what_is_asked_for_beside_a_script_of_faults_is_done(self):
         got = self.upon("sim", "--stack", "uc", "--seed", "1", "--lies", "5", "--set", "ops=3",
                         "--faults", "at 3ms crash 1")
