@@ -8,12 +8,13 @@
 
 #define CALM_CHOICES 400  /* the measure ends when nothing was stored or delivered for so many */
 #define MOST_CHOICES 8000 /* … or after so many */
-#define MOST_EVENTS  24   /* of one step at which a crash is tried */
 
 /* What a choice of the measure did. */
 struct mark {
     uint16_t p;      /* who stepped */
-    uint16_t events; /* of that step */
+    uint32_t events; /* of that step */
+    uint32_t sends;
+    bool torn; /* behind it, something is on its way to p's disk */
     bool stores, begins, finishes, delivers;
 };
 
@@ -56,6 +57,12 @@ static void on_event(void *ctx, struct sim_world *w, struct stack *st, struct co
     s->now.delivers |= to == st->app && ev_infos[ev->type].way == EV_WAY_INDICATION;
 }
 
+static void on_sent(void *ctx, struct sim_world *w, const struct sim_frame *f, bool lost)
+{
+    (void)w, (void)f, (void)lost;
+    ((struct sweep *)ctx)->now.sends++;
+}
+
 static uint64_t writes_begun(const struct sim_world *w)
 {
     uint64_t n = 0;
@@ -75,6 +82,7 @@ static bool measure(struct sweep *s, const struct choice *c)
         return false;
     s->now.begins = writes_begun(w) > s->written;
     s->now.finishes = c->kind == CHOICE_WRITTEN;
+    s->now.torn = w->proc[s->now.p].disk->writes > 0;
     s->choice[at] = *c;
     s->mark[at] = s->now;
     s->choices = at + 1;
@@ -87,7 +95,7 @@ static void take_measure(struct sweep *s)
     struct sim_world *w = s->w;
     struct choice c;
     uint32_t calm = 0;
-    w->observer = (struct sim_observer){.event = on_event, .ctx = s};
+    w->observer = (struct sim_observer){.event = on_event, .sent = on_sent, .ctx = s};
     while (calm < CALM_CHOICES && w->records + w->n < MOST_CHOICES) {
         calm++;
         for (uint16_t p = 0; p < w->n; p++)
@@ -98,6 +106,7 @@ static void take_measure(struct sweep *s)
         if (measure(s, &c))
             calm = 0;
     }
+    s->r->cut = calm < CALM_CHOICES && w->records + w->n >= MOST_CHOICES;
     w->observer = (struct sim_observer){0};
 }
 
@@ -162,26 +171,33 @@ static bool try_crash(struct sweep *s, uint64_t i, struct choice crash, bool wit
     return violated;
 }
 
+/* A crash that leaves of what is on its way to the disk nothing, all, or either half. True: one of
+ * these violates a property. */
+static bool try_keeps(struct sweep *s, uint64_t i, struct choice crash, bool within, bool torn)
+{
+    for (crash.a = KEEPS_NOTHING; crash.a < (torn ? KEEPS : KEEPS_NOTHING + 1); crash.a++)
+        if (try_crash(s, i, crash, within, 0))
+            return true;
+    return false;
+}
+
 /* All crashes at one choice. True: one of them violates a property. */
 static bool sweep_choice(struct sweep *s, uint64_t i)
 {
     const struct mark *m = &s->mark[i];
     struct choice c = {.kind = CHOICE_CRASH, .p = m->p};
-    for (c.a = KEEPS_NOTHING; c.a < KEEPS; c.a++)
-        if (try_crash(s, i, c, false, 0))
-            return true;
+    if (try_keeps(s, i, c, false, true))
+        return true;
     for (uint32_t super = 1; super <= 2; super++)
         if (try_crash(s, i, c, false, super))
             return true;
-    c = (struct choice){.kind = CHOICE_CRASH_AT, .p = m->p, .a = KEEPS_ALL};
-    if (s->choice[i].kind == CHOICE_ADVANCE || s->choice[i].kind == CHOICE_TIMER)
-        return false;
-    for (c.k = 0; c.k < m->events && c.k < MOST_EVENTS; c.k++)
-        if (try_crash(s, i, c, true, 0))
+    c.kind = CHOICE_CRASH_AT;
+    for (c.k = 0; c.k < m->events; c.k++)
+        if (try_keeps(s, i, c, true, m->torn))
             return true;
     c.kind = CHOICE_CRASH_SENT;
-    for (c.k = 0; c.k < s->w->n; c.k++)
-        if (try_crash(s, i, c, true, 0))
+    for (c.k = 0; c.k <= m->sends; c.k++)
+        if (try_keeps(s, i, c, true, m->torn))
             return true;
     return false;
 }
@@ -217,6 +233,8 @@ int sweep_run(struct sim_world *w, const struct sim_job *job, uint64_t limit_ns,
         if (r->bound == NULL && sweep_choice(&s, i))
             break;
     }
+    if (r->bound == NULL && r->cut && !r->out.violated)
+        r->bound = "the length of its measure";
     free(s.choice);
     free(s.mark);
     return err;

@@ -4,9 +4,10 @@
  * for each of its choices at which a process stores, its disk begins or ends a write, or something
  * is delivered at the top, that process crashes there, and recovers:
  *
- *   before the choice, with nothing, all, the first or the last half of what was on its way to the
- *   disk kept; within the step, at each of its events; between its sends; and with a recovery that
- *   first ends before, or between, the two copies of the super block.
+ *   before the choice; within the step, at each of its events; between its sends, and behind the
+ *   last; of what was on its way to the disk nothing, all, the first or the last half is kept. And
+ *   before the choice with a recovery that first ends before, or between, the two copies of the
+ *   super block.
  *
  * Each such run then goes on undisturbed until it comes to rest, and every property is judged.
  */
@@ -25,7 +26,8 @@ struct sweep_result {
     uint64_t deliveries; /* … or its top delivered; one choice may be several of these */
     uint64_t points;     /* crashes tried */
     uint64_t unfinished; /* runs that did not come to rest within their bound */
-    const char *bound;   /* what ended the sweep; NULL: every point was tried */
+    bool cut;            /* the measure ended before it had calmed down */
+    const char *bound;   /* what ended the sweep, or its measure; NULL: every point was tried */
 };
 
 /*

@@ -201,6 +201,20 @@ static void test_the_sweep_finds_no_violation(void **state)
     assert_int_equal(rte_mempool_avail_count(pool), pool_full);
 }
 
+static void test_a_sweep_says_that_its_measure_was_cut(void **state)
+{
+    (void)state;
+    struct sim_world *w = sim_world_new(pool);
+    struct sim_job job = {.def = stack_find("log"), .n = 1, .seed = 3, .ops = 10000};
+    struct sweep_result r;
+    assert_int_equal(sweep_run(w, &job, 1, NULL, &r, why, sizeof why), 0);
+    assert_true(r.cut && r.bound != NULL);
+    job.ops = 1;
+    assert_int_equal(sweep_run(w, &job, 0, NULL, &r, why, sizeof why), 0);
+    assert_true(!r.cut && r.bound == NULL);
+    sim_world_free(w);
+}
+
 /* A log that says Stored as soon as it is asked to store. */
 static void hasty_store(struct co *self, const struct ev *ev, uint32_t n)
 {
@@ -238,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_a_flipped_bit_is_refused_but_in_one_copy_of_the_super_block),
         cmocka_unit_test(test_a_frame_in_flight_may_reach_the_next_life),
         cmocka_unit_test(test_the_sweep_finds_no_violation),
+        cmocka_unit_test(test_a_sweep_says_that_its_measure_was_cut),
         cmocka_unit_test(test_the_sweep_finds_an_acknowledgement_before_the_flush),
     };
     if (eal_start_light(64) != 0 || (pool = eal_pool("sim", 16383, 256, 1024)) == NULL)
