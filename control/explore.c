@@ -234,12 +234,9 @@ static uint64_t process_hash(const struct explore *x, const struct level *l, uin
     bool disk = x->w->needs.disk, down = proc->state == SIM_CRASHED;
     if (down && !disk)
         return 0;
-    uint64_t h[7] = {down ? 0 : stack_hash(proc->st),
-                     proc->ops,
-                     l->told[p],
-                     x->w->sim.env[p].now_ns,
-                     l->timers[p],
-                     disk ? sim_disk_hash(proc->disk) : 0,
+    uint64_t (*hash)(struct stack *) = x->conf.timers > 0 ? stack_hash_timed : stack_hash;
+    uint64_t h[7] = {down ? 0 : hash(proc->st), proc->ops,    l->told[p],
+                     x->w->sim.env[p].now_ns,   l->timers[p], disk ? sim_disk_hash(proc->disk) : 0,
                      sim_world_busy(x->w, p)};
     if (!down && x->conf.timers > 0)
         h[3] = timers_hash(proc->st, h[3]);

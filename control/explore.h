@@ -14,22 +14,22 @@
  * silent; what that leaves open is settled by the fair phase in which liveness is judged, at each
  * state in which nothing is left to do, unless more are down there than the stack withstands.
  *
- * States. Two states are taken as one when all processes show the same state (view.h), the same
- * frames are in flight as a multiset, the same processes have crashed, as much of each allowance is
- * left, and the checkers have heard the same: counting checkers (links, broadcasts, uc) the same
- * events at each process as a multiset, which is all that they remember; the others the same events
- * at each process in the same order; all of them life by life. With `total_order` the order among processes counts too; that
- * is needed only for a property that tells apart two orders of events that no message links, and
- * it switches the reduction off. Equality is by 64-bit hashes: in a search of S states one is
- * missed with probability S² / 2^65.
+ * States. Two states are taken as one when all processes show the same state (view.h; with times,
+ * where a timer may fire), the same frames are in flight as a multiset, the same processes have
+ * crashed, as much of each allowance is left, and the checkers have heard the same: counting
+ * checkers (links, broadcasts, uc) the same events at each process as a multiset, which is all that
+ * they remember; the others the same events at each process in the same order; all of them life by
+ * life. With `total_order` the order among processes counts too; that is needed only for a property
+ * that tells apart two orders of events that no message links, and it switches the reduction off.
+ * Equality is by 64-bit hashes: in a search of S states one is missed with probability S² / 2^65.
  *
  * Reduction. Sleep sets (Godefroid 1996), kept with each state so that they go with the matching of
  * states (Godefroid, Holzmann and Pirottin 1995): choices that act on different processes commute.
  * Not so where processes recover: what is sent to who is down is lost, and what was sent before
  * waits for the next life. There a recovery commutes with nothing, and all is tried in each order
  * until the last crash that is allowed has happened. Sleep sets save transitions, never states, so
- * every violation of safety is found that the unreduced search finds, but for the order of unrelated
- * events as above.
+ * every violation of safety is found that the unreduced search finds, but for the order of
+ * unrelated events as above.
  *
  * A backtrack runs the path again from the start.
  */

@@ -67,12 +67,22 @@ static void hash_bytes(struct view *v, const char *name, const void *data, uint3
         XXH3_64bits_update(&((struct hash_view *)v)->state, data, len);
 }
 
-uint64_t stack_hash(struct stack *st)
+static uint64_t hash_of(struct stack *st, bool times)
 {
-    struct hash_view h = {.view = {hash_number, hash_number, hash_bytes}};
+    struct hash_view h = {.view = {hash_number, hash_number, hash_bytes, times}};
     XXH3_64bits_reset(&h.state);
     stack_show(st, &h.view);
     return XXH3_64bits_digest(&h.state);
+}
+
+uint64_t stack_hash(struct stack *st)
+{
+    return hash_of(st, false);
+}
+
+uint64_t stack_hash_timed(struct stack *st)
+{
+    return hash_of(st, true);
 }
 
 /* ---- dump ------------------------------------------------------------------------------------ */

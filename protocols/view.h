@@ -14,6 +14,8 @@ struct view {
     void (*group)(struct view *v, const char *name, uint64_t index);
     void (*number)(struct view *v, const char *name, uint64_t value);
     void (*bytes)(struct view *v, const char *name, const void *data, uint32_t len);
+    /* Show also what decides only where clocks move: when something was sent, round trips. */
+    bool times;
 };
 
 static inline void view_group(struct view *v, const char *name, uint64_t index)
@@ -38,6 +40,9 @@ void stack_show(struct stack *st, struct view *v);
 
 /* The hash (XXH3, 64 bits) of what stack_show() shows. */
 uint64_t stack_hash(struct stack *st);
+
+/* The same, with times. */
+uint64_t stack_hash_timed(struct stack *st);
 
 /* Write what stack_show() shows as text, a field a line, through `put`. */
 void stack_dump(struct stack *st, void (*put)(void *ctx, const char *line), void *ctx);

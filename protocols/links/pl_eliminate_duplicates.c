@@ -402,6 +402,8 @@ static void pl_show(const struct co *self, struct view *v)
         view_group(v, "peer", q);
         view_u64(v, "acked", p->acked);
         view_u64(v, "last", p->last);
+        if (v->times)
+            view_u64(v, "progress_ns", p->acked < p->last ? p->progress_ns : 0);
         view_u64(v, "floor", p->floor);
         view_u64(v, "incarnation", p->incarnation);
         view_u64(v, "lost", p->lost);

@@ -756,6 +756,19 @@ static void pl_window_check(const struct co *self)
     assert(tight == w->tight);
 }
 
+static void show_times(const struct peer *p, struct view *v)
+{
+    bool flying = p->una < p->nxt;
+    view_u64(v, "sack", flying ? p->sack : 0);
+    view_u64(v, "backoff", p->backoff);
+    view_u64(v, "probe", p->probe_seq);
+    view_u64(v, "probe_ns", p->probe_seq != 0 ? p->probe_ns : 0);
+    view_u64(v, "srtt_ns", p->srtt_ns);
+    view_u64(v, "rttvar_ns", p->rttvar_ns);
+    view_u64(v, "since_ns", flying ? p->since_ns : 0);
+    view_u64(v, "resent_ns", p->resent_ns);
+}
+
 static void pl_window_show(const struct co *self, struct view *v)
 {
     const struct pl_window *w = (const struct pl_window *)self;
@@ -770,9 +783,11 @@ static void pl_window_show(const struct co *self, struct view *v)
         view_u64(v, "again", p->recover > p->una ? p->again_frames : 0);
         view_u64(v, "rcv", p->rcv);
         view_u64(v, "incarnation", p->incarnation);
+        view_u64(v, "owed", p->owed);
         view_u64(v, "flags",
-                 (uint64_t)p->lost | (uint64_t)p->resend << 1 | (uint64_t)(p->owed > 0) << 2 |
-                     (uint64_t)p->suspected << 3);
+                 (uint64_t)p->lost | (uint64_t)p->resend << 1 | (uint64_t)p->suspected << 2);
+        if (v->times)
+            show_times(p, v);
         if (p->ahead > 0)
             v->bytes(v, "seen", p->seen, (w->flight + 63) / 64 * 8);
         for (uint64_t s = p->una; s < p->tail; s++) {

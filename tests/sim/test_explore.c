@@ -94,6 +94,22 @@ static void test_the_reduction_saves_no_state_of_a_stack_with_a_log(void **state
     }
 }
 
+/* Where clocks move, states differ in what a link measures: a search must not take them as one. */
+static void test_the_reduction_saves_no_state_where_timers_fire(void **state)
+{
+    (void)state;
+    struct explore_conf conf = conf_of("uc", 2);
+    conf.crashes = 0;
+    conf.timers = 1;
+    conf.safety_only = true;
+    struct explore_result reduced = search_once(&conf);
+    conf.unreduced = true;
+    struct explore_result full = search_once(&conf);
+    assert_null(reduced.bound);
+    assert_int_equal(reduced.states, full.states);
+    assert_int_equal(reduced.ends, full.ends);
+}
+
 static void test_the_states_of_a_broadcast_can_be_counted_by_hand(void **state)
 {
     (void)state;
@@ -297,6 +313,7 @@ int main(void)
         cmocka_unit_test(test_a_search_of_each_stack_ends_with_all_properties_holding),
         cmocka_unit_test(test_the_reduction_saves_transitions_and_no_state),
         cmocka_unit_test(test_the_reduction_saves_no_state_of_a_stack_with_a_log),
+        cmocka_unit_test(test_the_reduction_saves_no_state_where_timers_fire),
         cmocka_unit_test(test_the_states_of_a_broadcast_can_be_counted_by_hand),
         cmocka_unit_test(test_losses_and_duplicates_keep_what_links_promise),
         cmocka_unit_test(test_a_planted_bug_is_found_and_its_record_shows_it),
