@@ -39,14 +39,15 @@ static bool survives(void *ctx)
 
 /*
  * Small, so that a log is compacted within a few dozen batches: a buffer holds the largest record,
- * and half of the log twice all that can be live, which is what a component may store: a batch
- * takes whole blocks.
+ * and half of the log all that can be live, which is what a component may store. Of records that
+ * are larger than a block it holds four times as many, since a batch takes whole blocks.
  */
 static struct log_shape shape_for(const struct stack_conf *conf, uint32_t msg_bytes,
                                   uint32_t *buffer_bytes)
 {
     uint32_t blocks = 4 + (msg_bytes + 1024) / LOG_BLOCK_BYTES;
-    uint64_t live = 2ull * conf->store_msgs * (msg_bytes + 96);
+    uint64_t live = (uint64_t)conf->store_msgs * (msg_bytes + 96) / 2;
+    live *= msg_bytes > LOG_BLOCK_BYTES ? 4 : 1;
     uint64_t segment = 2 * blocks;
     while (segment * LOG_BLOCK_BYTES * SIM_DISK_SLOTS < 2 * live)
         segment++;
