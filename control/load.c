@@ -209,6 +209,7 @@ void load_post_issued(struct load *l)
     board_put(&l->row->issued, l->next_op);
     board_put(&l->row->issued_digest, l->issued_digest);
     board_put(&l->row->issued_measured, l->issued_measured);
+    board_put(&l->row->offered_measured, l->conf.closed ? l->issued_measured : l->offered_measured);
 }
 
 /*
@@ -230,7 +231,8 @@ static uint32_t pool_reserve(const struct rte_mempool *pool)
     return pool->size / 4 + rte_lcore_count() * pool->cache_size * 3 / 2;
 }
 
-/* What was intended before the end and is late is still sent, or its latency would go unseen. */
+/* What was intended before the end and is late is still sent, for a while, or its latency would go
+ * unseen; what is not sent by then has none, and is counted (never_sent()). */
 static bool finished(const struct load *l, uint64_t now)
 {
     uint64_t end = board_get(&l->conf.board->end_ns);
@@ -448,6 +450,7 @@ void load_post_block(struct load *l, const struct op *op)
     if (unlikely(board_get(&b->number) != number)) {
         board_put(&b->count, 0); /* first: nobody takes the old count for the new number's */
         atomic_store_explicit(&b->number, number, memory_order_release);
+        atomic_thread_fence(memory_order_release); /* nor the new digest for the old number's */
         count = digest = 0;
     }
     board_put(&b->digest, digest + op->tag);
@@ -634,16 +637,32 @@ void load_attach(struct stack *st, const struct load_conf *conf)
         board_put(&l->row->done, 1);
 }
 
+/* How many operations an open loop intended in the measured interval, before `end`, and never came
+ * to. Of Poisson arrivals, how many are expected: to draw them would take as long as to send. */
+static uint64_t never_sent(const struct load *l, double end)
+{
+    const double from = (double)l->conf.board->from_ns, mean = l->conf.interval_ns;
+    if (l->conf.closed || !l->source || l->next_ns >= end || from >= end)
+        return 0;
+    if (l->conf.arrival == LOAD_CONSTANT) {
+        double before = l->next_ns < from ? ceil((from - l->next_ns) / mean) : 0;
+        return (uint64_t)(ceil((end - l->next_ns) / mean) - before);
+    }
+    return (uint64_t)llround((end - fmax(l->next_ns, from)) / mean) + (l->next_ns >= from);
+}
+
+/* Who crashed intends nothing after its last breath. */
 void load_detach(struct stack *st)
 {
     struct load *l = load(st->app);
     const struct board *b = l->conf.board;
     uint64_t end = board_get(&b->end_ns);
-    uint64_t offered = l->conf.closed ? l->issued_measured : l->offered_measured;
-    if (!l->conf.closed && l->source) /* and what it never came to */
-        for (; l->next_ns < (double)end; l->next_ns += load_interval(l))
-            offered += measured(l, (uint64_t)l->next_ns);
-    board_put(&l->row->offered_measured, offered);
+    if (!board_correct(b, st->self) && st->now < end)
+        end = st->now;
+    uint64_t unsent = never_sent(l, (double)end);
+    board_put(&l->row->offered_measured,
+              l->conf.closed ? l->issued_measured : l->offered_measured + unsent);
+    board_put(&l->row->unsent, unsent);
     post_counters(l, l->row->counters);
 }
 

@@ -82,7 +82,10 @@ void report_head(FILE *out, const struct result *r)
     put_layers(out, job->def);
     fprintf(out, "\n  device     %s\n", r->device);
     fprintf(out, "  placement  %s%s\n", r->placement,
-            r->shared ? "   (shared: breaths in turn)" : "   (a core each)");
+            !r->shared              ? "   (a core each)"
+            : !r->siblings          ? "   (shared: breaths in turn)"
+            : r->lcores < r->job->n ? "   (shared: breaths in turn, hardware threads of one core)"
+                                    : "   (shared: hardware threads of one core)");
     fprintf(out, "  machine    %s\n", r->machine);
     fprintf(out, "  load       %s\n", load);
     fprintf(out, "  measured   %.3g s after %.3g s of warm-up, seed %" PRIu64 "\n",
@@ -122,6 +125,10 @@ static void put_latencies(FILE *out, const struct result *r)
     fprintf(out, "\n");
     if (r->deliver_all.count == 0)
         fprintf(out, "  %-12snothing that was intended in the interval was sent and arrived\n", "");
+    if (r->unsent > 0)
+        fprintf(out,
+                "  %-12s%" PRIu64 " more were intended and never sent: they are not in these\n", "",
+                r->unsent);
     if (r->samples_missed > 0)
         fprintf(out, "  %-12s%" PRIu64 " more could not be remembered\n", "", r->samples_missed);
 }
@@ -137,13 +144,16 @@ static void put_rates(FILE *out, const struct result *r)
 
 static void put_wire(FILE *out, const struct result *r)
 {
-    double ops = r->operations > 0 ? (double)r->operations : 1;
+    const double ops = (double)r->operations;
     char frames[32], bytes[32];
-    fprintf(out,
-            "  wire        %.3g frames, %.3g records, %.4g bytes per operation;  %s frames, %s\n",
-            (double)r->wire_frames / ops, (double)r->wire_records / ops,
-            (double)r->wire_bytes / ops,
-            report_count(frames, sizeof frames, (double)r->wire_frames),
+    fprintf(out, "  wire        ");
+    if (r->operations > 0)
+        fprintf(out, "%.3g frames, %.3g records, %.4g bytes per operation;  ",
+                (double)r->wire_frames / ops, (double)r->wire_records / ops,
+                (double)r->wire_bytes / ops);
+    else
+        fprintf(out, "- per operation, none was sent;  ");
+    fprintf(out, "%s frames, %s\n", report_count(frames, sizeof frames, (double)r->wire_frames),
             bytes_text(bytes, sizeof bytes, r->wire_bytes));
 }
 

@@ -75,22 +75,50 @@ static void join_samples(struct result *r, const struct board *b)
     free(last);
 }
 
+/* What sources were to send in the measured interval, and what they sent. */
+struct offer {
+    uint64_t offered;
+    uint64_t sent;
+};
+
 /* Sources of consensus propose for the same instances: those count once. */
+static void add_offer(struct offer *all, const struct board_row *row, uint8_t shape)
+{
+    uint64_t o = board_get(&row->offered_measured), s = board_get(&row->issued_measured);
+    if (shape == LOAD_ONE_VALUE) {
+        all->offered = o > all->offered ? o : all->offered;
+        all->sent = s > all->sent ? s : all->sent;
+    } else {
+        all->offered += o;
+        all->sent += s;
+    }
+}
+
+/* Never sent by anybody: of consensus, what the source that came farthest did not propose. */
+static uint64_t unsent(const struct result *r, const struct board *b)
+{
+    uint64_t all = 0, least = UINT64_MAX;
+    for (uint32_t p = 0; p < b->n; p++) {
+        uint64_t u = board_get(&board_row(b, p)->unsent);
+        all += u;
+        if (r->job->sources >> p & 1 && board_correct(b, p) && u < least)
+            least = u;
+    }
+    return r->job->top->shape != LOAD_ONE_VALUE ? all : least != UINT64_MAX ? least : 0;
+}
+
+/* Whether a source could not keep up is told by those that went on to the end. */
 static void compute_rates(struct result *r, const struct board *b)
 {
     const uint8_t shape = r->job->top->shape;
-    uint64_t offered = 0, sent = 0, delivered = shape == LOAD_TO_NEXT ? 0 : UINT64_MAX;
+    struct offer all = {0}, correct = {0};
+    uint64_t delivered = shape == LOAD_TO_NEXT ? 0 : UINT64_MAX;
     for (uint32_t p = 0; p < b->n; p++) {
         const struct board_row *row = board_row(b, p);
-        uint64_t o = board_get(&row->offered_measured), s = board_get(&row->issued_measured);
         uint64_t d = board_get(&row->delivered_measured);
-        if (shape == LOAD_ONE_VALUE) {
-            offered = o > offered ? o : offered;
-            sent = s > sent ? s : sent;
-        } else {
-            offered += o;
-            sent += s;
-        }
+        add_offer(&all, row, shape);
+        if (board_correct(b, p))
+            add_offer(&correct, row, shape);
         if (shape == LOAD_TO_NEXT)
             delivered += d;
         else if (board_correct(b, p))
@@ -98,13 +126,14 @@ static void compute_rates(struct result *r, const struct board *b)
     }
     if (delivered == UINT64_MAX) /* nobody is left who could have */
         delivered = 0;
-    r->operations = sent;
+    r->operations = all.sent;
+    r->unsent = unsent(r, b);
     if (r->seconds > 0) {
-        r->offered_per_s = (double)offered / r->seconds;
-        r->sent_per_s = (double)sent / r->seconds;
+        r->offered_per_s = (double)all.offered / r->seconds;
+        r->sent_per_s = (double)all.sent / r->seconds;
         r->delivered_per_s = (double)delivered / r->seconds;
     }
-    r->saturated = (double)sent < SATURATED_BELOW * (double)offered;
+    r->saturated = (double)correct.sent < SATURATED_BELOW * (double)correct.offered;
 }
 
 void result_compute(struct result *r, const struct job *job, const struct board *b)
@@ -173,14 +202,20 @@ static json_t *json_latency(const struct result_latency *l)
     return o;
 }
 
+/* Of nothing that was sent there is no share. */
+static json_t *json_per_op(const struct result *r, uint64_t count)
+{
+    return r->operations > 0 ? json_real(rounded((double)count / (double)r->operations))
+                             : json_null();
+}
+
 static json_t *json_wire(const struct result *r)
 {
-    double ops = r->operations > 0 ? (double)r->operations : 1;
-    return json_pack("{s:I, s:I, s:I, s:f, s:f, s:f}", "frames", (json_int_t)r->wire_frames,
+    return json_pack("{s:I, s:I, s:I, s:o, s:o, s:o}", "frames", (json_int_t)r->wire_frames,
                      "bytes", (json_int_t)r->wire_bytes, "records", (json_int_t)r->wire_records,
-                     "frames_per_op", rounded((double)r->wire_frames / ops), "bytes_per_op",
-                     rounded((double)r->wire_bytes / ops), "records_per_op",
-                     rounded((double)r->wire_records / ops));
+                     "frames_per_op", json_per_op(r, r->wire_frames), "bytes_per_op",
+                     json_per_op(r, r->wire_bytes), "records_per_op",
+                     json_per_op(r, r->wire_records));
 }
 
 static json_t *json_disk(const struct result *r)
@@ -311,6 +346,7 @@ char *result_json(const struct result *r)
     PUT("sent_per_s", json_real(rounded(r->sent_per_s)));
     PUT("delivered_per_s", json_real(rounded(r->delivered_per_s)));
     PUT("saturated", json_boolean(r->saturated));
+    PUT("unsent", json_integer((json_int_t)r->unsent));
     PUT("latency_ns", json_pack("{s:o, s:o}", "decide", json_latency(&r->decide), "deliver_all",
                                 json_latency(&r->deliver_all)));
     PUT("deliver_all_sampled_1_in", json_integer(r->sample_every));
@@ -407,14 +443,25 @@ int result_folder(const char *out, const struct job *job, char *path, size_t pat
     return file_error(why, why_size, path[0] != '\0' ? path : "runs");
 }
 
+static void remove_files(const char *path, const char *const names[], size_t count)
+{
+    char name[4200];
+    for (size_t i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "%s/%s", path, names[i]);
+        unlink(name);
+    }
+}
+
+void result_clear(const char *path)
+{
+    static const char *const late[] = {"summary.json", "hist.hlog", "timeline.csv", "timeline.svg"};
+    remove_files(path, late, sizeof late / sizeof late[0]);
+}
+
 void result_unfolder(const char *path)
 {
     static const char *const early[] = {"series.csv", "events.ndjson"};
-    char name[4200];
-    for (size_t i = 0; i < sizeof early / sizeof early[0]; i++) {
-        snprintf(name, sizeof name, "%s/%s", path, early[i]);
-        unlink(name);
-    }
+    remove_files(path, early, sizeof early / sizeof early[0]);
     if (rmdir(path) == 0 && strncmp(path, "runs/", 5) == 0)
         rmdir("runs"); /* unless others are in it */
 }

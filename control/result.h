@@ -54,13 +54,15 @@ struct result {
     const char *crash;     /* what crashed and was tolerated, or NULL */
     uint32_t lcores;
     bool shared;    /* processes share cores */
+    bool siblings;  /* … in that some of the processors are hardware threads of one core */
     double seconds; /* measured */
     bool interrupted;
     uint64_t operations; /* sent in the measured interval */
     double offered_per_s;
     double sent_per_s;
     double delivered_per_s;
-    bool saturated;
+    bool saturated;  /* as far as sources that did not crash tell */
+    uint64_t unsent; /* intended in the measured interval and never sent: they have no latency */
     struct result_latency decide;
     struct result_latency deliver_all;
     uint32_t sample_every; /* operations, for deliver_all */
@@ -99,6 +101,10 @@ int result_folder(const char *out, const struct job *job, char *path, size_t pat
 
 /* Let runs/latest be the folder that result_folder() made there. 0, or −errno and a sentence. */
 int result_latest(const char *path, char *why, size_t why_size);
+
+/* Take away what an earlier run left in the folder, of what is written when a run has ended; not its
+ * job.ini, which may be the one that is run again. */
+void result_clear(const char *path);
 
 /* Take away the folder of a run that did not begin. */
 void result_unfolder(const char *path);

@@ -96,8 +96,8 @@ struct run {
     struct hist recent;
     struct hist before;
     uint64_t before_ns;
-    uint64_t before_sent;
-    uint64_t before_delivered;
+    uint64_t before_sent[PSET_PROCS];
+    uint64_t before_delivered[PSET_PROCS];
     char why[1024];
 };
 
@@ -231,18 +231,33 @@ static bool sleep_until(struct run *r, uint64_t until_ns)
     }
 }
 
-static void totals(const struct run *r, uint64_t *sent, uint64_t *delivered)
+/* What came since the last tick, to a count that only grows; one that was set back counts from
+ * there. */
+static uint64_t since(uint64_t now, uint64_t *before)
+{
+    uint64_t more = now > *before ? now - *before : 0;
+    *before = now;
+    return more;
+}
+
+/* Since the last tick, by those who have not crashed. */
+static void progress_of(struct run *r, uint64_t *sent, uint64_t *delivered)
 {
     const uint8_t shape = r->job.top->shape;
-    *sent = 0;
-    *delivered = shape == LOAD_TO_NEXT ? 0 : UINT64_MAX;
+    bool any = false;
+    *sent = *delivered = 0;
     for (uint32_t p = 0; p < r->job.n; p++) {
+        const struct board_row *row = board_row(r->board, p);
+        uint64_t s = since(board_get(&row->issued), &r->before_sent[p]);
+        uint64_t d = since(board_get(&row->delivered), &r->before_delivered[p]);
         if (!board_correct(r->board, p))
             continue;
-        uint64_t s = board_get(&board_row(r->board, p)->issued);
-        uint64_t d = board_get(&board_row(r->board, p)->delivered);
         *sent = shape != LOAD_ONE_VALUE ? *sent + s : s > *sent ? s : *sent;
-        *delivered = shape == LOAD_TO_NEXT ? *delivered + d : d < *delivered ? d : *delivered;
+        if (shape == LOAD_TO_NEXT)
+            *delivered += d;
+        else if (!any || d < *delivered)
+            *delivered = d;
+        any = true;
     }
 }
 
@@ -259,17 +274,18 @@ static void put_percentile(FILE *f, const struct hist *h, double percent)
 static void tick(struct run *r, uint64_t now, bool progress)
 {
     uint64_t sent, delivered;
-    totals(r, &sent, &delivered);
+    progress_of(r, &sent, &delivered);
     double seconds = (double)(now - r->before_ns) / 1e9;
-    double since = ((double)now - (double)r->board->from_ns) / 1e9;
-    double sent_per_s = (double)(sent - r->before_sent) / seconds;
-    double delivered_per_s = (double)(delivered - r->before_delivered) / seconds;
+    uint64_t end = board_get(&r->board->end_ns);
+    double time = ((double)(now < end ? now : end) - (double)r->board->from_ns) / 1e9;
+    double sent_per_s = (double)sent / seconds;
+    double delivered_per_s = (double)delivered / seconds;
     memset(&r->recent, 0, sizeof r->recent);
     for (uint32_t p = 0; p < r->job.n; p++)
         hist_add(&r->recent, &board_row(r->board, p)->decide);
     hist_since(&r->recent, &r->before);
     if (r->series != NULL) {
-        fprintf(r->series, "%.3f,%.0f,%.0f,%.0f", since,
+        fprintf(r->series, "%.3f,%.0f,%.0f,%.0f", time,
                 r->job.mode == JOB_OPEN ? r->job.rate : sent_per_s, sent_per_s, delivered_per_s);
         put_percentile(r->series, &r->recent, 50);
         put_percentile(r->series, &r->recent, 99);
@@ -282,41 +298,39 @@ static void tick(struct run *r, uint64_t now, bool progress)
             report_ns(c, sizeof c, value);
         if (hist_percentile(&r->recent, 99, &value))
             report_ns(d, sizeof d, value);
-        fprintf(stderr, "\r\033[K  %5.1f s   sent %s/s   delivered %s/s   p50 %s   p99 %s", since,
+        fprintf(stderr, "\r\033[K  %5.1f s   sent %s/s   delivered %s/s   p50 %s   p99 %s", time,
                 report_count(a, sizeof a, sent_per_s), report_count(b, sizeof b, delivered_per_s),
                 c, d);
         fflush(stderr);
     }
     r->before_ns = now;
-    r->before_sent = sent;
-    r->before_delivered = delivered;
 }
 
-/* Watch until the load ends, or is ended. */
+/* Watch until the load ends, or is ended. A tick that this thread slept through is passed over: the
+ * next one's rates are over all of the time since the last. */
 static void watch(struct run *r)
 {
     const bool progress = isatty(STDERR_FILENO) && !r->args->quiet;
+    const uint64_t begin = r->board->from_ns - r->job.warmup_ns;
     uint64_t ticks = 0, per_second = 1000000000 / r->tick_ns;
-    r->before_ns = r->board->from_ns - r->job.warmup_ns;
+    r->before_ns = begin;
     for (;;) {
-        uint64_t end = board_get(&r->board->end_ns);
-        uint64_t next = r->board->from_ns - r->job.warmup_ns + (ticks + 1) * r->tick_ns;
-        if (sleep_until(r, next < end ? next : end)) {
-            uint64_t now = now_ns();
+        uint64_t end = board_get(&r->board->end_ns), next = begin + (ticks + 1) * r->tick_ns;
+        bool asked = sleep_until(r, next < end ? next : end);
+        uint64_t now = now_ns(), second = ticks / per_second;
+        if (asked)
             board_put(&r->board->end_ns, now < end ? now : end);
+        if (asked || now >= end)
             break;
-        }
-        if (next >= end)
-            break;
-        ticks++;
-        tick(r, next, progress && ticks % per_second == 0);
+        ticks = (now - begin) / r->tick_ns;
+        tick(r, now, progress && ticks / per_second > second);
         verdict_compare(&r->verdict, r->board);
         judge_watch(&r->judge, r->board);
         if (r->spare)
             judge_drain(&r->judge, false);
     }
     if (board_get(&r->board->end_ns) > r->before_ns)
-        tick(r, board_get(&r->board->end_ns), false); /* what is left of a second */
+        tick(r, now_ns(), false); /* what is left of a second */
     if (progress)
         fputs("\r\033[K", stderr);
 }
@@ -488,12 +502,15 @@ static void describe(struct run *r)
     res->device = r->device_text;
     res->lcores = r->place.lcores;
     res->shared = placement_shared(&r->place);
+    res->siblings = placement_siblings(&r->place);
     r->tick_ns = r->spare ? TICK_NS : TICK_CROWDED_NS;
 }
 
+/* Last of what can fail: in a folder that was there before, the files of an earlier run go. */
 static int open_series(struct run *r)
 {
     char path[4200];
+    result_clear(r->folder);
     snprintf(path, sizeof path, "%s/series.csv", r->folder);
     r->series = fopen(path, "w");
     if (r->series == NULL) {
@@ -620,8 +637,8 @@ static int run(struct run *r)
     r->board->spool_fd = spools_make(r->job.n); /* a run without them can do all but write down */
     clock_start(0);
     if ((job_logs(&r->job) && open_folder(r) != 0) || open_processes(r, &signals) != 0 ||
-        (!job_logs(&r->job) && open_folder(r) != 0) || open_series(r) != 0 ||
-        open_figures(r) != 0 || listen_to_console(r) != 0 ||
+        (!job_logs(&r->job) && open_folder(r) != 0) || open_figures(r) != 0 ||
+        listen_to_console(r) != 0 || open_series(r) != 0 ||
         (args->out == NULL && result_latest(r->folder, r->why, sizeof r->why) != 0))
         return fail(r);
     r->begun = true;

@@ -307,14 +307,14 @@ static void find_detection(const struct timeline *t, struct timeline_fault *f, u
 {
     const uint64_t stopped = stopped_at(t, f->begin_ns) | f->procs;
     const uint64_t of = f->procs != 0 ? f->procs : UINT64_MAX; /* a rule may seem to stop anybody */
-    uint64_t first = TIMELINE_NEVER, last = 0;
-    uint16_t whom;
+    uint64_t first = TIMELINE_NEVER, last = TIMELINE_NEVER;
+    uint16_t whom, looked = 0;
     for (uint16_t q = 0; q < t->board->n; q++) {
         if (stopped >> q & 1)
             continue;
         uint64_t at = first_event(t, q, f->begin_ns, until, suspects, of, &whom);
         first = at < first ? at : first;
-        last = at > last ? at : last;
+        last = looked++ == 0 || at > last ? at : last;
     }
     f->detects = has(t, ABS_EPFD) || has(t, ABS_P);
     f->detect_first_ns = first != TIMELINE_NEVER ? first - f->begin_ns : first;
@@ -337,14 +337,15 @@ static uint64_t first_delivery(const struct timeline *t, uint16_t p, uint64_t fr
 static void find_leader(const struct timeline *t, struct timeline_fault *f, uint64_t until)
 {
     const uint64_t stopped = stopped_at(t, f->begin_ns) | f->procs;
-    uint64_t last = 0, own = TIMELINE_NEVER;
+    uint64_t last = TIMELINE_NEVER, own = TIMELINE_NEVER;
+    uint16_t looked = 0;
     f->leads = led_by(t, f->procs, f->begin_ns);
     for (uint16_t q = 0; q < t->board->n && f->leads; q++) {
         uint16_t whom = UINT16_MAX;
         if (stopped >> q & 1)
             continue;
         uint64_t at = first_event(t, q, f->begin_ns, until, trusts_another, stopped, &whom);
-        last = at > last ? at : last;
+        last = looked++ == 0 || at > last ? at : last;
         if (at != TIMELINE_NEVER) {
             f->leader = whom;
             own = whom == q ? at : own;

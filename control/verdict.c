@@ -123,6 +123,8 @@ static struct block_view block_read(const struct board *b, uint32_t p, uint64_t 
         return v;
     v.count = atomic_load_explicit(&at->count, memory_order_acquire);
     v.digest = board_get(&at->digest);
+    atomic_thread_fence(memory_order_acquire);
+    v.lapped = board_get(&at->number) != number; /* meanwhile: the digest may be the later one's */
     return v;
 }
 
@@ -145,6 +147,8 @@ static bool block_compare(struct verdict *v, const struct board *b, uint64_t blo
         return false; /* nobody is left to compare with */
     struct block_view first = block_read(b, one, block);
     bool lapped = first.lapped;
+    if (!lapped && first.count < count)
+        return false;
     for (uint32_t p = 0; p < b->n && !lapped; p++) {
         struct block_view other = block_read(b, p, block);
         if (!board_correct(b, p) && (other.count != count || count != BOARD_BLOCK_INSTANCES))

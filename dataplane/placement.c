@@ -208,7 +208,24 @@ void placement_text(const struct placement *p, char *text, size_t size)
     }
 }
 
+bool placement_siblings_by(const struct placement *p, int (*core)(int cpu))
+{
+    int of[PLACEMENT_LCORES_MAX];
+    for (uint16_t k = 0; k < p->lcores; k++) {
+        of[k] = core(p->cpu[k]);
+        for (uint16_t i = 0; i < k; i++)
+            if (of[i] == of[k])
+                return true;
+    }
+    return false;
+}
+
+bool placement_siblings(const struct placement *p)
+{
+    return placement_siblings_by(p, core_of);
+}
+
 bool placement_shared(const struct placement *p)
 {
-    return p->lcores < p->n;
+    return p->lcores < p->n || placement_siblings(p);
 }

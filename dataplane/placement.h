@@ -33,7 +33,13 @@ int placement_make(struct placement *p, uint16_t n, const char *want, char *why,
 /* "cpu 0: p0; cpu 1: p1 p2" */
 void placement_text(const struct placement *p, char *text, size_t size);
 
-/* Whether some lcore runs more than one process. */
+/* Whether some lcore runs more than one process, or two lcores are hardware threads of one core. */
 bool placement_shared(const struct placement *p);
+
+/* Whether two lcores are hardware threads of one core, as the kernel tells. */
+bool placement_siblings(const struct placement *p);
+
+/* The same by the caller's word for which core a processor is of. */
+bool placement_siblings_by(const struct placement *p, int (*core)(int cpu));
 
 #endif

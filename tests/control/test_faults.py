@@ -2,6 +2,7 @@
 """Faults in live runs: that a script befalls them, is written down, can be played again, and that
 what may be judged then is. No case depends on the speed of the machine: rates are low, the drain is
 long, and nothing is asserted of how soon something happens."""
+import csv
 import json
 import os
 import subprocess
@@ -74,6 +75,16 @@ class Faults(unittest.TestCase):
         self.assertEqual(summary["verdict"], "valid")
         self.assertIn("p0", summary["crash"])
         self.assertEqual([(e["what"], e["process"]) for e in events], [("crash 0", 0)])
+
+    def test_a_crash_takes_nothing_back_from_the_series(self):
+        summary, _ = self.run_with("at 300ms crash 2\n", "job.stack=beb", "job.proposer=all",
+                                   f"job.cores={min(os.sched_getaffinity(0))}") # ticks of 100 ms
+        self.assertEqual(summary["verdict"], "valid")
+        with open(os.path.join(self.folder.name, "run", "series.csv"), encoding="utf-8") as f:
+            rows = list(csv.DictReader(f))
+        for row in rows:
+            for column in "sent_per_s", "delivered_per_s":
+                self.assertTrue(0 <= float(row[column]) < 1e6, row)
 
     def test_a_paused_process_catches_up(self):
         summary, events = self.run_with("200ms..500ms pause 1\n", "job.stack=urb")

@@ -3,6 +3,7 @@
  * The load and the verdict, in simulated time: a good run is valid, each planted bug is found
  * under the property that it violates, and what did not arrive makes a verdict unknown.
  */
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "control/result.h"
@@ -257,6 +258,28 @@ static void what_was_intended_and_never_sent_is_offered(void **state)
     close_scene(&s);
 }
 
+/* The end of a load that is hours behind is computed, not stepped through. */
+static void what_is_never_sent_is_not_counted_one_by_one(void **state)
+{
+    (void)state;
+    for (uint8_t arrival = LOAD_CONSTANT; arrival <= LOAD_POISSON; arrival++) {
+        struct load_conf conf = every_10_us(1);
+        conf.arrival = arrival;
+        open_scene(&s, stack_find("beb"), conf);
+        for (int i = 0; i < 2000; i++)
+            step(&s);
+        board_put(&s.board->end_ns, 1000000 + 1000000000000000ull);
+        for (uint16_t p = 0; p < N; p++)
+            load_detach(s.st[p]);
+        const struct board_row *row = board_row(s.board, 0);
+        uint64_t offered = board_get(&row->offered_measured);
+        assert_in_range(offered, 100000000000 - 100, 100000000000 + 100);
+        assert_in_range(board_get(&row->unsent) + board_get(&row->issued_measured), offered - 1,
+                        offered + 1);
+        close_scene(&s);
+    }
+}
+
 static void poisson_arrivals_have_the_mean_that_was_asked_for(void **state)
 {
     (void)state;
@@ -291,6 +314,103 @@ static void nothing_is_owed_to_who_crashed(void **state)
     assert_true(board_get(&board_row(s.board, 1)->delivered) >
                 board_get(&board_row(s.board, 2)->delivered));
     close_scene(&s);
+}
+
+/* What a source would have sent after its crash, nobody offered. */
+static void a_crashed_source_offers_nothing_more(void **state)
+{
+    (void)state;
+    for (int killed = 0; killed < 2; killed++) {
+        struct job job = {.duration_ns = 10000000};
+        struct result result = {0};
+        open_scene(&s, stack_find("beb"), every_10_us(7));
+        for (int i = 0; i < 4000; i++)
+            step(&s);
+        s.crashed = true;
+        board_put(&s.board->crashed, 1u << 2);
+        play(&s);
+        if (!killed)
+            load_detach(s.st[2]);
+        job.top = s.conf.top;
+        result_compute(&result, &job, s.board);
+        const struct board_row *row = board_row(s.board, 2);
+        assert_in_range(board_get(&row->offered_measured), 299, 301);
+        assert_in_range(board_get(&row->issued_measured), 299, 301);
+        assert_false(result.saturated);
+        assert_true(result.offered_per_s < 231000);
+        close_scene(&s);
+    }
+}
+
+/* Nor is a source that crashed while it was behind what could not send. */
+static void saturation_is_not_judged_by_who_crashed(void **state)
+{
+    (void)state;
+    struct job job = {.duration_ns = 10000000};
+    struct result result = {0};
+    open_scene(&s, stack_find("beb"), every_10_us(7));
+    play(&s);
+    job.top = s.conf.top;
+    board_put(&board_row(s.board, 2)->offered_measured, 5000);
+    result_compute(&result, &job, s.board);
+    assert_true(result.saturated);
+    board_put(&s.board->crashed, 1u << 2);
+    result_compute(&result, &job, s.board);
+    assert_false(result.saturated);
+    close_scene(&s);
+}
+
+/* ---- blocks that are compared while they are written -------------------------------------------- */
+
+#define RACES 20000
+
+/* p1 and p2 have all of a block, and p0 decides its last instance while somebody compares. */
+static void *decide_last(void *arg)
+{
+    struct board *b = arg;
+    for (uint64_t block = 0; block < RACES; block++) {
+        while (board_get(&b->stop) != block + 1)
+            ;
+        struct board_block *at = &board_blocks(b, 0)[(block + 1) % b->blocks];
+        for (volatile uint64_t pause = block % 64; pause > 0; pause--)
+            ;
+        board_put(&at->digest, 2 * block + 1);
+        atomic_store_explicit(&at->count, BOARD_BLOCK_INSTANCES, memory_order_release);
+    }
+    return NULL;
+}
+
+static void put_block(struct board *b, uint32_t p, uint64_t block, uint64_t count, uint64_t digest)
+{
+    struct board_block *at = &board_blocks(b, p)[(block + 1) % b->blocks];
+    board_put(&at->digest, digest);
+    board_put(&at->count, count);
+    atomic_store_explicit(&at->number, block + 1, memory_order_release);
+}
+
+static void who_decides_meanwhile_is_not_accused(void **state)
+{
+    (void)state;
+    struct board *b = board_open(N, BOARD_BLOCKS, 1, 1, NULL);
+    struct verdict v;
+    pthread_t decider;
+    assert_non_null(b);
+    verdict_open(&v, load_top(ABS_UC));
+    assert_int_equal(pthread_create(&decider, NULL, decide_last, b), 0);
+    for (uint64_t block = 0; block < RACES; block++) {
+        put_block(b, 0, block, BOARD_BLOCK_INSTANCES - 1, 2 * block);
+        for (uint32_t p = 1; p < N; p++)
+            put_block(b, p, block, BOARD_BLOCK_INSTANCES, 2 * block + 1);
+        atomic_store_explicit(&b->stop, block + 1, memory_order_release);
+        while (v.next_block == block)
+            verdict_compare(&v, b);
+    }
+    pthread_join(decider, NULL);
+    assert_int_equal(v.compared_blocks, RACES);
+    for (uint32_t i = 0; i < v.properties; i++)
+        if (v.property[i].state != VERDICT_VALID)
+            fail_msg("%s", v.property[i].witness);
+    board_close(b);
 }
 
 static void UC4_holds_for_what_was_decided_before_a_crash(void **state)
@@ -401,8 +521,12 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_closed_loop_keeps_its_window),
     cmocka_unit_test(a_stall_is_counted_from_the_intended_times),
     cmocka_unit_test(what_was_intended_and_never_sent_is_offered),
+    cmocka_unit_test(what_is_never_sent_is_not_counted_one_by_one),
     cmocka_unit_test(poisson_arrivals_have_the_mean_that_was_asked_for),
     cmocka_unit_test(nothing_is_owed_to_who_crashed),
+    cmocka_unit_test(a_crashed_source_offers_nothing_more),
+    cmocka_unit_test(saturation_is_not_judged_by_who_crashed),
+    cmocka_unit_test(who_decides_meanwhile_is_not_accused),
     cmocka_unit_test(UC4_holds_for_what_was_decided_before_a_crash),
     cmocka_unit_test(UC1_a_missing_decision_is_unknown),
     cmocka_unit_test(UC2_an_altered_decision_is_found),

@@ -243,6 +243,27 @@ class Run(unittest.TestCase):
         self.assertIn("runs/latest shall be a link", got.stderr)
         self.assertEqual(os.listdir(self.path("runs")), ["latest"])
 
+    def test_an_earlier_run_in_the_folder_stays_whole_until_another_begins(self):
+        def again(*sets):
+            return self.upon("run", "--quiet", "--out", "here", sets=SHORT + list(sets))
+        def files():
+            return {name: self.read("here", name) for name in sorted(os.listdir(self.path("here")))}
+        self.assertEqual(again("job.stack=beb").returncode, 0)
+        before = files()
+        self.assertIn("timeline.svg", before)
+        got = again("job.stack=beb", "job.control=/nonexistent/ctl.sock")
+        self.assertEqual((got.returncode, got.stderr.count("\n")), (2, 1), got.stderr)
+        self.assertEqual(files(), before)
+        self.assertEqual(again("job.stack=urb", "job.record=off").returncode, 0)
+        self.assertEqual(sorted(files()),
+                         ["events.ndjson", "hist.hlog", "job.ini", "series.csv", "summary.json"])
+
+    def test_what_was_not_sent_has_no_share_of_the_wire(self):
+        summary = self.run_json("job.stack=beb", "load.rate=0.001", "job.warmup=200ms")
+        self.assertEqual(summary["operations"], 0)
+        for key in "frames_per_op", "bytes_per_op", "records_per_op":
+            self.assertIsNone(summary["wire"][key])
+
     def test_dpdk_writes_nothing_to_standard_output(self):
         for args in "-h", "--help", "--bogus":
             got = self.upon("run", "--json", sets=["device.eal=" + args])

@@ -167,6 +167,29 @@ static void the_crash_of_another_changes_no_leader(void **state)
     close_desk(&desk);
 }
 
+/* The last process crashes: nobody is left who could suspect it, or trust another. */
+static void of_the_last_crash_nothing_is_made_up(void **state)
+{
+    (void)state;
+    open_desk(&desk);
+    trust_p0(&desk);
+    for (int p = 1; p <= N; p++) {
+        char what[16];
+        snprintf(what, sizeof what, "crash %d", p % N);
+        event(&desk, p, what, "begin", p % N, 300 + 100 * (uint64_t)p);
+    }
+    for (uint16_t p = 0; p < N; p++)
+        deliver(&desk, p, 0, 400);
+    const struct timeline *t = make(&desk);
+    assert_int_equal(t->faults, 3);
+    assert_string_equal(t->fault[2].what, "crash 0");
+    assert_true(t->fault[2].detect_first_ns == TIMELINE_NEVER);
+    assert_true(t->fault[2].detect_last_ns == TIMELINE_NEVER);
+    assert_true(t->fault[2].leader_ns == TIMELINE_NEVER);
+    assert_true(t->fault[2].decision_ns == TIMELINE_NEVER);
+    close_desk(&desk);
+}
+
 static void a_process_that_dies_unasked_is_a_crash(void **state)
 {
     (void)state;
@@ -347,6 +370,7 @@ static void a_run_without_faults_has_no_timeline_on_the_page(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_crash_of_a_leader_is_told_from_its_detection_to_the_next_decision),
     cmocka_unit_test(the_crash_of_another_changes_no_leader),
+    cmocka_unit_test(of_the_last_crash_nothing_is_made_up),
     cmocka_unit_test(a_process_that_dies_unasked_is_a_crash),
     cmocka_unit_test(effects_belong_to_the_last_fault_before_them),
     cmocka_unit_test(a_partition_is_told_as_the_loss_of_the_side_without_a_majority),

@@ -39,7 +39,7 @@ static void test_no_processor_is_polled_twice(void **state)
             assert_true(p.lcore[i] < p.lcores);
         for (uint16_t i = 1; i < n && p.lcores > 1; i++)
             assert_int_not_equal(p.lcore[i], p.lcore[0]);
-        assert_int_equal(placement_shared(&p), p.lcores < n);
+        assert_int_equal(placement_shared(&p), p.lcores < n || placement_siblings(&p));
     }
 }
 
@@ -90,6 +90,20 @@ static void test_a_long_mapping_is_cut_not_overrun(void **state)
     assert_true(strlen(text) < sizeof text);
 }
 
+static int two_threads_a_core(int cpu)
+{
+    return cpu % 4;
+}
+
+static void test_hardware_threads_of_one_core_are_told_from_cores(void **state)
+{
+    (void)state;
+    const struct placement threads = {.n = 3, .lcores = 3, .cpu = {1, 2, 5}, .lcore = {0, 1, 2}};
+    const struct placement cores = {.n = 3, .lcores = 3, .cpu = {1, 2, 4}, .lcore = {0, 1, 2}};
+    assert_true(placement_siblings_by(&threads, two_threads_a_core));
+    assert_false(placement_siblings_by(&cores, two_threads_a_core));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -97,6 +111,7 @@ int main(void)
         cmocka_unit_test(test_an_override_is_taken_as_it_is),
         cmocka_unit_test(test_what_cannot_be_is_refused_in_a_sentence),
         cmocka_unit_test(test_a_long_mapping_is_cut_not_overrun),
+        cmocka_unit_test(test_hardware_threads_of_one_core_are_told_from_cores),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
