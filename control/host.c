@@ -12,7 +12,7 @@
 #include "dataplane/eal.h"
 #include "storage.h"
 
-#define EAL_WORDS_MAX 32
+#define EAL_WORDS_MAX JOB_EAL_WORDS_MAX
 
 /* ---- setting up --------------------------------------------------------------------------------- */
 

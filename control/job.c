@@ -225,13 +225,15 @@ static const char *kind_example(const struct key *k)
     case KIND_CHOICE:
         return k->choices;
     default:
-        return "write fewer than 256 characters, no control characters, and no ; behind a blank";
+        return "write so little that its line in a job file has at most 190 characters, no control "
+               "characters, and no ; behind a blank";
     }
 }
 
-/* Whether a text means the same when it is read from a file: its line ends at a control character,
- * a remark begins with ";" behind a blank, and blanks around it are lost. */
-static bool text_fits(const char *text)
+/* Whether a text means the same when it is read from a file: its line is not too long (the name of a
+ * file of faults is not written there), it ends at a control character, a remark begins with ";"
+ * behind a blank, and blanks around it are lost. */
+static bool text_fits(const struct key *k, const char *text)
 {
     size_t len = strlen(text);
     if (len > 0 && (isblank((unsigned char)text[0]) || isblank((unsigned char)text[len - 1])))
@@ -240,7 +242,22 @@ static bool text_fits(const char *text)
         if ((iscntrl((unsigned char)text[i]) && text[i] != '\t') ||
             (text[i] == ';' && (i == 0 || isblank((unsigned char)text[i - 1]))))
             return false;
+    if (k->offset != JOB(faults_file) && strlen(k->name) + strlen(" = \n") + len > LINE_BYTES_MAX)
+        return false;
     return len < JOB_TEXT_BYTES;
+}
+
+static const struct key *key_of(size_t offset)
+{
+    for (size_t i = 0; i < KEYS; i++)
+        if (keys[i].offset == offset)
+            return &keys[i];
+    return NULL;
+}
+
+bool job_text_fits(size_t offset, const char *text)
+{
+    return text_fits(key_of(offset), text);
 }
 
 static bool value_read(struct job *job, const struct key *k, const char *text)
@@ -250,7 +267,7 @@ static bool value_read(struct job *job, const struct key *k, const char *text)
     int choice;
     switch (k->kind) {
     case KIND_TEXT:
-        if (!text_fits(text))
+        if (!text_fits(k, text))
             return false;
         memcpy(field, text, strlen(text) + 1);
         return true;
@@ -357,14 +374,6 @@ static int refuse(const struct why *why, const struct job_place *at, const struc
     else
         snprintf(why->text, why->size, "%s%s", place, sentence);
     return -EINVAL;
-}
-
-static const struct key *key_of(size_t offset)
-{
-    for (size_t i = 0; i < KEYS; i++)
-        if (keys[i].offset == offset)
-            return &keys[i];
-    return NULL;
 }
 
 #define REFUSE(why, job, field, ...) \
@@ -587,12 +596,16 @@ static int check_stack(struct job *job, const struct why *why)
     return 0;
 }
 
-/* A word of device.eal that prints a text and ends the process. */
+/* More words of device.eal than it is given, or one that prints a text and ends the process. */
 static int check_eal_words(const struct job *job, const struct why *why)
 {
+    uint32_t words = 0;
     for (const char *w = job->eal_args; *w != '\0'; w += strcspn(w, " \t")) {
         w += strspn(w, " \t");
         size_t len = strcspn(w, " \t=");
+        if (len > 0 && ++words > JOB_EAL_WORDS_MAX)
+            return REFUSE(why, job, eal_args, "more than %d words for DPDK; leave some out",
+                          JOB_EAL_WORDS_MAX);
         if ((w[0] == '-' && w[1] == 'h') ||
             (len >= 4 && len <= 6 && strncmp(w, "--help", len) == 0))
             return REFUSE(why, job, eal_args,
@@ -612,6 +625,42 @@ static int check_netns(const struct job *job, const struct why *why)
     return 0;
 }
 
+/* Where nothing would come of it. */
+static int check_ring(const struct job *job, const struct why *why)
+{
+    const bool ring = strcmp(job->device, "ring") == 0;
+    if (job->device_args[0] != '\0' && (ring || strcmp(job->device, "null") == 0))
+        return REFUSE(why, job, device_args, "device %s takes no argument; leave it out",
+                      job->device);
+    if (ring && job->checksum == JOB_CHECKSUM_ON)
+        return REFUSE(why, job, checksum,
+                      "frames over ring have no headers, and no checksum; write auto, or off");
+    return 0;
+}
+
+/* The first %p is replaced by the rank, and no other. */
+static int check_marks(const struct job *job, const struct why *why)
+{
+    static const size_t names[] = {JOB(device_args), JOB(device_netns)};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *text = (const char *)job + names[i], *mark = strstr(text, "%p");
+        if (mark != NULL && strstr(mark + 2, "%p") != NULL)
+            return refuse(why, &job->place[key_of(names[i]) - keys], key_of(names[i]),
+                          "\"%s\": the rank can stand in it once; leave one %%p", text);
+    }
+    return 0;
+}
+
+static int check_device_keys(const struct job *job, const struct why *why)
+{
+    int err = check_eal_words(job, why);
+    if (err == 0)
+        err = check_netns(job, why);
+    if (err == 0)
+        err = check_ring(job, why);
+    return err != 0 ? err : check_marks(job, why);
+}
+
 static int check_device(const struct job *job, const struct why *why)
 {
     char list[256] = "";
@@ -619,7 +668,7 @@ static int check_device(const struct job *job, const struct why *why)
     const char *name;
     for (uint32_t i = 0; (name = fabric_device_name(i)) != NULL && at < sizeof list; i++) {
         if (strcmp(name, job->device) == 0)
-            return check_eal_words(job, why) != 0 ? -EINVAL : check_netns(job, why);
+            return check_device_keys(job, why);
         at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at > 0 ? " " : "", name);
     }
     return REFUSE(why, job, device, "there is no device \"%s\"; there are %s", job->device, list);
@@ -734,9 +783,12 @@ static int check_params(const struct job *job, const struct why *why)
     if (c->frame_records < 1 || c->frame_records > FRAME_RECORDS_MAX)
         return REFUSE(why, job, conf.frame_records, "%u records in a frame; write 1 to %d",
                       c->frame_records, FRAME_RECORDS_MAX);
-    if (c->batch_events < 1)
-        return REFUSE(why, job, conf.batch_events, "none would ever be handled; write 1 to %d",
-                      CO_BATCH_EVENTS);
+    if (c->batch_events < 1 || c->batch_events > CO_BATCH_EVENTS)
+        return REFUSE(why, job, conf.batch_events, "%u events in one call; write 1 to %d",
+                      c->batch_events, CO_BATCH_EVENTS);
+    if (c->ack_delay_ns > JOB_DURATION_MAX)
+        return REFUSE(why, job, conf.ack_delay_ns,
+                      "an acknowledgement must leave some time; write at most a day");
     for (size_t i = 0; i < sizeof periods / sizeof periods[0]; i++) {
         const uint64_t ns = *(const uint64_t *)((const char *)job + periods[i]);
         if (ns == 0 || ns > JOB_DURATION_MAX)
@@ -852,10 +904,11 @@ bool job_logs(const struct job *job)
 
 static int check_log(const struct job *job, const struct why *why)
 {
-    if (!logs(job->def) && (job_given(job, JOB(log_dir)) || job_given(job, JOB(log_size))))
-        return REFUSE(why, job, log_dir,
-                      "stack %s keeps nothing in a log; leave [log] out, or choose lurb or luc",
-                      job->stack);
+    for (size_t i = 0; i < KEYS && !logs(job->def); i++)
+        if (strcmp(keys[i].section, "log") == 0 && job_given(job, keys[i].offset))
+            return refuse(why, &job->place[i], &keys[i],
+                          "stack %s keeps nothing in a log; leave [log] out, or choose lurb or luc",
+                          job->stack);
     if (job->restart > 0 && !logs(job->def))
         return REFUSE(why, job, restart,
                       "stack %s keeps nothing in a log that a process could recover from; choose "

@@ -15,9 +15,10 @@
 #include "faults.h"
 #include "load.h"
 
-#define JOB_TEXT_BYTES   256
-#define JOB_KEYS_MAX     64
-#define JOB_DURATION_MAX 86400000000000ull /* a day */
+#define JOB_TEXT_BYTES    256
+#define JOB_KEYS_MAX      64
+#define JOB_EAL_WORDS_MAX 32                /* of device.eal */
+#define JOB_DURATION_MAX  86400000000000ull /* a day */
 
 enum job_proposer { JOB_PROPOSER_LEADER, JOB_PROPOSER_ALL, JOB_PROPOSER_RANK };
 enum job_mode { JOB_OPEN, JOB_CLOSED };
@@ -87,6 +88,10 @@ struct job {
 /* Read `path` (NULL: defaults alone), then apply `sets`. 0, or −errno and a sentence in `why`. */
 int job_read(struct job *job, const char *path, char *const sets[], uint32_t set_count, char *why,
              size_t why_size);
+
+/* Whether a text can be the value of the key that is kept at this offset of struct job: its line in a
+ * job file is read again as it was written. */
+bool job_text_fits(size_t offset, const char *text);
 
 /* Whether the file or an override gave the key that is kept at this offset of struct job. */
 bool job_given(const struct job *job, size_t offset);

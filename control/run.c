@@ -159,6 +159,17 @@ static int open_processes(struct run *r, const sigset_t *signals)
     return err != 0 ? err : host_open(&r->host, NULL, r->why, sizeof r->why);
 }
 
+/* The logs lie in the run's folder. Nodes and whoever runs this again read so from a job file. */
+static bool put_log_dir(struct run *r)
+{
+    char *dir = r->job.log_dir;
+    size_t size = sizeof r->job.log_dir;
+    int len = snprintf(dir, size, "%s/log", r->folder);
+    if (len >= (int)size - 16) /* a log's name comes behind it */
+        return false;
+    return !(r->apart || r->job.log_keep) || job_text_fits(offsetof(struct job, log_dir), dir);
+}
+
 /* The folder of the run, and the logs, which lie there unless the job says otherwise. */
 static int open_folder(struct run *r)
 {
@@ -168,9 +179,10 @@ static int open_folder(struct run *r)
     if (err != 0 || !job_logs(job))
         return err;
     r->log_here = job->log_dir[0] == '\0';
-    if (r->log_here && snprintf(job->log_dir, sizeof job->log_dir, "%s/log", r->folder) >=
-                           (int)sizeof job->log_dir - 16) {
-        snprintf(r->why, sizeof r->why, "the path of the run's folder is too long; give log.dir");
+    if (r->log_here && !put_log_dir(r)) {
+        snprintf(r->why, sizeof r->why,
+                 "the path of the run's folder is too long to name the logs, or has in it what a "
+                 "job file cannot hold; give log.dir");
         return -ENAMETOOLONG;
     }
     err = storage_create(job, r->why, sizeof r->why);

@@ -23,9 +23,11 @@
 #define FABRIC_SLACK_BYTES (24u << 20) /* ports, rings, descriptors, EAL itself */
 #define PKT_BYTES_MIN      2048        /* what drivers expect of a receive buffer */
 #define MTU_DEFAULT        1500
-#define MTU_MAX            (UINT16_MAX - RTE_PKTMBUF_HEADROOM - ETHER_BYTES)
-#define QUEUE_SLOTS        1024
-#define LAYERS_BYTES       (FRAME_BYTES + RECORD_BYTES + MSG_HEADROOM_MAX)
+/* A packet's room is whole cache lines behind the headroom, in 16 bits. */
+#define MTU_MAX \
+    (RTE_ALIGN_FLOOR(UINT16_MAX - RTE_PKTMBUF_HEADROOM, RTE_CACHE_LINE_SIZE) - ETHER_BYTES)
+#define QUEUE_SLOTS  1024
+#define LAYERS_BYTES (FRAME_BYTES + RECORD_BYTES + MSG_HEADROOM_MAX)
 
 static const struct fabric_device_ops *const devices[] = {&fabric_ring,  &fabric_null,
                                                           &fabric_memif, &fabric_af_packet,

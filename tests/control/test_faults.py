@@ -100,7 +100,7 @@ class Faults(unittest.TestCase):
         self.assertIn(("clear", 1), ends)
 
     def test_a_flipped_bit_is_caught_and_sent_again(self):
-        for checksum in "off", "on":
+        for checksum in "off", "auto":
             summary, _ = self.run_with("100ms..700ms corrupt 20%\n", "job.stack=urb",
                                        "job.checksum=" + checksum, out="run-" + checksum)
             self.assertEqual(summary["verdict"], "valid")

@@ -188,6 +188,9 @@ static void a_parameter_that_is_of_no_use_is_refused(void **state)
     (void)state;
     refused(BEB "[params]\nframe_records = 0\n", 4, "write 1 to 64");
     refused(BEB "[params]\nbatch_events = 0\n", 4, "write 1 to 64");
+    refused(BEB "[params]\nbatch_events = 65\n", 4, "write 1 to 64");
+    refused(BEB "[params]\nack_delay = never\n", 4, "params.ack_delay: ");
+    accepted(BEB "[params]\nbatch_events = 64\nack_delay = 0\n");
     refused(BEB "[params]\nheartbeat = 0\n", 4, "params.heartbeat: it must be 1 ns to a day");
     refused(BEB "[params]\nrto_max = 0s\n", 4, "params.rto_max: it must be 1 ns");
     refused(BEB "[params]\nrto_min = 5s\nrto_max = 1s\n", 4, "raise params.rto_max");
@@ -201,6 +204,8 @@ static void what_the_device_cannot_do_is_refused_with_its_place(void **state)
     refused(BEB "n = 17\n", 3, "job.n: device ring: n = 17");
     refused(BEB "size = 1.5KiB\n", 3, "job.size: messages of 1536 bytes need an MTU of 1752");
     refused(BEB "size = 2KiB\nmtu = 2KiB\n", 3, "set job.mtu = 2264");
+    refused(BEB "mtu = 65331B\n", 3, "job.mtu: mtu = 65331 is more than 65330");
+    accepted(BEB "mtu = 65330B\n");
     refused(BEB "cores = 4000\n", 3, "job.cores: placement 4000: processor 4000 is not ours");
     refused(BEB "cores = 0:0,1;0:1,2\n", 3, "job.cores: placement");
     refused(BEB "device = pcap\n", 3, "device.args = \"\": names no file");
@@ -214,6 +219,26 @@ static void what_the_device_cannot_do_is_refused_with_its_place(void **state)
     accepted(BEB "device = memif\nn = 5\n");
     accepted(BEB "device = null\nn = 32\n");
     accepted(BEB "device = eal\nsize = 4KiB\n[device]\nargs = 0\neal = --vdev=net_null0\n");
+}
+
+/* A key that would change nothing is not passed over in silence. */
+static void what_would_have_no_effect_is_refused(void **state)
+{
+    (void)state;
+    char text[512] = BEB "device = eal\n[device]\nargs = 0\neal = --vdev=net_null0";
+    refused(BEB "checksum = on\n", 3, "job.checksum: frames over ring have no headers");
+    refused(BEB "[device]\nargs = x\n", 4, "device.args: device ring takes no argument");
+    refused(BEB "device = null\n[device]\nargs = x\n", 5, "device null takes no argument");
+    refused(BEB "[log]\nsqpoll = yes\n", 4, "log.sqpoll: stack beb keeps nothing in a log");
+    refused(BEB "[log]\nkeep = no\n", 4, "log.keep: stack beb keeps nothing in a log");
+    refused(BEB "[log]\nsize = 64MiB\n", 4, "log.size: stack beb keeps nothing in a log");
+    refused(BEB "device = tap\n[device]\nargs = t%p-%p\n", 5, "leave one %p");
+    refused(BEB "device = tap\n[device]\nargs = t%p\nnetns = %p%p\n", 6, "leave one %p");
+    for (int i = 1; i < JOB_EAL_WORDS_MAX; i++)
+        strcat(text, " -v");
+    accepted(text);
+    strcat(text, " -v");
+    refused(text, 6, "device.eal: more than 32 words");
 }
 
 static void dpdk_is_not_asked_for_its_usage(void **state)
@@ -244,6 +269,23 @@ static void text_that_cannot_be_written_back_is_refused(void **state)
     set_refused("job.control=off\nseed = 99", "no control characters");
     char *const map[] = {(char *)"job.cores=0:0;0:1"};
     assert_int_equal(job_read(&job, NULL, map, 1, why, sizeof why), 0);
+}
+
+/* The longest text that is taken is read back; one more is refused where it is given. */
+static void a_text_whose_line_would_be_too_long_is_refused(void **state)
+{
+    (void)state;
+    char set[256] = "log.dir=/", text[4096] = "";
+    char *const sets[] = {(char *)"job.stack=luc", set};
+    memset(set + strlen(set), 'x', 190 - strlen("dir = /\n"));
+    assert_int_equal(read_and_check(NULL, sets, 2), 0);
+    FILE *f = fmemopen(text, sizeof text, "w");
+    job_write(&job, f);
+    fclose(f);
+    accepted(text);
+    strcat(set, "x");
+    assert_int_not_equal(read_and_check(NULL, sets, 2), 0);
+    assert_non_null(strstr(why, "at most 190 characters"));
 }
 
 static void numbers_are_decimal_unless_they_say_so(void **state)
@@ -307,9 +349,11 @@ int main(void)
         cmocka_unit_test(impossible_combinations_are_refused_with_the_remedy),
         cmocka_unit_test(a_parameter_that_is_of_no_use_is_refused),
         cmocka_unit_test(what_the_device_cannot_do_is_refused_with_its_place),
+        cmocka_unit_test(what_would_have_no_effect_is_refused),
         cmocka_unit_test(dpdk_is_not_asked_for_its_usage),
         cmocka_unit_test(a_bug_that_cannot_show_is_not_planted),
         cmocka_unit_test(text_that_cannot_be_written_back_is_refused),
+        cmocka_unit_test(a_text_whose_line_would_be_too_long_is_refused),
         cmocka_unit_test(numbers_are_decimal_unless_they_say_so),
         cmocka_unit_test(what_is_no_job_file_is_refused),
         cmocka_unit_test(bad_overrides_are_refused),
