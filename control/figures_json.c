@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A page of figures as JSON: the schema stands in README.md. */
+/* A page of figures as JSON: the schema stands in looking.md. */
 #include "figures.h"
 
 #define PUT(object, key, value) json_object_set_new(object, key, value)
