@@ -284,7 +284,11 @@ static void *cpu_open(const int64_t *args, const char **why)
     struct log_report report;
     b->records = (uint64_t)args[0];
     b->super = aligned_alloc(LOG_BLOCK_BYTES, LOG_BLOCK_BYTES);
-    b->null = (struct disk){&null_ops, NULL, BUFFERS, BUFFER_BYTES};
+    b->null = (struct disk){.ops = &null_ops,
+                            .buffer_count = BUFFERS,
+                            .buffer_bytes = BUFFER_BYTES,
+                            .slots = 2,
+                            .slot_bytes = 1u << 30};
     b->null.buffers = aligned_alloc(LOG_BLOCK_BYTES, BUFFERS * BUFFER_BYTES);
     memset(b->null.buffers, 0, BUFFERS * BUFFER_BYTES);
     must(log_format(&b->null, id, (struct log_shape){2, 1u << 30}), "format");

@@ -71,7 +71,8 @@ static const struct argp argp =
      "inspect  show what the log holds, record by record\n"
      "verify   read all of it as a recovery would, and judge it; changes nothing\n"
      "backup   copy a log that no process has open, if it is sound, and verify the copy\n"
-     "restore  copy a backup to where no log is, and verify it there\n\n"
+     "restore  copy a backup to where no log is, lead its incarnation on past all lives that the "
+     "process may have had since, and verify it there\n\n"
      "Exit status: 0 sound, 1 refused or damaged, 2 it could not be looked at. What a crash may "
      "leave behind, and the next opening mends, is sound and said: a torn tail that was never "
      "acknowledged, one damaged copy of the super block's two.",
@@ -104,7 +105,7 @@ static const char *const outcomes[LOG_OUTCOMES] = {
     [LOG_CUT_UNORDERED] = "sound, with a tail that was never acknowledged",
     [LOG_DAMAGED] = "damaged",
     [LOG_LOST] = "an acknowledged write is lost",
-    [LOG_FOREIGN] = "of another version",
+    [LOG_FOREIGN] = "of another version, or of another shape than its files",
     [LOG_NO_SUPER] = "without a valid super block",
     [LOG_UNREADABLE] = "unreadable",
 };
@@ -125,25 +126,37 @@ static int identity(struct disk *d, struct log_id *id)
     return err;
 }
 
-/* Read a log as recovery does. 0, 1 or 2: the exit status, with the sentence printed. */
-static int look(const char *dir, log_found_fn *found, void *ctx)
+/* Open the files of a log. 0 or −errno, with the sentence printed. */
+static int open_disk(const char *dir, bool read_only, struct disk **disk)
 {
     char why[256];
     struct disk_uring_conf conf = {.dir = dir, .buffers = 2, .buffer_bytes = BUFFER_BYTES};
+    int err = disk_uring_shape(dir, &conf.shape, why, sizeof why);
+    if (err == 0)
+        err = disk_uring_open(disk, &conf, read_only, why, sizeof why);
+    if (err != 0)
+        fprintf(stderr, "upon log: %s\n", why);
+    return err;
+}
+
+/* Read a log as recovery does. 0, 1 or 2: the exit status, with the sentence printed. */
+static int look(const char *dir, log_found_fn *found, void *ctx)
+{
     struct disk *disk;
     struct log *log;
     struct log_report r;
     struct log_id id = {0, 0};
-    int err = disk_uring_shape(dir, &conf.shape, why, sizeof why);
-    if (err == 0)
-        err = disk_uring_open(&disk, &conf, true, why, sizeof why);
-    if (err != 0) {
-        fprintf(stderr, "upon log: %s\n", why);
+    int err = open_disk(dir, true, &disk);
+    if (err != 0)
         return err == -EILSEQ ? 1 : 2;
-    }
+    uint32_t slots = disk->slots, slot_bytes = disk->slot_bytes;
     identity(disk, &id); /* if there is none, opening says so */
     err = log_open(&log, disk, id, found, ctx, true, &r);
     disk->ops->close(disk);
+    if (err != 0 && (err != -EILSEQ || r.outcome == LOG_UNREADABLE)) {
+        fprintf(stderr, "upon log: %s: cannot be read: %s\n", dir, r.why);
+        return 2;
+    }
     bool half = err == 0 && r.super_repaired > 0;
     printf("%s: %s%s\n", dir, outcomes[r.outcome],
            half ? ", but for a copy of its super block" : "");
@@ -154,8 +167,8 @@ static int look(const char *dir, log_found_fn *found, void *ctx)
     if (err == 0)
         printf("  process p%u of cluster %08x, incarnation %u so far; records %" PRIu64
                " to before %" PRIu64 " in %" PRIu64 " batches; %u segments of %u KiB\n",
-               id.process, id.cluster, r.incarnation, r.first_seq, r.next_seq, r.batches,
-               conf.shape.slots, conf.shape.segment_bytes / 1024);
+               id.process, id.cluster, r.incarnation, r.first_seq, r.next_seq, r.batches, slots,
+               slot_bytes / 1024);
     return err == 0 ? 0 : 1;
 }
 
@@ -204,29 +217,38 @@ static void file_name(char *name, size_t size, uint32_t i, uint32_t slots)
         snprintf(name, size, "super");
 }
 
-static void remove_copy(const char *to, uint32_t files, uint32_t slots)
+/* A copy in the making. */
+struct copy {
+    const char *from, *to;
+    uint32_t slots;
+    uint32_t files; /* that were copied */
+    bool folder;    /* was made for it */
+};
+
+static void remove_copy(const struct copy *c)
 {
     char name[32], path[4096];
-    for (uint32_t i = 0; i < files; i++) {
-        file_name(name, sizeof name, i, slots);
-        snprintf(path, sizeof path, "%s/%s", to, name);
+    for (uint32_t i = 0; i < c->files; i++) {
+        file_name(name, sizeof name, i, c->slots);
+        snprintf(path, sizeof path, "%s/%s", c->to, name);
         unlink(path);
     }
+    if (c->folder)
+        rmdir(c->to);
 }
 
-/* Copy all files, or none. */
-static int copy_files(const char *from, const char *to, uint32_t slots)
+/* 0 or −errno, with the sentence printed. */
+static int copy_files(struct copy *c)
 {
     char name[32];
-    bool made = mkdir(to, 0700) == 0;
-    int err = made || errno == EEXIST ? 0 : -errno;
-    uint32_t files = 0;
+    const char *to = c->to;
+    int err = disk_folder_make(to, &c->folder);
     if (err != 0)
         fprintf(stderr, "upon log: %s: %s\n", to, strerror(-err));
-    while (err == 0 && files <= slots) {
-        file_name(name, sizeof name, files, slots);
-        err = copy_file(from, to, name);
-        files += err == 0;
+    while (err == 0 && c->files <= c->slots) {
+        file_name(name, sizeof name, c->files, c->slots);
+        err = copy_file(c->from, to, name);
+        c->files += err == 0;
     }
     int dir = err == 0 ? open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (err == 0 && (dir < 0 || fsync(dir) != 0)) {
@@ -235,10 +257,21 @@ static int copy_files(const char *from, const char *to, uint32_t slots)
     }
     if (dir >= 0)
         close(dir);
+    return err;
+}
+
+/* The lives that came after the backup are not in it: no later one may be taken for one of them. */
+static int set_apart(const char *dir)
+{
+    struct disk *disk;
+    int err = open_disk(dir, false, &disk);
     if (err != 0)
-        remove_copy(to, files, slots);
-    if (err != 0 && made)
-        rmdir(to);
+        return err;
+    err = log_restored(disk);
+    disk->ops->close(disk);
+    if (err != 0)
+        fprintf(stderr, "upon log: %s: the super block cannot be written: %s\n", dir,
+                strerror(-err));
     return err;
 }
 
@@ -258,7 +291,8 @@ static int hold(const char *dir)
     return fd;
 }
 
-static int copy_log(const char *from, const char *to)
+/* A copy that is not good, or cannot be looked at, is none. */
+static int copy_log(const char *from, const char *to, bool restore)
 {
     char why[256];
     struct log_shape shape;
@@ -266,11 +300,19 @@ static int copy_log(const char *from, const char *to)
     if (held < 0)
         return 2;
     int status = look(from, NULL, NULL);
-    if (status == 0 && (disk_uring_shape(from, &shape, why, sizeof why) != 0 ||
-                        copy_files(from, to, shape.slots) != 0))
+    if (status == 0 && disk_uring_shape(from, &shape, why, sizeof why) != 0)
         status = 2;
+    if (status != 0) {
+        close(held);
+        return status;
+    }
+    struct copy c = {.from = from, .to = to, .slots = shape.slots};
+    int err = copy_files(&c);
     close(held);
-    return status == 0 ? look(to, NULL, NULL) : status;
+    status = err != 0 || (restore && set_apart(to) != 0) ? 2 : look(to, NULL, NULL);
+    if (status != 0)
+        remove_copy(&c);
+    return status;
 }
 
 int log_main(int argc, char **argv)
@@ -284,7 +326,7 @@ int log_main(int argc, char **argv)
     if (strcmp(args.what, "verify") == 0)
         return look(args.dir, NULL, NULL);
     if (strcmp(args.what, "backup") == 0 || strcmp(args.what, "restore") == 0)
-        return copy_log(args.dir, args.to);
+        return copy_log(args.dir, args.to, args.what[0] == 'r');
     fprintf(stderr, "upon log: there is no \"%s\"; it is inspect, verify, backup or restore\n",
             args.what);
     return 2;

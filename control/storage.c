@@ -44,50 +44,48 @@ static int create(const struct job *job, uint16_t p, char *why, size_t why_size)
     struct place at;
     struct disk *disk;
     place_of(job, p, &at);
-    int err = disk_uring_create(&at.conf, why, why_size);
-    if (err == 0)
-        err = disk_uring_open(&disk, &at.conf, false, why, why_size);
+    int err = disk_uring_create(&at.conf, why, why_size); /* what fails there leaves nothing */
     if (err != 0)
         return err;
+    err = disk_uring_open(&disk, &at.conf, false, why, why_size);
+    if (err != 0) {
+        disk_uring_remove(at.dir, SEGMENTS);
+        return err;
+    }
     err = log_format(disk, (struct log_id){job->conf.cluster, p}, at.conf.shape);
     disk->ops->close(disk);
-    if (err != 0)
+    if (err != 0) {
         snprintf(why, why_size, "%s: the super block cannot be written: %s", at.dir,
                  strerror(-err));
+        disk_uring_remove(at.dir, SEGMENTS);
+    }
     return err;
 }
 
 static void remove_one(const struct job *job, uint16_t p)
 {
     struct place at;
-    char path[sizeof at.dir + 16];
     place_of(job, p, &at);
-    for (uint32_t i = 0; i < SEGMENTS; i++) {
-        snprintf(path, sizeof path, "%s/seg-%04u", at.dir, i);
-        unlink(path);
-    }
-    snprintf(path, sizeof path, "%s/super", at.dir);
-    unlink(path);
-    rmdir(at.dir);
+    disk_uring_remove(at.dir, SEGMENTS);
 }
 
 int storage_create(const struct job *job, char *why, size_t why_size)
 {
-    if (mkdir(job->log_dir, 0700) != 0 && errno != EEXIST) {
-        int err = errno;
+    bool made;
+    int err = disk_folder_make(job->log_dir, &made);
+    if (err != 0) {
         snprintf(why, why_size, "log.dir = %s: cannot be made: %s; name a folder of a real disk",
-                 job->log_dir, strerror(err));
-        return -err;
+                 job->log_dir, strerror(-err));
+        return err;
     }
     for (uint16_t p = 0; p < job->n; p++) {
-        int err = create(job, p, why, why_size);
+        err = create(job, p, why, why_size);
         if (err == 0)
             continue;
-        if (err != -EEXIST)
-            remove_one(job, p);
         while (p-- > 0)
             remove_one(job, p);
-        rmdir(job->log_dir);
+        if (made)
+            rmdir(job->log_dir);
         return err;
     }
     return 0;

@@ -40,6 +40,8 @@ struct disk_ops {
      */
     void (*read_begin)(struct disk *d, uint32_t slot, uint64_t offset, void *to, uint32_t bytes);
     int64_t (*read_end)(struct disk *d);
+    /* Make all durable that is in the slots, whoever wrote it. 0 or −errno. Blocks. NULL: it is. */
+    int (*flush)(struct disk *d);
     /* Write the two copies of the super block, each durable before the next. 0 or −errno. Blocks. */
     int (*write_super)(struct disk *d, const void *block);
     /* Read copy 0 or 1 of the super block. 0 or −errno. */
@@ -52,6 +54,8 @@ struct disk {
     uint8_t *buffers; /* block-aligned, registered with the device */
     uint32_t buffer_count;
     uint32_t buffer_bytes; /* each; a multiple of a block */
+    uint32_t slots;        /* there are so many … */
+    uint32_t slot_bytes;   /* … of so many bytes */
 };
 
 #endif

@@ -91,6 +91,12 @@ static int64_t fault_read_end(struct disk *disk)
     return below->ops->read_end(below);
 }
 
+static int fault_flush(struct disk *disk)
+{
+    struct disk *below = fault_disk_of(disk)->below;
+    return below->ops->flush(below);
+}
+
 static int fault_write_super(struct disk *disk, const void *block)
 {
     struct disk *below = fault_disk_of(disk)->below;
@@ -132,6 +138,8 @@ int disk_fault_init(struct disk_fault *d, struct disk *below, const struct fault
         d->ops.read_begin = fault_read_begin;
         d->ops.read_end = fault_read_end;
     }
+    if (below->ops->flush != NULL)
+        d->ops.flush = fault_flush;
     d->disk.ops = &d->ops;
     return 0;
 }

@@ -18,8 +18,8 @@ static uint8_t *place(struct disk_sim *s, uint32_t slot, uint64_t offset)
 }
 
 /*
- * A batch names the records that were acknowledged when it was made: a lost write among them, if all
- * before it had come to their end.
+ * A batch names the records that were acknowledged when it was made, and so does a super block: a lost
+ * write among them, if all before it had come to their end.
  */
 static uint32_t tells(const struct disk_sim *s)
 {
@@ -79,6 +79,7 @@ static int sim_write_super(struct disk *d, const void *block)
         if (s->crashed)
             return -EIO;
         memcpy(s->super + copy * LOG_BLOCK_BYTES, block, LOG_BLOCK_BYTES);
+        s->lied &= s->dones > 0 || tells(s) == 0; /* it names what was durable, too */
     }
     return 0;
 }
@@ -109,7 +110,11 @@ struct disk_sim *disk_sim_new(struct log_shape shape, uint32_t buffers, uint32_t
     struct disk_sim *s = calloc(1, sizeof *s);
     if (s == NULL)
         return NULL;
-    *s = (struct disk_sim){.disk = {&sim_ops, NULL, buffers, buffer_bytes},
+    *s = (struct disk_sim){.disk = {.ops = &sim_ops,
+                                    .buffer_count = buffers,
+                                    .buffer_bytes = buffer_bytes,
+                                    .slots = shape.slots,
+                                    .slot_bytes = shape.segment_bytes},
                            .shape = shape,
                            .super_crash = -1};
     s->disk.buffers = calloc(buffers, buffer_bytes);

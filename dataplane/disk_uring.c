@@ -16,6 +16,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <rte_branch_prediction.h>
 #include <rte_pause.h>
 
 #define SLOTS_MAX  4096
@@ -28,6 +29,8 @@ struct disk_uring {
     int super;
     uint32_t slots;
     uint32_t under_way;  /* requests whose completion was not seen */
+    int error;           /* −errno: the ring takes no more requests */
+    uint64_t writing;    /* bitmap of buffers whose flush was not seen to end */
     int32_t written[64]; /* result of each buffer's write, until its flush has ended */
     struct {
         void *to;
@@ -46,6 +49,29 @@ static void slot_path(char *path, size_t size, const char *dir, uint32_t slot)
 }
 
 /* ---- creating -------------------------------------------------------------------------------- */
+
+static int sync_folder(const char *dir)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int err = fsync(fd) != 0 ? -errno : 0;
+    close(fd);
+    return err;
+}
+
+int disk_folder_make(const char *dir, bool *made)
+{
+    char path[4096];
+    *made = mkdir(dir, 0700) == 0;
+    if (!*made)
+        return errno == EEXIST ? 0 : -errno;
+    snprintf(path, sizeof path, "%s/..", dir);
+    int err = sync_folder(path);
+    if (err != 0)
+        rmdir(dir);
+    return err;
+}
 
 static int write_zeros(int fd, uint64_t bytes)
 {
@@ -94,7 +120,7 @@ static int create_file(const char *path, uint64_t bytes)
     return err;
 }
 
-static void remove_files(const char *dir, uint32_t slots)
+static void remove_files(const char *dir, uint32_t slots, bool folder)
 {
     char path[4096];
     for (uint32_t i = 0; i < slots; i++) {
@@ -103,6 +129,31 @@ static void remove_files(const char *dir, uint32_t slots)
     }
     snprintf(path, sizeof path, "%s/super", dir);
     unlink(path);
+    if (folder)
+        rmdir(dir);
+}
+
+/* All files, or none. On an error `path` is what it befell. */
+static int create_files(const struct disk_uring_conf *conf, bool folder, char *path, size_t size)
+{
+    uint32_t made = 0;
+    snprintf(path, size, "%s/super", conf->dir);
+    int err = create_file(path, 2 * LOG_BLOCK_BYTES);
+    if (err != 0) {
+        if (folder)
+            rmdir(conf->dir);
+        return err;
+    }
+    while (err == 0 && made < conf->shape.slots) {
+        slot_path(path, size, conf->dir, made);
+        err = create_file(path, conf->shape.segment_bytes);
+        made += err == 0;
+    }
+    if (err == 0 && (err = sync_folder(conf->dir)) != 0)
+        snprintf(path, size, "%s", conf->dir);
+    if (err != 0)
+        remove_files(conf->dir, made, folder);
+    return err;
 }
 
 int disk_uring_create(const struct disk_uring_conf *conf, char *why, size_t why_size)
@@ -112,30 +163,20 @@ int disk_uring_create(const struct disk_uring_conf *conf, char *why, size_t why_
         conf->shape.segment_bytes % LOG_BLOCK_BYTES != 0)
         return refuse_as(why, why_size, -EINVAL, "%s: a log has 2 to %d segments of whole blocks",
                          conf->dir, SLOTS_MAX);
-    if (mkdir(conf->dir, 0700) != 0 && errno != EEXIST)
-        return refuse_as(why, why_size, -errno, "%s: cannot be made: %s", conf->dir,
-                         strerror(errno));
-    int err = 0;
-    uint32_t made = 0;
-    snprintf(path, sizeof path, "%s/super", conf->dir);
-    err = create_file(path, 2 * LOG_BLOCK_BYTES);
+    bool folder;
+    int err = disk_folder_make(conf->dir, &folder);
     if (err != 0)
-        return refuse_as(why, why_size, err, "%s: %s", path,
-                         err == -EEXIST ? "there is a log already" : strerror(-err));
-    for (; made < conf->shape.slots && err == 0; made++) {
-        slot_path(path, sizeof path, conf->dir, made);
-        err = create_file(path, conf->shape.segment_bytes);
-    }
-    int dir = open(conf->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (err == 0 && (dir < 0 || fsync(dir) != 0))
-        err = -errno;
-    if (dir >= 0)
-        close(dir);
-    if (err != 0) {
-        remove_files(conf->dir, made);
-        return refuse_write(conf, path, err, why, why_size);
-    }
-    return 0;
+        return refuse_as(why, why_size, err, "%s: cannot be made: %s", conf->dir, strerror(-err));
+    err = create_files(conf, folder, path, sizeof path);
+    if (err == -EEXIST)
+        return refuse_as(why, why_size, err, "%s: there is a log already, or what is left of one",
+                         path);
+    return err != 0 ? refuse_write(conf, path, err, why, why_size) : 0;
+}
+
+void disk_uring_remove(const char *dir, uint32_t slots)
+{
+    remove_files(dir, slots, true);
 }
 
 /* ---- the operations -------------------------------------------------------------------------- */
@@ -162,18 +203,44 @@ static void uring_write(struct disk *d, uint32_t slot, uint64_t offset, uint32_t
     sqe->flags |= IOSQE_FIXED_FILE;
     io_uring_sqe_set_data64(sqe, OF_FLUSH | buffer);
     u->under_way += 2;
+    u->writing |= 1ull << buffer;
+}
+
+/*
+ * Hand to the kernel what lies in the ring. What it cannot take now, for want of memory or of room
+ * for completions, stays there and is handed over by the next call. 0, or −errno for good.
+ */
+static int hand_over(struct disk_uring *u)
+{
+    if (likely(io_uring_sq_ready(&u->ring) == 0) || u->error != 0)
+        return u->error;
+    int err = io_uring_submit(&u->ring);
+    if (err < 0 && err != -EAGAIN && err != -EBUSY && err != -EINTR)
+        u->error = err;
+    return u->error;
+}
+
+/* Requests that are the kernel's: no more than these will ever end. */
+static uint32_t taken(const struct disk_uring *u)
+{
+    return u->under_way - io_uring_sq_ready(&u->ring);
 }
 
 static void uring_submit(struct disk *d)
 {
-    io_uring_submit(&((struct disk_uring *)d)->ring);
+    (void)hand_over((struct disk_uring *)d);
 }
 
-/* A write has ended when its flush has; it failed when either did. A short one breaks the link. */
+/* A write has ended when its flush has; it failed when either did. A short one breaks the link. When
+ * the ring takes no more, one of those under way tells of it: which makes no difference. */
 static uint32_t uring_reap(struct disk *d, struct disk_done *done, uint32_t n)
 {
     struct disk_uring *u = (struct disk_uring *)d;
     struct io_uring_cqe *cqe[64];
+    if (unlikely(hand_over(u) != 0 && u->writing != 0 && n > 0)) {
+        done[0] = (struct disk_done){(uint32_t)__builtin_ctzll(u->writing), u->error};
+        return 1;
+    }
     unsigned got = io_uring_peek_batch_cqe(&u->ring, cqe, n < 64 ? n : 64);
     uint32_t dones = 0;
     for (unsigned i = 0; i < got; i++) {
@@ -186,6 +253,7 @@ static uint32_t uring_reap(struct disk *d, struct disk_done *done, uint32_t n)
         int32_t result = u->written[buffer] < 0 || flushed == 0 ? u->written[buffer]
                          : flushed == -ECANCELED                ? -EIO
                                                                 : flushed;
+        u->writing &= ~(1ull << buffer);
         done[dones++] = (struct disk_done){buffer, result};
     }
     io_uring_cq_advance(&u->ring, got);
@@ -231,19 +299,30 @@ static void uring_read_begin(struct disk *d, uint32_t slot, uint64_t offset, voi
     sqe->flags |= IOSQE_FIXED_FILE;
     io_uring_sqe_set_data64(sqe, OF_READ | k);
     u->under_way++;
-    io_uring_submit(&u->ring);
+    (void)hand_over(u);
 }
 
-/* One that is about to end is waited for awake: the device would stand idle while we wake up. One
- * that takes longer is not, where others may need the processor. */
-static int wait_awhile(struct io_uring *ring, struct io_uring_cqe **cqe)
+/*
+ * Wait for a completion, whatever signals come meanwhile. One that is about to end is waited for
+ * awake: the device would stand idle while we wake up. One that takes longer is not, where others may
+ * need the processor. 0, or −errno: none will come.
+ */
+static int await_one(struct disk_uring *u, struct io_uring_cqe **cqe)
 {
-    for (uint32_t looks = 0; looks < READ_LOOKS; looks++) {
-        if (io_uring_peek_cqe(ring, cqe) == 0)
+    for (uint32_t looks = 0;; looks++) {
+        int err = hand_over(u);
+        if (io_uring_peek_cqe(&u->ring, cqe) == 0)
             return 0;
-        rte_pause();
+        if (err != 0 && taken(u) == 0)
+            return err;
+        if (looks < READ_LOOKS || taken(u) == 0) {
+            rte_pause();
+            continue;
+        }
+        err = io_uring_wait_cqe(&u->ring, cqe);
+        if (err != -EINTR && err != -EAGAIN)
+            return err;
     }
-    return io_uring_wait_cqe(ring, cqe);
 }
 
 static int64_t uring_read_end(struct disk *d)
@@ -252,8 +331,9 @@ static int64_t uring_read_end(struct disk *d)
     uint32_t k = (uint32_t)(u->reads_taken++ % DISK_READS_MAX);
     struct io_uring_cqe *cqe;
     while (!u->reading[k].ended) {
-        if (wait_awhile(&u->ring, &cqe) != 0)
-            return -EIO;
+        int err = await_one(u, &cqe);
+        if (err != 0)
+            return err;
         uint32_t ended = (uint32_t)cqe->user_data & (OF_READ - 1);
         u->reading[ended].result = cqe->res;
         u->reading[ended].ended = true;
@@ -265,6 +345,15 @@ static int64_t uring_read_end(struct disk *d)
     /* In parts, or not at all: the plain way says what is the matter. */
     return uring_read(d, u->reading[k].slot, u->reading[k].offset, u->reading[k].to,
                       u->reading[k].bytes);
+}
+
+static int uring_flush(struct disk *d)
+{
+    struct disk_uring *u = (struct disk_uring *)d;
+    for (uint32_t i = 0; i < u->slots; i++)
+        if (fdatasync(u->fd[i]) != 0)
+            return -errno;
+    return 0;
 }
 
 static int uring_write_super(struct disk *d, const void *block)
@@ -288,29 +377,31 @@ static int uring_read_super(struct disk *d, int copy, void *block)
 }
 
 /* Whoever opens these files next must not find writes of ours still on their way: the kernel ends a
- * ring behind our back. */
-static void await_all(struct disk_uring *u)
+ * ring behind our back. False: some are. */
+static bool await_all(struct disk_uring *u)
 {
     struct io_uring_cqe *cqe;
-    while (u->under_way > 0 && io_uring_submit_and_wait(&u->ring, 1) >= 0 &&
-           io_uring_wait_cqe(&u->ring, &cqe) == 0) {
+    while (u->under_way > 0 && await_one(u, &cqe) == 0) {
         io_uring_cqe_seen(&u->ring, cqe);
         u->under_way--;
     }
+    return taken(u) == 0;
 }
 
 static void uring_close(struct disk *d)
 {
     struct disk_uring *u = (struct disk_uring *)d;
+    bool ended = true;
     if (u->ring_up) {
-        await_all(u);
+        ended = await_all(u);
         io_uring_queue_exit(&u->ring);
     }
     for (uint32_t i = 0; i < u->slots; i++)
         if (u->fd[i] >= 0)
             close(u->fd[i]);
     if (u->super >= 0) {
-        flock(u->super, LOCK_UN); /* the ring may hold the file for a while yet */
+        if (ended) /* the ring may hold the file for a while yet; else it is to, for as long */
+            flock(u->super, LOCK_UN);
         close(u->super);
     }
     free(d->buffers);
@@ -324,6 +415,7 @@ static const struct disk_ops uring_ops = {
     .read = uring_read,
     .read_begin = uring_read_begin,
     .read_end = uring_read_end,
+    .flush = uring_flush,
     .write_super = uring_write_super,
     .read_super = uring_read_super,
     .close = uring_close,
@@ -360,9 +452,12 @@ static bool is_direct(int fd)
     return direct;
 }
 
+/* Who only looks, as at a backup, may do so through the page cache where there is nothing else. */
 static int open_file(const char *path, bool read_only)
 {
-    int fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_DIRECT | O_CLOEXEC);
+    int flags = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC, fd = open(path, flags | O_DIRECT);
+    if (fd < 0 && errno == EINVAL && read_only)
+        fd = open(path, flags);
     return fd < 0 ? -errno : fd;
 }
 
@@ -386,7 +481,7 @@ static int open_files(struct disk_uring *u, const struct disk_uring_conf *conf, 
                          "%s: %lld bytes, where two copies of the super block take %d; is this the "
                          "folder of a log? If so, restore it from a backup",
                          path, (long long)st.st_size, 2 * LOG_BLOCK_BYTES);
-    if (!is_direct(u->super))
+    if (!read_only && !is_direct(u->super))
         return refuse_as(why, why_size, -ENOTSUP,
                          "%s: its file system only pretends to do direct I/O; choose another",
                          conf->dir);
@@ -439,8 +534,13 @@ int disk_uring_open(struct disk **d, const struct disk_uring_conf *conf, bool re
         return refuse_as(why, why_size, -EINVAL, "a log has 2 to 64 buffers of two blocks or more");
     struct disk_uring *u = calloc(1, sizeof *u + (conf->shape.slots + 1) * sizeof u->fd[0]);
     if (u == NULL)
-        return -ENOMEM;
-    u->disk = (struct disk){&uring_ops, NULL, conf->buffers, conf->buffer_bytes};
+        return refuse_as(why, why_size, -ENOMEM, "no memory for a log of %u segments",
+                         conf->shape.slots);
+    u->disk = (struct disk){.ops = &uring_ops,
+                            .buffer_count = conf->buffers,
+                            .buffer_bytes = conf->buffer_bytes,
+                            .slots = conf->shape.slots,
+                            .slot_bytes = conf->shape.segment_bytes};
     u->slots = conf->shape.slots;
     u->super = -1;
     for (uint32_t i = 0; i < u->slots; i++)

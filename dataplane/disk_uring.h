@@ -23,9 +23,16 @@ struct disk_uring_conf {
  */
 int disk_uring_create(const struct disk_uring_conf *conf, char *why, size_t why_size);
 
+/* Remove the files of a log that no process has open, and the folder, if nothing else is in it. */
+void disk_uring_remove(const char *dir, uint32_t slots);
+
+/* Make a folder, durably, unless there is one: *made says which. 0 or −errno. */
+int disk_folder_make(const char *dir, bool *made);
+
 /*
  * Open it, for this process alone: a second opener is refused. 0 or −errno with a sentence. The
- * shape must be what it was created with; log_shape_of() reads it from there.
+ * shape must be what it was created with; disk_uring_shape() reads it from there. `read_only`: to
+ * look at, also where there is no direct I/O; nobody can open it to write meanwhile.
  */
 int disk_uring_open(struct disk **d, const struct disk_uring_conf *conf, bool read_only, char *why,
                     size_t why_size);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <isa-l/crc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,11 +23,13 @@ static uint32_t sector_crc(const uint8_t *sector, struct log_id id, uint32_t slo
     return crc ^ 0xffffffffu;
 }
 
+#define KIND_SHIFT 56 /* number and kind are one word */
+
 void log_sector_seal(uint8_t *sector, struct log_id id, uint32_t slot, uint32_t index,
-                     uint64_t batch)
+                     uint64_t batch, uint8_t kind)
 {
     struct log_trailer_wire *t = (struct log_trailer_wire *)(sector + LOG_DATA_BYTES);
-    le64_put(t->batch, batch);
+    le64_put(t->batch, batch | (uint64_t)kind << KIND_SHIFT);
     le32_put(t->crc, sector_crc(sector, id, slot, index));
 }
 
@@ -34,7 +37,7 @@ enum sector_state log_sector_state(const uint8_t *sector, struct log_id id, uint
                                    uint32_t index, uint64_t batch, uint64_t *found)
 {
     const struct log_trailer_wire *t = (const struct log_trailer_wire *)(sector + LOG_DATA_BYTES);
-    *found = le64_get(t->batch);
+    *found = le64_get(t->batch) & ((1ull << KIND_SHIFT) - 1);
     if (le32_get(t->crc) == sector_crc(sector, id, slot, index))
         return *found == batch ? SECTOR_GOOD : *found < batch ? SECTOR_STALE : SECTOR_LATER;
     static const uint8_t zero[LOG_SECTOR_BYTES];
@@ -71,26 +74,51 @@ void log_stream_get(const uint8_t *sectors, uint32_t pos, void *to, uint32_t len
 
 /* ---- the super block ------------------------------------------------------------------------- */
 
+static uint8_t *new_block(void)
+{
+    return aligned_alloc(LOG_BLOCK_BYTES, LOG_BLOCK_BYTES);
+}
+
+static int write_super(struct disk *d, uint8_t *block, uint64_t generation)
+{
+    le64_put(((struct log_super_wire *)block)->generation, generation);
+    log_sector_seal(block, (struct log_id){0, 0}, LOG_SLOT_SUPER, 0, generation, LOG_BODY);
+    return d->ops->write_super(d, block);
+}
+
 int log_write_super(struct log *log)
 {
-    uint8_t *block = aligned_alloc(LOG_BLOCK_BYTES, LOG_BLOCK_BYTES);
-    if (block == NULL)
-        return -ENOMEM;
-    memset(block, 0, LOG_BLOCK_BYTES);
-    struct log_super_wire *w = (struct log_super_wire *)block;
+    memset(log->super, 0, LOG_BLOCK_BYTES);
+    struct log_super_wire *w = (struct log_super_wire *)log->super;
     le32_put(w->magic, LOG_MAGIC_SUPER);
     le32_put(w->version, LOG_VERSION);
     le32_put(w->cluster, log->id.cluster);
     le32_put(w->process, log->id.process);
     le32_put(w->slots, log->shape.slots);
     le32_put(w->segment_bytes, log->shape.segment_bytes);
-    le64_put(w->generation, ++log->generation);
     le32_put(w->incarnation, log->incarnation);
     le64_put(w->first_segment, log->first_segment);
     le64_put(w->first_seq, log->first_seq);
-    log_sector_seal(block, (struct log_id){0, 0}, LOG_SLOT_SUPER, 0, log->generation);
-    int err = log->disk->ops->write_super(log->disk, block);
-    free(block);
+    le64_put(w->durable_seq, log->durable_seq);
+    return write_super(log->disk, log->super, ++log->generation);
+}
+
+int log_restored(struct disk *d)
+{
+    uint8_t *block[2] = {new_block(), new_block()};
+    bool good[2] = {false, false};
+    for (int copy = 0; copy < 2 && block[0] != NULL && block[1] != NULL; copy++)
+        good[copy] = log_read_super(d, copy, block[copy]);
+    int err = block[0] == NULL || block[1] == NULL ? -ENOMEM : good[0] || good[1] ? 0 : -EILSEQ;
+    if (err == 0) {
+        const struct log_super_wire *w[2] = {(void *)block[0], (void *)block[1]};
+        int take = !good[0] || (good[1] && le64_get(w[1]->generation) > le64_get(w[0]->generation));
+        struct log_super_wire *s = (struct log_super_wire *)block[take];
+        le32_put(s->incarnation, le32_get(s->incarnation) + LOG_RESTORED_LIVES);
+        err = write_super(d, block[take], le64_get(s->generation) + 1);
+    }
+    free(block[0]);
+    free(block[1]);
     return err;
 }
 
@@ -100,7 +128,11 @@ int log_format(struct disk *d, struct log_id id, struct log_shape shape)
     if (shape.slots < 2 || shape.segment_bytes % LOG_BLOCK_BYTES != 0 ||
         shape.segment_bytes < d->buffer_bytes + LOG_BLOCK_BYTES)
         return -EINVAL;
-    return log_write_super(&fresh);
+    if ((fresh.super = new_block()) == NULL)
+        return -ENOMEM;
+    int err = log_write_super(&fresh);
+    free(fresh.super);
+    return err;
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -113,28 +145,50 @@ static void stage_nothing(struct log *log)
     log->staged_seq = log->next_seq;
 }
 
+/*
+ * A new life begins. What was found counts as durable from now on, and the super block says so: what
+ * a killed process had written and not flushed is flushed first.
+ */
+static int begin_life(struct log *log, struct log_report *report)
+{
+    struct disk *d = log->disk;
+    int err = d->ops->flush != NULL ? d->ops->flush(d) : 0;
+    if (err != 0) {
+        snprintf(report->why, sizeof report->why, "the segment files cannot be flushed: %s",
+                 strerror(-err));
+        return err;
+    }
+    log->durable_seq = log->next_seq;
+    log->incarnation++;
+    err = log_write_super(log);
+    if (err != 0)
+        snprintf(report->why, sizeof report->why, "the super block cannot be written: %s",
+                 strerror(-err));
+    return err;
+}
+
 int log_open(struct log **out, struct disk *d, struct log_id id, log_found_fn *found, void *ctx,
              bool read_only, struct log_report *report)
 {
+    assert(d->buffer_count <= LOG_BUFFERS_MAX);
     struct log *log = calloc(1, sizeof *log);
     *out = NULL;
-    if (log == NULL || d->buffer_count > LOG_BUFFERS_MAX) {
+    memset(report, 0, sizeof *report);
+    if (log == NULL || (log->super = new_block()) == NULL) {
+        snprintf(report->why, sizeof report->why, "no memory for a log");
         free(log);
         return -ENOMEM;
     }
     log->disk = d;
     log->id = id;
     int err = log_recover(log, found, ctx, report);
-    if (err == 0 && !read_only) {
-        log->incarnation++;
-        err = log_write_super(log);
-    }
+    if (err == 0 && !read_only)
+        err = begin_life(log, report);
     report->incarnation = log->incarnation;
     if (err != 0 || read_only) {
         log_close(log);
         return err;
     }
-    log->durable_seq = log->next_seq;
     for (uint32_t i = 0; i < d->buffer_count; i++)
         log->free_buffers[log->frees++] = i;
     stage_nothing(log);
@@ -147,6 +201,7 @@ void log_close(struct log *log)
     if (log == NULL)
         return;
     free(log->segment_seq);
+    free(log->super);
     free(log);
 }
 
@@ -230,7 +285,7 @@ static void put_segment_header(struct log *log, uint8_t *block, uint32_t slot)
     le64_put(w->first_batch, log->batch);
     le64_put(w->first_seq, log->staged_seq);
     for (uint32_t i = 0; i < LOG_BLOCK_SECTORS; i++)
-        log_sector_seal(block + i * LOG_SECTOR_BYTES, log->id, slot, i, log->batch);
+        log_sector_seal(block + i * LOG_SECTOR_BYTES, log->id, slot, i, log->batch, LOG_BODY);
 }
 
 /* Seal what is staged and begin to write it. */
@@ -258,7 +313,8 @@ static void write_batch(struct log *log)
     pad(to, log->stream, blocks);
     for (uint32_t i = 0; i < blocks * LOG_BLOCK_SECTORS; i++)
         log_sector_seal(to + i * LOG_SECTOR_BYTES, log->id, slot,
-                        log->block * LOG_BLOCK_SECTORS + i, log->batch);
+                        log->block * LOG_BLOCK_SECTORS + i, log->batch,
+                        i == 0 ? LOG_BEGINS : LOG_BODY);
     uint32_t skip = LOG_BLOCK_BYTES, bytes = blocks * LOG_BLOCK_BYTES;
     uint64_t offset = (uint64_t)log->block * LOG_BLOCK_BYTES;
     if (fresh) {

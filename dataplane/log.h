@@ -39,7 +39,8 @@ enum log_outcome {
     LOG_CUT_UNORDERED, /* a batch missing before others that were never acknowledged: cut */
     LOG_DAMAGED,       /* a bad sector: refused */
     LOG_LOST,          /* an acknowledged batch is missing or torn: refused */
-    LOG_FOREIGN,       /* of another cluster, process, version or shape: refused */
+    LOG_FOREIGN,       /* of another cluster, process or version, or of another shape than its
+                          files: refused */
     LOG_NO_SUPER,      /* neither copy of the super block is valid: refused */
     LOG_UNREADABLE,    /* the disk says an error: refused */
     LOG_OUTCOMES
@@ -54,16 +55,26 @@ struct log_report {
     uint64_t batches;
     uint64_t cut_batches;
     uint32_t super_repaired; /* copies rewritten from the other */
-    char why[256];           /* one sentence, when refused or cut */
+    char why[256];           /* one sentence, when refused, cut or failed */
 };
 
 /* Write the super block of a new, zero-filled log. 0 or −errno. */
 int log_format(struct disk *d, struct log_id id, struct log_shape shape);
 
 /*
+ * This log was restored from a backup, after which its process may have had other lives: lead its
+ * incarnation on by LOG_RESTORED_LIVES, so that the next life takes the name of none of them. 0 or
+ * −errno; −EILSEQ: there is no valid super block.
+ */
+int log_restored(struct disk *d);
+
+#define LOG_RESTORED_LIVES (1u << 20)
+
+/*
  * Open a log: read it back, decide, count the incarnation up and store it. `found` may be NULL.
  * `read_only`: look and judge, change nothing (then *log is NULL). 0; or −EILSEQ when refused, with
- * the outcome and the sentence in *report; nothing is changed then.
+ * the outcome and the sentence in *report; nothing is changed then. Another −errno: it could not be
+ * done, and the sentence says what.
  */
 int log_open(struct log **log, struct disk *d, struct log_id id, log_found_fn *found, void *ctx,
              bool read_only, struct log_report *report);
@@ -107,9 +118,9 @@ struct log_stats log_stats(const struct log *log);
 
 enum sector_state { SECTOR_ZERO, SECTOR_STALE, SECTOR_GOOD, SECTOR_BAD, SECTOR_LATER };
 
-/* Seal a sector: number and checksum, bound to its place. */
+/* Seal a sector: number, kind (enum log_kind) and checksum, bound to its place. */
 void log_sector_seal(uint8_t *sector, struct log_id id, uint32_t slot, uint32_t index,
-                     uint64_t batch);
+                     uint64_t batch, uint8_t kind);
 
 /* What a sector is to whoever looks for batch `batch`; its number in *found when it is valid. */
 enum sector_state log_sector_state(const uint8_t *sector, struct log_id id, uint32_t slot,

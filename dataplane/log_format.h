@@ -4,8 +4,9 @@
  * segment files of equal size, zero-filled when it is created and from then on only overwritten.
  *
  * The unit that a disk may tear is a sector of 512 bytes, so every sector vouches for itself: its
- * trailer holds the number of the batch that wrote it and a CRC32C over data and number, seeded with
- * the sector's place (cluster, process, slot, index). A sector is therefore exactly one of
+ * trailer holds the number of the batch that wrote it, whether a batch begins with it, and a CRC32C
+ * over all that, seeded with the sector's place (cluster, process, slot, index). What is read as the
+ * header of a batch is so never a user's bytes. A sector is therefore exactly one of
  *
  *   zero    never written
  *   stale   valid, of an earlier batch than the one looked for: an earlier use of the segment, or a
@@ -26,7 +27,7 @@
 #include <assert.h>
 #include <stdint.h>
 
-#define LOG_VERSION       1
+#define LOG_VERSION       2
 #define LOG_SECTOR_BYTES  512
 #define LOG_TRAILER_BYTES 12
 #define LOG_DATA_BYTES    (LOG_SECTOR_BYTES - LOG_TRAILER_BYTES)
@@ -41,10 +42,16 @@
 #define LOG_SLOT_SUPER UINT32_MAX
 
 struct log_trailer_wire {
-    uint8_t batch[8]; /* number of the batch that wrote this sector; super: its generation */
+    uint8_t batch[7]; /* number of the batch that wrote this sector; super: its generation */
+    uint8_t kind;     /* enum log_kind */
     uint8_t crc[4];
 };
 static_assert(sizeof(struct log_trailer_wire) == LOG_TRAILER_BYTES, "the layout is the protocol");
+
+enum log_kind {
+    LOG_BODY,  /* whatever the stream has here; all of a super block, or of a segment's header */
+    LOG_BEGINS /* the first of a batch: log_batch_wire */
+};
 
 /* Block 0 and block 1 of `super`: two copies, written one after the other. */
 struct log_super_wire {
@@ -59,8 +66,9 @@ struct log_super_wire {
     uint8_t reserved[4];
     uint8_t first_segment[8]; /* the oldest that is needed */
     uint8_t first_seq[8];     /* records below it are not needed any more */
+    uint8_t durable_seq[8];   /* records below it were durable when this was written */
 };
-static_assert(sizeof(struct log_super_wire) == 56, "the layout is the protocol");
+static_assert(sizeof(struct log_super_wire) == 64, "the layout is the protocol");
 
 /* Block 0 of a segment, written together with its first batch. */
 struct log_segment_wire {

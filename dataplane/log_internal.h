@@ -44,7 +44,8 @@ struct log {
     uint64_t flight_head, flight_tail;
     /* The first seq of each live segment, by slot: what a checkpoint may release. */
     uint64_t *segment_seq;
-    int error; /* −errno: over for good */
+    int error;      /* −errno: over for good */
+    uint8_t *super; /* a block, to write it from */
     struct log_stats stats;
 };
 
@@ -64,14 +65,20 @@ static inline uint32_t stream_blocks(uint32_t stream)
 void log_stream_put(uint8_t *sectors, uint32_t pos, const void *from, uint32_t len);
 void log_stream_get(const uint8_t *sectors, uint32_t pos, void *to, uint32_t len);
 
+/* Write it from log->super. 0 or −errno. */
 int log_write_super(struct log *log);
+
+/* Read a copy of it into `block`; true when it is valid. */
+bool log_read_super(struct disk *d, int copy, uint8_t *block);
 
 /* Read a log back into *log (position, sequence numbers) and judge it. log_recover.c. */
 int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_report *report);
 
-/* The recovery table: what stands where the log seems to end × what stands behind it. */
+/* The recovery table: what stands where the log seems to end × what stands behind it × whether the
+ * super block knows of more. */
 enum log_here { HERE_ABSENT, HERE_TORN, HERE_BAD, HERES };
 enum log_later { LATER_NONE, LATER_UNACKED, LATER_ACKED, LATER_BAD, LATERS };
-enum log_outcome log_judge(enum log_here here, enum log_later later);
+enum log_known { KNOWN_FOUND, KNOWN_MORE, KNOWNS };
+enum log_outcome log_judge(enum log_here here, enum log_later later, enum log_known known);
 
 #endif

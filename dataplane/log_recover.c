@@ -3,10 +3,10 @@
  * Reading a log back.
  *
  * Batches are followed from the oldest live segment on, each naming the one before it. Where the
- * next one is not good, that place is looked at (`here`), and everything behind it (`later`); the
- * table below then says, for each combination, what is done. It cuts only what no batch and no
- * super block shows to have been acknowledged, and it refuses on any sector that no torn write could
- * have left behind.
+ * next one is not good, that place is looked at (`here`), and everything behind it (`later`), and
+ * whether the super block knows of more (`known`); the table below then says, for each combination,
+ * what is done. It cuts only what no batch and no super block shows to have been acknowledged, and it
+ * refuses on any sector that no torn write could have left behind.
  */
 #include "log_internal.h"
 
@@ -19,15 +19,24 @@
 #include "large.h"
 #include "pkt.h"
 
-enum log_outcome log_judge(enum log_here here, enum log_later later)
+enum log_outcome log_judge(enum log_here here, enum log_later later, enum log_known known)
 {
-    static const enum log_outcome table[HERES][LATERS] = {
+    static const enum log_outcome table[KNOWNS][HERES][LATERS] = {
         /*                LATER_NONE      LATER_UNACKED      LATER_ACKED   LATER_BAD */
-        [HERE_ABSENT] = {LOG_CLEAN, LOG_CUT_UNORDERED, LOG_LOST, LOG_DAMAGED},
-        [HERE_TORN] = {LOG_CUT_TORN, LOG_CUT_TORN, LOG_LOST, LOG_DAMAGED},
-        [HERE_BAD] = {LOG_DAMAGED, LOG_DAMAGED, LOG_DAMAGED, LOG_DAMAGED},
+        [KNOWN_FOUND] =
+            {
+                [HERE_ABSENT] = {LOG_CLEAN, LOG_CUT_UNORDERED, LOG_LOST, LOG_DAMAGED},
+                [HERE_TORN] = {LOG_CUT_TORN, LOG_CUT_TORN, LOG_LOST, LOG_DAMAGED},
+                [HERE_BAD] = {LOG_DAMAGED, LOG_DAMAGED, LOG_DAMAGED, LOG_DAMAGED},
+            },
+        [KNOWN_MORE] =
+            {
+                [HERE_ABSENT] = {LOG_LOST, LOG_LOST, LOG_LOST, LOG_DAMAGED},
+                [HERE_TORN] = {LOG_LOST, LOG_LOST, LOG_LOST, LOG_DAMAGED},
+                [HERE_BAD] = {LOG_DAMAGED, LOG_DAMAGED, LOG_DAMAGED, LOG_DAMAGED},
+            },
     };
-    return table[here][later];
+    return table[known][here][later];
 }
 
 /*
@@ -83,25 +92,33 @@ bool log_super_good(const uint8_t *block)
            le32_get(w->magic) == LOG_MAGIC_SUPER;
 }
 
-/* Read a copy. True when it is valid; then its fields are in *w. */
-static bool read_super(struct log *log, int copy, uint8_t *block, struct log_super_wire *w)
+bool log_read_super(struct disk *d, int copy, uint8_t *block)
 {
-    if (log->disk->ops->read_super(log->disk, copy, block) != 0)
-        return false;
-    memcpy(w, block, sizeof *w);
-    return log_super_good(block);
+    return d->ops->read_super(d, copy, block) == 0 && log_super_good(block);
 }
 
-static int recover_super(struct log *log, struct log_report *r)
+/* The files must be what the super block says: one that is gone, or another's, would be read, or
+ * written, as if it were there. */
+static int check_shape(const struct log *log, struct log_report *r)
+{
+    const struct disk *d = log->disk;
+    if (log->shape.slots == d->slots && log->shape.segment_bytes == d->slot_bytes)
+        return 0;
+    snprintf(r->why, sizeof r->why,
+             "the super block tells of %u segment files of %u KiB, and there are %u of %u KiB; "
+             "bring the others back, or restore from a backup",
+             log->shape.slots, log->shape.segment_bytes / 1024, d->slots, d->slot_bytes / 1024);
+    return refuse(r, LOG_FOREIGN);
+}
+
+static int recover_super(struct log *log, uint64_t *durable, struct log_report *r)
 {
     struct log_super_wire w[2];
-    uint8_t *block = aligned_alloc(LOG_BLOCK_BYTES, LOG_BLOCK_BYTES);
-    if (block == NULL)
-        return -ENOMEM;
     bool good[2];
-    for (int copy = 0; copy < 2; copy++)
-        good[copy] = read_super(log, copy, block, &w[copy]);
-    free(block);
+    for (int copy = 0; copy < 2; copy++) {
+        good[copy] = log_read_super(log->disk, copy, log->super);
+        memcpy(&w[copy], log->super, sizeof w[copy]);
+    }
     if (!good[0] && !good[1]) {
         snprintf(r->why, sizeof r->why,
                  "super: neither copy is a valid super block; is this the "
@@ -126,7 +143,8 @@ static int recover_super(struct log *log, struct log_report *r)
     log->incarnation = le32_get(s->incarnation);
     log->first_segment = le64_get(s->first_segment);
     log->first_seq = le64_get(s->first_seq);
-    return 0;
+    *durable = le64_get(s->durable_seq);
+    return check_shape(log, r);
 }
 
 /* ---- segments -------------------------------------------------------------------------------- */
@@ -237,6 +255,13 @@ static enum sector_state sector_at(struct scan *s, uint32_t block, uint32_t sect
     return state;
 }
 
+/* Whether a batch begins with a block whose first sector is valid. */
+static bool begins_batch(struct scan *s, uint32_t block)
+{
+    const uint8_t *sector = block_at(s, block);
+    return ((const struct log_trailer_wire *)(sector + LOG_DATA_BYTES))->kind == LOG_BEGINS;
+}
+
 /* Whether the slot holds the segment that is looked for: its header says so. A header may
  * be all that came of the batch which opened the segment: its number is used up, too. */
 static bool segment_present(struct scan *s, enum log_here *here)
@@ -291,7 +316,7 @@ static int batch_at(struct scan *s, uint32_t block, uint64_t previous, struct lo
     if (block >= end)
         return 0;
     enum sector_state state = sector_at(s, block, 0, UINT64_MAX, &number);
-    if (state != SECTOR_STALE || number <= previous) {
+    if (state != SECTOR_STALE || number <= previous || !begins_batch(s, block)) {
         *here = headless(s, block, previous);
         return 0;
     }
@@ -389,10 +414,10 @@ static enum log_later later_in(struct scan *s, uint32_t block, uint64_t last, ui
                 continue;
             if (number > s->highest)
                 s->highest = number;
+            if (i != 0 || number <= last || !begins_batch(s, block))
+                continue;
             struct log_batch_wire w;
             log_stream_get(block_at(s, block), 0, &w, sizeof w);
-            if (i != 0 || number <= last || le32_get(w.magic) != LOG_MAGIC_BATCH)
-                continue;
             s->report->cut_batches++;
             enum log_later is = le64_get(w.committed) > next_seq ? LATER_ACKED : LATER_UNACKED;
             if (is > later)
@@ -547,8 +572,8 @@ static uint8_t *scan_memory(const struct log_shape *shape)
 
 int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_report *report)
 {
-    memset(report, 0, sizeof *report);
-    int err = recover_super(log, report);
+    uint64_t durable; /* records below it were, says the super block */
+    int err = recover_super(log, &durable, report);
     if (err != 0)
         return err;
     struct scan s = {.log = log,
@@ -559,6 +584,7 @@ int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_repo
     s.record = malloc(log->shape.segment_bytes);
     log->segment_seq = calloc(log->shape.slots, sizeof log->segment_seq[0]);
     if (s.memory == NULL || s.record == NULL || log->segment_seq == NULL) {
+        snprintf(report->why, sizeof report->why, "no memory to read a log back");
         err = -ENOMEM;
         goto out;
     }
@@ -580,9 +606,7 @@ int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_repo
         s.highest = log->previous;
     log->batch = s.highest + 1; /* above every number that is on this disk */
     report->next_seq = log->next_seq;
-    report->outcome = log_judge(here, later);
-    if (log->next_seq < log->first_seq)
-        report->outcome = LOG_LOST; /* the super block knows of more */
+    report->outcome = log_judge(here, later, log->next_seq < durable ? KNOWN_MORE : KNOWN_FOUND);
     if (report->outcome != LOG_CLEAN)
         explain(&s, here, segment, block);
     err = report->outcome > LOG_CUT_UNORDERED ? -EILSEQ : 0;

@@ -88,7 +88,8 @@ static void oracle_store(struct oracle *o, uint64_t name)
     if (!log_room(o->log, 8 + len))
         return;
     memcpy(data, &name, 8);
-    memset(data + 8, (int)name, len);
+    for (uint32_t i = 0; i < len; i++) /* or as if a batch began wherever one looks */
+        data[8 + i] = name % 4 == 0 ? (uint8_t) "UPBT"[i % 4] : (uint8_t)name;
     oracle_say(o, EV_LOG_STORE, name, ORACLE_PORT, data, 8 + len);
     uint64_t seq = log_append(o->log, ORACLE_PORT, data, 8, data + 8, len);
     o->name[seq % ORACLE_PENDING] = name;
@@ -110,7 +111,11 @@ static bool oracle_compact(struct oracle *o)
         o->compacting = false;
         if (o->damage != LOSES && o->damage != MISDIRECTS && random_below(&o->r, 4) == 0)
             o->disk->super_crash = (int)random_below(&o->r, 2); /* else they have a witness */
-        return log_checkpoint(o->log, o->compact_seq) == 0;
+        if (log_checkpoint(o->log, o->compact_seq) != 0)
+            return false;
+        /* The super block bears witness of a lost write, if all before that had ended. */
+        o->doomed = o->damage == LOSES && o->struck && !o->disk->lied;
+        return !o->doomed;
     }
     if (log_fill(o->log) < 0.5)
         return true;

@@ -322,6 +322,12 @@ static int64_t witness_read_end(struct disk *d)
     return w->below->ops->read_end(w->below);
 }
 
+static int witness_flush(struct disk *d)
+{
+    struct witness *w = (struct witness *)d;
+    return w->below->ops->flush(w->below);
+}
+
 static int witness_write_super(struct disk *d, const void *block)
 {
     struct witness *w = (struct witness *)d;
@@ -343,6 +349,7 @@ static const struct disk_ops witness_ops = {.write = witness_write,
                                             .read = witness_read,
                                             .read_begin = witness_read_begin,
                                             .read_end = witness_read_end,
+                                            .flush = witness_flush,
                                             .write_super = witness_write_super,
                                             .read_super = witness_read_super};
 

@@ -2,6 +2,7 @@
 /* The log on real files through io_uring: create, store, reopen, and every refusal. */
 #include <errno.h>
 #include <fcntl.h>
+#include <liburing.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +17,67 @@
 
 #include "dataplane/disk_uring.h"
 #include "dataplane/log_format.h"
+
+/* ---- the kernel's interface, which may be told to give trouble -------------------------------- */
+
+static struct {
+    int signals;      /* so many waits are interrupted */
+    int busy;         /* so many submissions are not taken */
+    int broken;       /* −errno of all submissions */
+    unsigned unended; /* requests that the kernel had taken when a ring was given up */
+    ino_t synced[64]; /* by fsync() */
+    int syncs;
+} trouble;
+
+int __real_io_uring_submit(struct io_uring *ring);
+int __wrap_io_uring_submit(struct io_uring *ring);
+int __real_io_uring_submit_and_wait(struct io_uring *ring, unsigned n);
+int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned n);
+int __real___io_uring_get_cqe(struct io_uring *ring, struct io_uring_cqe **cqe, unsigned submit,
+                              unsigned wait, sigset_t *mask);
+int __wrap___io_uring_get_cqe(struct io_uring *ring, struct io_uring_cqe **cqe, unsigned submit,
+                              unsigned wait, sigset_t *mask);
+void __real_io_uring_queue_exit(struct io_uring *ring);
+void __wrap_io_uring_queue_exit(struct io_uring *ring);
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+
+int __wrap_io_uring_submit(struct io_uring *ring)
+{
+    if (trouble.broken != 0)
+        return trouble.broken;
+    return trouble.busy > 0 ? (trouble.busy--, -EAGAIN) : __real_io_uring_submit(ring);
+}
+
+int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned n)
+{
+    return trouble.signals > 0 ? (trouble.signals--, -EINTR)
+                               : __real_io_uring_submit_and_wait(ring, n);
+}
+
+int __wrap___io_uring_get_cqe(struct io_uring *ring, struct io_uring_cqe **cqe, unsigned submit,
+                              unsigned wait, sigset_t *mask)
+{
+    if (wait > 0 && trouble.signals > 0)
+        return trouble.signals--, -EINTR;
+    return __real___io_uring_get_cqe(ring, cqe, submit, wait, mask);
+}
+
+void __wrap_io_uring_queue_exit(struct io_uring *ring)
+{
+    trouble.unended += *ring->sq.khead - *ring->cq.khead;
+    __real_io_uring_queue_exit(ring);
+}
+
+int __wrap_fsync(int fd)
+{
+    struct stat st;
+    if (trouble.syncs < 64 && fstat(fd, &st) == 0)
+        trouble.synced[trouble.syncs++] = st.st_ino;
+    return __real_fsync(fd);
+}
+
+/* ---- the log ---------------------------------------------------------------------------------- */
 
 static char dir[] = "upon-log-XXXXXX"; /* in the build folder: a real file system */
 static char path[256];
@@ -112,10 +174,134 @@ static void test_refusals_name_the_place(void **state)
         int err = disk_uring_open(&d, &c, false, why, sizeof why);
         assert_true(err == -EINVAL || err == -ENOTSUP);
         assert_non_null(strstr(why, "direct I/O"));
+        assert_int_equal(disk_uring_open(&d, &c, true, why, sizeof why), 0); /* to be looked at */
+        d->ops->close(d);
         char command[128];
         snprintf(command, sizeof command, "rm -r %s", shm);
         assert_int_equal(system(command), 0);
     }
+}
+
+/* A log of its own, large enough that reading it back takes a while. */
+static void make_log(const char *name)
+{
+    char why[256];
+    struct disk *d;
+    memset(&trouble, 0, sizeof trouble);
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    conf.dir = path;
+    conf.shape = (struct log_shape){4, 256 * LOG_BLOCK_BYTES};
+    if (disk_uring_create(&conf, why, sizeof why) != 0 ||
+        disk_uring_open(&d, &conf, false, why, sizeof why) != 0)
+        fail_msg("%s", why);
+    assert_int_equal(log_format(d, id, conf.shape), 0);
+    d->ops->close(d);
+}
+
+static void append(struct log *log)
+{
+    const uint8_t data[64] = {(uint8_t)log_next(log)};
+    log_append(log, 9, data, 8, data + 8, 56);
+}
+
+/* Each wait of a recovery, and of a closing, is interrupted: by SIGSTOP and SIGCONT, say. */
+static void test_a_signal_ends_no_wait(void **state)
+{
+    (void)state;
+    struct disk *d;
+    uint64_t seen = 0;
+    make_log("signals");
+    for (int i = 0; i < 20; i++) {
+        seen = 0;
+        trouble.signals = 1000;
+        struct log *log = open_log(&d, count, &seen);
+        assert_int_equal(seen, (uint64_t)(3 * i)); /* of a life that ended with writes under way */
+        for (int k = 0; k < 3; k++) {
+            append(log);
+            assert_int_equal(log_pump(log), 0);
+        }
+        trouble.signals = 3;
+        log_close(log);
+        d->ops->close(d);
+        assert_int_equal(trouble.unended, 0); /* so nothing of theirs reaches the disk later */
+    }
+}
+
+static void test_what_the_kernel_does_not_take_is_given_again(void **state)
+{
+    (void)state;
+    struct disk *d;
+    uint64_t seen = 0;
+    make_log("busy");
+    for (int i = 0; i < 5; i++) {
+        seen = 0;
+        trouble.busy = 3; /* of the reads */
+        struct log *log = open_log(&d, count, &seen);
+        assert_int_equal(seen, i);
+        trouble.busy = 3; /* of the write */
+        append(log);
+        while (log_durable(log) < log_next(log))
+            assert_int_equal(log_pump(log), 0);
+        log_close(log);
+        d->ops->close(d);
+    }
+}
+
+static void test_a_ring_that_takes_no_more_is_an_error_of_the_log(void **state)
+{
+    (void)state;
+    char why[256];
+    struct disk *d;
+    struct log_report report;
+    make_log("broken");
+    struct log *log = open_log(&d, NULL, NULL);
+    append(log);
+    trouble.broken = -EBADF;
+    assert_int_equal(log_pump(log), 0);
+    assert_int_equal(log_pump(log), -EBADF);
+    assert_int_equal(log_durable(log), 0);
+    log_close(log);
+    d->ops->close(d);
+    assert_int_equal(disk_uring_open(&d, &conf, false, why, sizeof why), 0);
+    assert_int_equal(log_open(&log, d, id, NULL, NULL, false, &report), -EILSEQ);
+    assert_int_equal(report.outcome, LOG_UNREADABLE);
+    assert_non_null(strstr(report.why, "Bad file descriptor"));
+    d->ops->close(d);
+    assert_int_equal(trouble.unended, 0);
+    trouble.broken = 0;
+}
+
+/* What is left of a log whose super file is gone. */
+static void test_making_a_log_removes_only_what_it_made(void **state)
+{
+    (void)state;
+    char why[256], super[300], segment[300];
+    make_log("left");
+    snprintf(super, sizeof super, "%s/super", path);
+    assert_int_equal(unlink(super), 0);
+    for (int gone = 0; gone < 2; gone++) {
+        refused(disk_uring_create(&conf, why, sizeof why), -EEXIST, why, "what is left of one");
+        assert_int_equal(access(super, F_OK), -1);
+        for (int i = gone; i < 4; i++) {
+            snprintf(segment, sizeof segment, "%s/seg-%04d", path, i);
+            assert_int_equal(access(segment, F_OK), 0);
+        }
+        snprintf(segment, sizeof segment, "%s/seg-0000", path);
+        (void)unlink(segment); /* then seg-0001 is in the way, and seg-0000 is made and removed */
+    }
+    assert_int_equal(access(segment, F_OK), -1);
+}
+
+static void test_the_folder_of_a_new_folder_is_flushed(void **state)
+{
+    (void)state;
+    struct stat st;
+    bool synced = false;
+    make_log("parent");
+    assert_int_equal(stat(dir, &st), 0);
+    for (int i = 0; i < trouble.syncs; i++)
+        synced |= trouble.synced[i] == st.st_ino;
+    assert_true(synced);
 }
 
 static int make_folder(void **state)
@@ -137,6 +323,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stored_records_survive_reopening),
         cmocka_unit_test(test_refusals_name_the_place),
+        cmocka_unit_test(test_a_signal_ends_no_wait),
+        cmocka_unit_test(test_what_the_kernel_does_not_take_is_given_again),
+        cmocka_unit_test(test_a_ring_that_takes_no_more_is_an_error_of_the_log),
+        cmocka_unit_test(test_making_a_log_removes_only_what_it_made),
+        cmocka_unit_test(test_the_folder_of_a_new_folder_is_flushed),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

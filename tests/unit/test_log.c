@@ -524,25 +524,165 @@ static void test_a_full_log_waits_for_a_checkpoint(void **state)
     disk_sim_free(disk);
 }
 
+static void judge_one(enum log_here here, enum log_later later, enum log_known known)
+{
+    enum log_outcome o = log_judge(here, later, known);
+    bool bad = here == HERE_BAD || later == LATER_BAD;
+    bool lost = !bad && (later == LATER_ACKED || known == KNOWN_MORE);
+    bool clean = !bad && !lost && here == HERE_ABSENT && later == LATER_NONE;
+    bool torn = !bad && !lost && here == HERE_TORN;
+    bool unordered = !bad && !lost && here == HERE_ABSENT && later == LATER_UNACKED;
+    assert_int_equal(bad + lost + clean + torn + unordered, 1);
+    assert_int_equal(o, bad     ? LOG_DAMAGED
+                        : lost  ? LOG_LOST
+                        : clean ? LOG_CLEAN
+                        : torn  ? LOG_CUT_TORN
+                                : LOG_CUT_UNORDERED);
+}
+
 /* Each combination of what can be found has one row; those that cut are these three and no others. */
 static void test_recovery_table(void **state)
 {
     (void)state;
     for (int here = 0; here < HERES; here++)
-        for (int later = 0; later < LATERS; later++) {
-            enum log_outcome o = log_judge((enum log_here)here, (enum log_later)later);
-            bool bad = here == HERE_BAD || later == LATER_BAD;
-            bool acked = !bad && later == LATER_ACKED;
-            bool clean = !bad && here == HERE_ABSENT && later == LATER_NONE;
-            bool torn = !bad && !acked && here == HERE_TORN;
-            bool unordered = !bad && here == HERE_ABSENT && later == LATER_UNACKED;
-            assert_int_equal(bad + acked + clean + torn + unordered, 1);
-            assert_int_equal(o, bad     ? LOG_DAMAGED
-                                : acked ? LOG_LOST
-                                : clean ? LOG_CLEAN
-                                : torn  ? LOG_CUT_TORN
-                                        : LOG_CUT_UNORDERED);
-        }
+        for (int later = 0; later < LATERS; later++)
+            for (int known = 0; known < KNOWNS; known++)
+                judge_one((enum log_here)here, (enum log_later)later, (enum log_known)known);
+}
+
+static bool all_but_the_second(void *ctx)
+{
+    return ++*(uint32_t *)ctx != 2;
+}
+
+/* A record whose bytes look like the header of a batch, over several blocks, is torn at a crash: what
+ * a user wrote says nothing about what was acknowledged. */
+static void test_bytes_of_a_record_are_not_taken_for_a_batch(void **state)
+{
+    (void)state;
+    struct log *log;
+    struct log_report report;
+    uint8_t data[8192];
+    uint32_t sectors = 0;
+    fresh(11);
+    assert_int_equal(open_log(&log, &report), 0);
+    for (uint32_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t) "UPBT"[i % 4];
+    append(log);
+    finish_all(log);
+    (void)log_append(log, 1, data, 0, data, sizeof data);
+    assert_int_equal(log_pump(log), 0);
+    assert_int_equal(disk->writes, 1);
+    log_close(log);
+    disk_sim_crash(disk, all_but_the_second, &sectors);
+    assert_true(sectors > 2 * LOG_BLOCK_SECTORS);
+    if (open_log(&log, &report) != 0)
+        fail_msg("%s", report.why);
+    assert_int_equal(report.outcome, LOG_CUT_TORN);
+    assert_int_equal(report.next_seq, 1);
+    log_close(log);
+    disk_sim_free(disk);
+}
+
+/* What a compaction stores again opens a segment, and the disk loses it, though it said that it has
+ * it. No batch tells of that, but the super block which lets go of all that is older. */
+static void test_a_lost_compaction_is_found_by_its_super_block(void **state)
+{
+    (void)state;
+    struct log *log;
+    struct log_report report;
+    fresh(12);
+    assert_int_equal(open_log(&log, &report), 0);
+    do {
+        append(log);
+        finish_all(log);
+    } while (log->block < segment_blocks(&shape));
+    uint64_t seq = log_next(log);
+    append(log);
+    assert_int_equal(log_pump(log), 0);
+    assert_int_equal(log->segment, 1);
+    disk_sim_finish(disk, 0, DISK_LOSES, NULL, NULL);
+    assert_int_equal(log_pump(log), 0);
+    assert_int_equal(log_durable(log), seq + 1);
+    assert_int_equal(log_checkpoint(log, seq), 0);
+    log_close(log);
+    assert_int_equal(open_log(&log, &report), -EILSEQ);
+    assert_int_equal(report.outcome, LOG_LOST);
+    assert_false(disk->lied); /* and the simulator knows that it can be seen */
+    disk_sim_free(disk);
+}
+
+/* Damage in front of the first record that is needed, in the segment that begins the log. */
+static void test_damage_is_said_to_be_damage_though_records_are_missing(void **state)
+{
+    (void)state;
+    struct log *log;
+    struct log_report report;
+    fresh(13);
+    assert_int_equal(open_log(&log, &report), 0);
+    for (int i = 0; i < 10; i++) {
+        append(log);
+        finish_all(log);
+    }
+    assert_int_equal(log_checkpoint(log, 8), 0);
+    log_close(log);
+    disk_sim_flip(disk, 0, 3 * LOG_BLOCK_BYTES + LOG_SECTOR_BYTES + 7, 3);
+    assert_int_equal(open_log(&log, &report), -EILSEQ);
+    assert_int_equal(report.outcome, LOG_DAMAGED);
+    assert_non_null(strstr(report.why, "segment file 0, offset 12800: damaged"));
+    disk_sim_free(disk);
+}
+
+static void test_files_that_are_not_what_the_super_block_says_are_refused(void **state)
+{
+    (void)state;
+    struct log *log;
+    struct log_report report;
+    fresh(14);
+    disk->disk.slots = 3;
+    assert_int_equal(open_log(&log, &report), -EILSEQ);
+    assert_int_equal(report.outcome, LOG_FOREIGN);
+    assert_non_null(strstr(report.why, "tells of 4 segment files of 96 KiB, and there are 3"));
+    disk->disk.slots = 4;
+    disk->disk.slot_bytes /= 2;
+    assert_int_equal(open_log(&log, &report), -EILSEQ);
+    assert_int_equal(report.outcome, LOG_FOREIGN);
+    disk_sim_free(disk);
+}
+
+/* Lives that came after a backup are none of its restored log's. */
+static void test_a_restored_log_takes_an_incarnation_of_its_own(void **state)
+{
+    (void)state;
+    struct log *log;
+    struct log_report report;
+    fresh(15);
+    assert_int_equal(open_log(&log, &report), 0);
+    append(log);
+    finish_all(log);
+    log_close(log);
+    assert_int_equal(log_restored(&disk->disk), 0);
+    disk->super[3] ^= 1; /* either copy says so */
+    assert_int_equal(open_log(&log, &report), 0);
+    assert_int_equal(report.incarnation, 2 + LOG_RESTORED_LIVES);
+    assert_int_equal(found_next, 1);
+    log_close(log);
+    disk->super[3] ^= 1;
+    disk->super[LOG_BLOCK_BYTES + 3] ^= 1;
+    assert_int_equal(log_restored(&disk->disk), -EILSEQ);
+    disk_sim_free(disk);
+}
+
+static void test_a_super_block_that_cannot_be_written_is_said(void **state)
+{
+    (void)state;
+    struct log *log;
+    struct log_report report;
+    fresh(16);
+    disk->super_crash = 0;
+    assert_int_equal(open_log(&log, &report), -EIO);
+    assert_non_null(strstr(report.why, "the super block cannot be written: Input/output error"));
+    disk_sim_free(disk);
 }
 
 int main(void)
@@ -560,6 +700,12 @@ int main(void)
         cmocka_unit_test(test_the_log_of_another_is_refused),
         cmocka_unit_test(test_a_full_log_waits_for_a_checkpoint),
         cmocka_unit_test(test_recovery_table),
+        cmocka_unit_test(test_bytes_of_a_record_are_not_taken_for_a_batch),
+        cmocka_unit_test(test_a_lost_compaction_is_found_by_its_super_block),
+        cmocka_unit_test(test_damage_is_said_to_be_damage_though_records_are_missing),
+        cmocka_unit_test(test_files_that_are_not_what_the_super_block_says_are_refused),
+        cmocka_unit_test(test_a_restored_log_takes_an_incarnation_of_its_own),
+        cmocka_unit_test(test_a_super_block_that_cannot_be_written_is_said),
         cmocka_unit_test(test_what_was_cut_with_a_segment_header_stays_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,6 +58,26 @@ static void says(const char *words)
         fail_msg("\"%s\" lacks \"%s\"", said, words);
 }
 
+/* Files are said to be as long as they were: another program cuts them while they are read. */
+static bool short_files;
+
+int __real_stat(const char *path, struct stat *st);
+int __wrap_stat(const char *path, struct stat *st);
+int __wrap_stat64(const char *path, struct stat *st);
+
+int __wrap_stat(const char *path, struct stat *st)
+{
+    int err = __real_stat(path, st);
+    if (err == 0 && short_files)
+        st->st_size = 64 * LOG_BLOCK_BYTES;
+    return err;
+}
+
+int __wrap_stat64(const char *path, struct stat *st)
+{
+    return __wrap_stat(path, st);
+}
+
 static void make_log(uint32_t slots)
 {
     char why[256];
@@ -110,7 +130,10 @@ static void test_backup_and_restore_drill(void **state)
     assert_int_equal(verb("verify", one, NULL), 1);
     assert_int_equal(verb("backup", one, again), 1); /* damage is not copied */
     assert_int_equal(verb("restore", copy, one), 2); /* nor is a log overwritten */
-    assert_int_equal(verb("restore", copy, again), 0);
+    assert_int_equal(heard("restore", copy, again), 0);
+    says("incarnation 1048577 so far"); /* none of a life after the backup */
+    assert_int_equal(heard("verify", copy, NULL), 0);
+    says("incarnation 1 so far");
     assert_int_equal(verb("verify", again, NULL), 0);
 }
 
@@ -181,6 +204,52 @@ static void test_a_copy_that_fails_leaves_nothing_behind(void **state)
     assert_int_equal(heard("backup", one, copy), 0); /* segments would be in the way, too */
 }
 
+/* Where there is no direct I/O a log can be kept, and looked at, but not live. */
+static void test_a_backup_may_lie_where_no_log_could_live(void **state)
+{
+    (void)state;
+    char shm[] = "/dev/shm/upon-logs-XXXXXX", where[64], live[64], command[64];
+    if (access("/dev/shm", W_OK) != 0)
+        skip();
+    assert_non_null(mkdtemp(shm));
+    another_log("elsewhere", 2);
+    snprintf(where, sizeof where, "%s/kept", shm);
+    assert_int_equal(heard("backup", one, where), 0);
+    assert_int_equal(heard("restore", where, copy), 0);
+    snprintf(live, sizeof live, "%s/live", shm);
+    assert_int_equal(heard("restore", where, live), 2);
+    says("direct I/O");
+    assert_int_equal(access(live, F_OK), -1);
+    snprintf(command, sizeof command, "rm -r %s", shm);
+    assert_int_equal(system(command), 0);
+}
+
+static void test_a_missing_file_is_not_read(void **state)
+{
+    (void)state;
+    char path[128];
+    another_log("gone", 4);
+    snprintf(path, sizeof path, "%s/seg-0003", one);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(heard("verify", one, NULL), 1);
+    says("tells of 4 segment files of 256 KiB, and there are 3 of 256 KiB");
+}
+
+static void test_what_cannot_be_read_ends_with_2(void **state)
+{
+    (void)state;
+    char path[128];
+    another_log("short", 2);
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/seg-%04d", one, i);
+        assert_int_equal(truncate(path, 32 * LOG_BLOCK_BYTES), 0);
+    }
+    short_files = true; /* both, so that it is not their shape that is wrong */
+    assert_int_equal(heard("verify", one, NULL), 2);
+    short_files = false;
+    says("cannot be read: segment file 0: shorter than the super block says");
+}
+
 static void test_wrong_arguments_end_with_the_status_of_the_help(void **state)
 {
     (void)state;
@@ -227,6 +296,9 @@ int main(void)
         cmocka_unit_test(test_damage_is_said_where_it_is),
         cmocka_unit_test(test_one_copy_of_the_super_block_is_enough_and_said),
         cmocka_unit_test(test_a_copy_that_fails_leaves_nothing_behind),
+        cmocka_unit_test(test_a_backup_may_lie_where_no_log_could_live),
+        cmocka_unit_test(test_a_missing_file_is_not_read),
+        cmocka_unit_test(test_what_cannot_be_read_ends_with_2),
         cmocka_unit_test(test_wrong_arguments_end_with_the_status_of_the_help),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
