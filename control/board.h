@@ -103,8 +103,9 @@ struct board_row {
     struct board_post post;                          /* what its components say */
     struct hist
         decide; /* intended time → decision or delivery at the source; links: at the receiver */
-    board_u64 halted;  /* enum board_halt */
-    struct hist store; /* stacks with a log: from ⟨log, Store⟩ to ⟨log, Stored⟩ */
+    board_u64 halted;     /* enum board_halt */
+    board_u64 disk_error; /* BOARD_HALT_DISK: errno */
+    struct hist store;    /* stacks with a log: from ⟨log, Store⟩ to ⟨log, Stored⟩ */
     /* Behind it: struct board_source[n], struct board_block[blocks], struct board_sample[max],
      * struct board_entry[ledger_max]. */
 };

@@ -131,8 +131,10 @@ static void fall(struct process *p)
 {
     env_fault_forget_late(&p->fault);
     become(p, PROCESS_CRASHED);
-    if (p->host != NULL)
-        host_halted(p->host, p->st->self, disk_rule(p) ? BOARD_HALT_INJECTED : BOARD_HALT_DISK);
+    if (p->host == NULL)
+        return;
+    board_put(&board_row(p->host->board, p->st->self)->disk_error, (uint64_t)-p->st->disk_error);
+    host_halted(p->host, p->st->self, disk_rule(p) ? BOARD_HALT_INJECTED : BOARD_HALT_DISK);
 }
 
 static int recover(struct process *p, struct order_answer *a)

@@ -190,9 +190,24 @@ static int open_folder(struct run *r)
     return err;
 }
 
+/* Whether the disk of p failed, and no rule had asked for it. */
+static bool disk_failed(const struct run *r, uint16_t p)
+{
+    return r->board != NULL && board_get(&board_row(r->board, p)->halted) == BOARD_HALT_DISK;
+}
+
+/* The logs of a run whose disk failed stay: somebody will want to look. */
+static bool keep_logs(const struct run *r)
+{
+    bool keep = r->job.log_keep != 0;
+    for (uint16_t p = 0; p < r->job.n; p++)
+        keep |= disk_failed(r, p);
+    return keep;
+}
+
 static void close_logs(struct run *r)
 {
-    if (r->logs && !r->job.log_keep)
+    if (r->logs && !keep_logs(r))
         storage_remove(&r->job);
     r->logs = false;
 }
@@ -419,6 +434,17 @@ static void audit(struct run *r)
     else if (d->audit.lost > 0 || d->audit.doubled > 0 || d->audit.refused)
         verdict_break(&r->verdict, "%s", d->audit.why);
     close_logs(r);
+}
+
+static void note_failed_disks(struct run *r)
+{
+    for (uint16_t p = 0; p < r->job.n && !r->job.tolerate_crash; p++)
+        if (disk_failed(r, p))
+            verdict_note(&r->verdict,
+                         "the disk of p%u failed (%s), and with it p%u: see `upon log verify "
+                         "%s/p%u`; job.tolerate_crash judges the rest",
+                         p, strerror((int)board_get(&board_row(r->board, p)->disk_error)), p,
+                         r->job.log_dir, p);
     if (r->log_here && !r->job.log_keep)
         r->job.log_dir[0] = '\0'; /* it goes with this run, and is not part of the job */
 }
@@ -446,12 +472,7 @@ static void judge(struct run *r)
         res->crash = r->nodes.why;
     else if (board_get(&r->board->crashed) != 0)
         res->crash = crash_text(r);
-    for (uint16_t p = 0; p < r->job.n && !r->job.tolerate_crash; p++)
-        if (board_get(&board_row(r->board, p)->halted) == BOARD_HALT_DISK)
-            verdict_note(&r->verdict,
-                         "the disk of p%u failed, and with it p%u: see `upon log verify`; "
-                         "job.tolerate_crash judges the rest",
-                         p, p);
+    note_failed_disks(r);
     if (res->leaked_pkts > 0)
         verdict_note(&r->verdict, "%" PRIu64 " packets did not return to their pool: a leak",
                      res->leaked_pkts);

@@ -239,6 +239,7 @@ struct stack {
     bool app_wants; /* the application has something to send: tell it ⟨app, Ready | room⟩ */
     bool
         halted; /* it crashed, and takes no more steps: its observer stopped it, or its disk failed */
+    int disk_error; /* −errno of the disk whose failure halted it; 0: there was none */
     struct random random;
     struct stack_conf conf;
     const struct stack_def *def;

@@ -161,8 +161,8 @@ static uint32_t log_device_room(const struct co *self)
 /* The disk failed: this process has crashed. Nothing that was not durable is ever acknowledged. */
 static void crash(struct co *self, int err)
 {
-    (void)err;
     co_count(self, COUNT_log_failed, 1);
+    self->st->disk_error = err;
     self->st->halted = true;
 }
 
@@ -193,8 +193,9 @@ static void compact_end(struct log_device *d)
         d->compact_end = log_next(d->log); /* users have triggered all, and it is staged */
     if (log_durable(d->log) < d->compact_end)
         return;
-    if (log_checkpoint(d->log, d->compact_seq) != 0)
-        crash(&d->co, -EIO);
+    int err = log_checkpoint(d->log, d->compact_seq);
+    if (err != 0)
+        crash(&d->co, err);
     d->compact_seq = UINT64_MAX;
 }
 

@@ -3,6 +3,8 @@
 
 #include "protocols/log/log.h"
 
+#include <errno.h>
+
 static struct world w;
 
 static void store(uint16_t p, uint64_t i, uint64_t value, uint32_t bytes)
@@ -88,8 +90,8 @@ static void test_LOG2_LOG3_LOG4_crash_sweep(void **state)
 static void test_a_failing_disk_crashes_the_process(void **state)
 {
     (void)state;
-    const enum disk_sim_fate fates[] = {DISK_FAILS, DISK_SHORT};
-    for (int f = 0; f < 2; f++) {
+    const enum disk_sim_fate fates[] = {DISK_FAILS, DISK_SHORT, DISK_FULL};
+    for (int f = 0; f < 3; f++) {
         world_start(&w, stack_find("log"), 1, NULL);
         w.disks_held = true;
         store(0, 1, 1, 8000);
@@ -98,6 +100,7 @@ static void test_a_failing_disk_crashes_the_process(void **state)
         world_step(&w, 0);
         assert_true(w.st[0]->halted);
         assert_int_equal(w.st[0]->counters[COUNT_log_failed], 1);
+        assert_int_equal(w.st[0]->disk_error, fates[f] == DISK_FULL ? -ENOSPC : -EIO);
         assert_int_equal(stored(0, 1), 0);
         world_end(&w);
     }
