@@ -214,7 +214,9 @@ static bool oracle_life(struct oracle *o)
     int err = log_open(&o->log, &o->disk->disk, oracle_id, oracle_found, o, false, &report);
     if (err != 0 && oracle_deceived(o))
         return false;
-    if (err != 0) { /* refused, though the disk kept its word: nothing was found */
+    if (err != 0) { /* refused, though the disk kept its word: a life in which nothing was found */
+        o->check->cls->crash(o->check, 0, ++o->step);
+        check_recover(o->check, 0, ++o->step);
         oracle_say(o, EV_LOG_RECOVERED, 0, UINT64_MAX - o->step, NULL, 0);
         return false;
     }
