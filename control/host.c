@@ -258,9 +258,9 @@ void host_wait(struct host *h)
 
 void host_crash(struct host *h, uint16_t p)
 {
-    if (h->down >> p & 1)
+    if (h->down[p])
         return;
-    h->down |= 1ull << p;
+    h->down[p] = true;
     stack_fini(h->st[p]);
     storage_close(h->disk[p]);
     h->disk[p] = NULL;
@@ -284,7 +284,7 @@ int host_recover(struct host *h, uint16_t p, char *why, size_t why_size)
     h->st[p]->trace = trace;
     load_attach(h->st[p], &h->load);
     err = load_recover(h->st[p], why, why_size);
-    h->down &= ~(1ull << p);
+    h->down[p] = false;
     board_put(&board_row(h->board, p)->halted, BOARD_RUNS);
     if (err != 0)
         host_crash(h, p);

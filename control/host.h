@@ -44,8 +44,8 @@ struct host {
     struct recorder *recorder[PSET_PROCS];    /* NULL: not recorded */
     struct disk *disk[PSET_PROCS];            /* of the log of a process that is up */
     struct disk_fault disk_fault[PSET_PROCS]; /* the fault engine, over it */
-    uint64_t down;                            /* bitmap: crashed, and taken apart */
-    struct load_conf load;                    /* since host_attach() */
+    bool down[PSET_PROCS]; /* crashed, and taken apart; each is its own thread's to write */
+    struct load_conf load; /* since host_attach() */
     struct host_worker worker[PLACEMENT_LCORES_MAX];
     board_u64 quit; /* our threads return, whatever others do */
 };

@@ -19,15 +19,13 @@ static struct env_dpdk *dpdk(struct env *env)
 static bool udp_checksum_good(const struct rte_mbuf *pkt, uint32_t frame_bytes)
 {
     const uint8_t *data = rte_pktmbuf_mtod(pkt, const uint8_t *);
-    uint16_t sum;
     switch (pkt->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) {
     case RTE_MBUF_F_RX_L4_CKSUM_GOOD:
         return true;
     case RTE_MBUF_F_RX_L4_CKSUM_BAD:
         return false;
     default:
-        return rte_raw_cksum_mbuf(pkt, WIRE_BYTES, frame_bytes, &sum) == 0 &&
-               wire_fold(wire_udp_sum(data) + sum) == 0xffff;
+        return wire_fold(wire_udp_sum(data) + wire_sum(pkt, WIRE_BYTES, frame_bytes)) == 0xffff;
     }
 }
 
@@ -199,9 +197,8 @@ static uint16_t demux_rx(struct env *env, struct rte_mbuf **pkts, uint16_t n)
 static void udp_checksum_software(struct rte_mbuf *pkt)
 {
     uint8_t *data = rte_pktmbuf_mtod(pkt, uint8_t *);
-    uint16_t sum;
-    if (rte_raw_cksum_mbuf(pkt, WIRE_BYTES, pkt->pkt_len - WIRE_BYTES, &sum) == 0)
-        wire_set_udp_checksum(data, wire_fold(wire_udp_sum(data) + sum));
+    uint16_t sum = wire_sum(pkt, WIRE_BYTES, pkt->pkt_len - WIRE_BYTES);
+    wire_set_udp_checksum(data, wire_fold(wire_udp_sum(data) + sum));
 }
 
 /* The port wants the pseudo header's sum in the field, and an IPv4 checksum of 0. */

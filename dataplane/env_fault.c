@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include <rte_ip.h>
+#include "wire_headers.h"
 
 /* Packets on their way to one peer, gathered for the environment below. */
 struct burst {
@@ -111,7 +111,8 @@ static struct rte_mbuf *second_of(struct env_fault *f, struct rte_mbuf *pkt)
     struct rte_mbuf *head = pkt_alloc(f->env.pool);
     struct rte_mbuf *rest = head != NULL ? rte_pktmbuf_clone(pkt, f->env.pool) : NULL;
     if (rest == NULL) {
-        pkt_free(head);
+        if (head != NULL)
+            pkt_free(head);
         return NULL;
     }
     assert(pkt->data_len >= FRAME_BYTES);
@@ -135,11 +136,9 @@ static void flip_bit(struct rte_mbuf *pkt, uint32_t bit)
 /* Without a device that carries it: the edge verifies the sum that UDP would, as in simulation. */
 static void flip_at_the_edge(struct env_fault *f, uint16_t peer, struct rte_mbuf *pkt, uint32_t bit)
 {
-    uint16_t sum = 0, flipped = 0;
-    bool summed = rte_raw_cksum_mbuf(pkt, 0, pkt->pkt_len, &sum) == 0;
+    uint16_t sum = wire_sum(pkt, 0, pkt->pkt_len);
     flip_bit(pkt, bit);
-    summed &= rte_raw_cksum_mbuf(pkt, 0, pkt->pkt_len, &flipped) == 0;
-    if (summed && sum == flipped) {
+    if (wire_sum(pkt, 0, pkt->pkt_len) == sum) {
         f->below->ops->tx(f->below, peer, &pkt, 1);
         return;
     }

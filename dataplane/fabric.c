@@ -23,11 +23,11 @@
 #define FABRIC_SLACK_BYTES (24u << 20) /* ports, rings, descriptors, EAL itself */
 #define PKT_BYTES_MIN      2048        /* what drivers expect of a receive buffer */
 #define MTU_DEFAULT        1500
-/* A packet's room is whole cache lines behind the headroom, in 16 bits. */
-#define MTU_MAX \
-    (RTE_ALIGN_FLOOR(UINT16_MAX - RTE_PKTMBUF_HEADROOM, RTE_CACHE_LINE_SIZE) - ETHER_BYTES)
-#define QUEUE_SLOTS  1024
-#define LAYERS_BYTES (FRAME_BYTES + RECORD_BYTES + MSG_HEADROOM_MAX)
+#define PKT_LOWER_BYTES    96 /* Ethernet's header; af_packet's driver wants room for more */
+#define PKT_BYTES_MAX      RTE_ALIGN_FLOOR(UINT16_MAX - RTE_PKTMBUF_HEADROOM, RTE_CACHE_LINE_SIZE)
+#define MTU_MAX            (PKT_BYTES_MAX - PKT_LOWER_BYTES)
+#define QUEUE_SLOTS        1024
+#define LAYERS_BYTES       (FRAME_BYTES + RECORD_BYTES + MSG_HEADROOM_MAX)
 
 static const struct fabric_device_ops *const devices[] = {&fabric_ring,  &fabric_null,
                                                           &fabric_memif, &fabric_af_packet,
@@ -248,7 +248,7 @@ static uint32_t pool_pkts(const struct fabric_conf *c)
 
 static uint32_t pkt_bytes(uint32_t mtu)
 {
-    uint32_t bytes = RTE_ALIGN_CEIL(mtu + ETHER_BYTES, RTE_CACHE_LINE_SIZE);
+    uint32_t bytes = RTE_ALIGN_CEIL(mtu + PKT_LOWER_BYTES, RTE_CACHE_LINE_SIZE);
     return bytes > PKT_BYTES_MIN ? bytes : PKT_BYTES_MIN;
 }
 
@@ -366,9 +366,9 @@ static struct rte_mempool *make_pool(struct fabric *f, const char *what, uint16_
     struct rte_mempool *pool = eal_pool(name, pkts, cache, pkt_bytes(f->conf.mtu));
     if (pool == NULL)
         fabric_refuse(f, rte_errno,
-                      "p%u: no memory for %u packets of %u bytes (%s): free hugepages "
-                      "or lower job.pool or job.mtu",
-                      rank, pkts, pkt_bytes(f->conf.mtu), rte_strerror(rte_errno));
+                      "p%u: no memory for %u packets of %u bytes (%s): free hugepages, lower "
+                      "job.pool, or set job.mtu below %u",
+                      rank, pkts, pkt_bytes(f->conf.mtu), rte_strerror(rte_errno), f->conf.mtu);
     return pool;
 }
 

@@ -22,7 +22,8 @@
 #include "eal.h"
 
 #define AF_PACKET_FRAMES       1024
-#define AF_PACKET_HEADER_BYTES 128 /* Ethernet's, and what the kernel puts before it */
+#define AF_PACKET_HEADER_BYTES 96 /* Ethernet's, and what the kernel puts before it: 80 */
+#define AF_PACKET_ALIGN        64
 #define AF_PACKET_MTU_MAX      9000
 #define TAP_MTU_MAX            9000
 
@@ -185,6 +186,14 @@ static int af_packet_mac(struct fabric *f, uint16_t rank, struct ether_addr *mac
     return err;
 }
 
+static bool is_ours(const struct fabric *f, uint16_t rank)
+{
+    for (uint16_t i = 0; i < f->conf.selves; i++)
+        if (f->conf.self[i] == rank)
+            return true;
+    return false;
+}
+
 static int af_packet_check(struct fabric *f)
 {
     uint32_t least = UINT32_MAX;
@@ -193,11 +202,14 @@ static int af_packet_check(struct fabric *f)
         return fabric_refuse(f, EPERM,
                              "device af_packet: it opens raw sockets, which takes CAP_NET_RAW: run "
                              "as root");
-    for (uint16_t i = 0; i < f->conf.selves && err == 0; i++) {
+    /* Those of the others, too, where they can be seen: what we send must fit each of them. */
+    for (uint16_t p = 0; p < f->conf.n && err == 0; p++) {
         struct ifreq req;
-        err = af_packet_ask(f, f->conf.self[i], SIOCGIFMTU, &req);
-        if (err != 0)
-            return err;
+        int none = af_packet_ask(f, p, SIOCGIFMTU, &req);
+        if (none != 0 && is_ours(f, p))
+            return none;
+        if (none != 0)
+            continue;
         uint32_t mtu = (uint32_t)req.ifr_mtu;
         if (f->conf.mtu > mtu)
             return fabric_refuse_key(f, "job.mtu", EINVAL,
@@ -214,10 +226,11 @@ static int af_packet_check(struct fabric *f)
 static int af_packet_open(struct fabric *f)
 {
     char args[160];
-    uint32_t frame = rte_align32pow2(f->conf.mtu + AF_PACKET_HEADER_BYTES);
-    uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
+    uint32_t frame = RTE_ALIGN(f->conf.mtu + AF_PACKET_HEADER_BYTES, AF_PACKET_ALIGN);
+    /* The driver takes all frames to lie side by side: a block is whole pages, and whole frames. */
+    uint32_t block = frame * ((uint32_t)sysconf(_SC_PAGESIZE) / AF_PACKET_ALIGN);
     snprintf(args, sizeof args, "iface=%%s,qpairs=1,framesz=%u,blocksz=%u,framecnt=%d", frame,
-             frame > page ? frame : page, AF_PACKET_FRAMES);
+             block, AF_PACKET_FRAMES);
     return open_ports(f, "net_af_packet", args);
 }
 

@@ -112,8 +112,10 @@ static inline int frame_decode(const uint8_t *data, uint32_t len, uint32_t bytes
     f->records = le16_get(w->records);
     if (unlikely(f->bytes > bytes || f->bytes < FRAME_BYTES || f->records > FRAME_RECORDS_MAX ||
                  f->bytes - FRAME_BYTES < (uint32_t)f->records * RECORD_BYTES ||
-                 (f->records == 0 && f->bytes != FRAME_BYTES) || le32_get(w->reserved) != 0))
+                 (f->records == 0 && f->bytes != FRAME_BYTES)))
         return COUNT_drop_length;
+    if (unlikely(le32_get(w->reserved) != 0))
+        return COUNT_drop_field;
     f->incarnation = le32_get(w->incarnation);
     if (unlikely(f->incarnation == 0 || (f->incarnation != 1 && me->one_life)))
         return COUNT_drop_incarnation;

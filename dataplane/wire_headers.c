@@ -4,6 +4,8 @@
 
 #include <arpa/inet.h>
 
+#include <rte_ip.h>
+
 #define UDP_PORT_FIRST 21000 /* up to 22023 no dissector of Wireshark waits */
 #define IP_TTL_HOPS    64
 
@@ -51,6 +53,21 @@ uint32_t wire_udp_sum(const uint8_t *data)
     /* Pseudo header: both addresses, the protocol, and the length, which thus counts twice. */
     return wire_sum_u16(h->ip_from, (sizeof h->ip_from + sizeof h->ip_to + UDP_BYTES) / 2) +
            udp_bytes + rte_cpu_to_be_16(WIRE_IP_PROTO_UDP);
+}
+
+uint16_t wire_sum(const struct rte_mbuf *pkt, uint32_t from, uint32_t bytes)
+{
+    uint32_t sum = 0;
+    for (; from >= pkt->data_len && bytes > 0; pkt = pkt->next)
+        from -= pkt->data_len;
+    for (uint32_t done = 0; done < bytes; pkt = pkt->next, from = 0) {
+        uint32_t here = pkt->data_len - from;
+        here = here < bytes - done ? here : bytes - done;
+        uint16_t part = rte_raw_cksum(rte_pktmbuf_mtod_offset(pkt, const void *, from), here);
+        sum += done & 1 ? rte_bswap16(part) : part;
+        done += here;
+    }
+    return wire_fold(sum);
 }
 
 void wire_set_udp_checksum(uint8_t *data, uint16_t sum)

@@ -76,6 +76,12 @@ static inline bool wire_has_udp_checksum(const uint8_t *data);
  */
 uint32_t wire_udp_sum(const uint8_t *data);
 
+/*
+ * The folded sum of `bytes` bytes of a packet from byte `from` on; it has as many. Segments may begin
+ * anywhere: rte_raw_cksum_mbuf() of DPDK 22.11 drops the carries of one that begins at an odd byte.
+ */
+uint16_t wire_sum(const struct rte_mbuf *pkt, uint32_t from, uint32_t bytes);
+
 /* The checksum to write, given the folded sum of everything with the checksum field zero. */
 void wire_set_udp_checksum(uint8_t *data, uint16_t sum);
 

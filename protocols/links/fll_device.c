@@ -179,7 +179,7 @@ static void upon_net_frame(struct co *self, const struct ev *ev, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         const struct frame *f = (const struct frame *)(uintptr_t)ev[i].attr;
         if (unlikely((f->seq | f->ack | f->sack | f->credit) != 0))
-            co_count(self, COUNT_drop_length, 1); /* they mean nothing here */
+            co_count(self, COUNT_drop_field, 1); /* they mean nothing here */
         else if (likely(current_incarnation(s, ev[i].proc, f)))
             deliver_records(s, ev[i].proc, f, ev[i].seg);
     }

@@ -338,10 +338,8 @@ static void flush_peer(struct pl_window *w, uint16_t q)
     }
     while (p->nxt < end) {
         uint64_t next = send_frame(w, q, p->nxt, end);
-        if (unlikely(next == p->nxt)) {
-            procs_add(&w->dirty, q); /* no packet now: with the next flush */
-            break;
-        }
+        if (unlikely(next == p->nxt))
+            break; /* no packet now: the alarm tries again */
         if (p->probe_seq == 0) {
             p->probe_seq = next;
             p->probe_ns = st->now;
@@ -349,10 +347,10 @@ static void flush_peer(struct pl_window *w, uint16_t q)
         p->nxt = next;
     }
     if (p->ack_now) {
-        co_count(&w->co, COUNT_tx_acks, 1);
         send_frame(w, q, p->nxt, p->nxt);
+        co_count(&w->co, COUNT_tx_acks, !p->ack_now);
     }
-    if (p->una < p->nxt && !timer_armed(&p->rto))
+    if (p->una < end && !timer_armed(&p->rto))
         co_timer(&w->co, &p->rto, rto_ns(w, p), (uint64_t)q << 1 | ALARM_RTO);
 }
 
@@ -708,8 +706,12 @@ static void upon_timeout(struct co *self, const struct ev *ev, uint32_t n)
             }
             continue;
         }
-        if (p->una == p->nxt && p->nxt == p->tail)
+        if (p->una ==
+            p->nxt) { /* nothing is in flight, for lack of a packet if there is something */
+            if (p->nxt < p->tail)
+                mark(w, q);
             continue;
+        }
         uint64_t last = p->resent_ns > p->since_ns ? p->resent_ns : p->since_ns;
         uint64_t rto = rto_ns(w, p);
         if (now - last < rto) { /* there was progress: the alarm moves along with it */

@@ -101,7 +101,7 @@ def malformed():
     yield "length below", datagram(frame(length=10)), {"drop_length": 1}
     yield "records beyond", datagram(frame(records=60)), {"drop_length": 1}
     yield "bytes of no record", datagram(frame(records=0)), {"drop_length": 1}
-    yield "reserved bits", datagram(frame(reserved=1)), {"drop_length": 1}
+    yield "reserved bits", datagram(frame(reserved=1)), {"drop_field": 1}
     yield "no incarnation", datagram(frame(incarnation=0)), {"drop_incarnation": 1}
     yield "a further life", datagram(frame(incarnation=2)), {"drop_incarnation": 1}
     # Truncated at every byte, the headers below telling the truth, and below them.

@@ -269,6 +269,32 @@ static void a_second_frame_shares_the_bytes_of_the_first(void **state)
     edge_end(&e);
 }
 
+static void no_second_frame_without_packets(void **state)
+{
+    (void)state;
+    static struct rte_mbuf *taken[65536];
+    struct edge e;
+    uint32_t n = 0;
+    edge_start(&e, 8);
+    arm(&e, 0, "duplicate");
+    struct rte_mbuf *pkt = frame_of(42);
+    while (n < 65536 && (taken[n] = pkt_alloc(harness_pool())) != NULL)
+        n++;
+    assert_true(n < 65536);
+    for (int spare = 0; spare < 2; spare++) { /* none; then one, where two are needed */
+        e.f.env.ops->tx(&e.f.env, 1, &pkt, 1);
+        assert_int_equal(e.below.sents, spare + 1);
+        assert_int_equal(e.below.counters[COUNT_drop_pool_empty], spare + 1);
+        pkt_free(taken[--n]);
+        pkt = spare == 0 ? frame_of(43) : NULL;
+        if (spare == 0)
+            pkt_free(taken[--n]);
+    }
+    while (n > 0)
+        pkt_free(taken[--n]);
+    edge_end(&e);
+}
+
 static void a_flipped_bit_never_reaches_others_who_hold_the_bytes(void **state)
 {
     (void)state;
@@ -378,6 +404,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_full_store_loses_and_counts),
     cmocka_unit_test(a_second_frame_shares_the_bytes_of_the_first),
     cmocka_unit_test(a_flipped_bit_never_reaches_others_who_hold_the_bytes),
+    cmocka_unit_test(no_second_frame_without_packets),
     cmocka_unit_test(heartbeats_alone_come_late),
     cmocka_unit_test(heartbeats_are_delayed_by_the_law),
     cmocka_unit_test(a_rate_counts_each_edge_by_itself),

@@ -189,7 +189,7 @@ static void test_frames_that_claim_a_sequence_are_dropped_and_counted(void **sta
         ((uint8_t *)header(0))[fields[i]] = 1;
         world_deliver(&w, 0);
     }
-    assert_int_equal(w.st[1]->counters[COUNT_drop_length], 4);
+    assert_int_equal(w.st[1]->counters[COUNT_drop_field], 4);
     assert_int_equal(w.seens, 0);
     world_end(&w);
 }

@@ -159,7 +159,7 @@ static void test_each_lie_of_the_header_has_its_reason(void **state)
     LIE(le16_put(header(bad)->records, FRAME_RECORDS_MAX + 1), drop_length);
     LIE(le16_put(header(bad)->records, UINT16_MAX), drop_length);
     LIE(le16_put(header(bad)->records, 0), drop_length); /* bytes of no record */
-    LIE(le32_put(header(bad)->reserved, 1), drop_length);
+    LIE(le32_put(header(bad)->reserved, 1), drop_field);
     LIE(le32_put(header(bad)->incarnation, 0), drop_incarnation);
     LIE(le64_put(header(bad)->ack, 1), drop_ack_future);
     LIE(le64_put(header(bad)->ack, UINT64_MAX), drop_ack_future);

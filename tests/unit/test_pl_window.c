@@ -266,6 +266,33 @@ static void test_a_frame_to_an_unknown_life_is_none_of_a_further_life(void **sta
     world_end(&w);
 }
 
+/* The pool is empty when a message is to leave, and nothing else happens at p0: once there are
+ * packets again it leaves all the same. */
+static void test_PL1_an_empty_pool_delays_a_message_and_loses_none(void **state)
+{
+    (void)state;
+    static struct rte_mbuf *taken[65536];
+    uint32_t n = 0;
+    world_start(&w, stack_find("pl"), 2, NULL);
+    send_value(0, 1, 7, 8);
+    while (n < 65536 && (taken[n] = pkt_alloc(w.pool)) != NULL)
+        n++;
+    assert_true(n < 65536);
+    world_step(&w, 0);
+    assert_int_equal(w.sim.flights, 0);
+    assert_true(w.st[0]->counters[COUNT_drop_pool_empty] > 0);
+    for (int i = 0; i < 10; i++) { /* the alarm comes, and finds it still empty */
+        w.sim.env[0].now_ns += 10000000;
+        world_step(&w, 0);
+    }
+    while (n > 0)
+        pkt_free(taken[--n]);
+    world_run(&w, 200000000);
+    assert_int_equal(world_count(&w, 1, EV_PL_DELIVER, 0, 7), 1);
+    assert_int_equal(w.st[0]->counters[COUNT_tx_retransmits], 0);
+    world_end(&w);
+}
+
 static void test_a_run_longer_than_the_window_keeps_its_memory(void **state)
 {
     (void)state;
@@ -339,6 +366,7 @@ int main(void)
         cmocka_unit_test(test_a_restarted_peer_gets_what_its_former_self_lacked),
         cmocka_unit_test(test_a_frame_to_an_unknown_life_is_none_of_a_further_life),
         cmocka_unit_test(test_answers_never_overflow_a_ring),
+        cmocka_unit_test(test_PL1_an_empty_pool_delays_a_message_and_loses_none),
         cmocka_unit_test(test_a_run_longer_than_the_window_keeps_its_memory),
     };
     harness_start();

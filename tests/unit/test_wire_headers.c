@@ -75,6 +75,32 @@ static void test_what_is_written_is_a_datagram_by_dpdk_too(void **state)
                      0xffff);
 }
 
+/* Cut in three wherever it may be cut, and from any byte on: the sum is that of the bytes in a row. */
+static void test_the_sum_of_a_chain_is_that_of_its_bytes(void **state)
+{
+    (void)state;
+    enum { LONG = 1200 };
+    static uint8_t bytes[LONG];
+    for (uint32_t i = 0; i < LONG; i++)
+        bytes[i] = (uint8_t)(255 - i % 7);
+    for (uint32_t a = 0; a < 64; a++)
+        for (uint32_t b = 0; b < 16; b++)
+            for (uint32_t from = 0; from < 80; from += 13) {
+                uint32_t cut = a + 600 + b, len = LONG - from - b;
+                struct rte_mbuf last = {.buf_addr = bytes + cut,
+                                        .data_len = (uint16_t)(LONG - cut)};
+                struct rte_mbuf body = {.buf_addr = bytes + a,
+                                        .data_len = (uint16_t)(cut - a),
+                                        .next = &last};
+                struct rte_mbuf head = {.buf_addr = bytes,
+                                        .data_len = (uint16_t)a,
+                                        .next = &body,
+                                        .pkt_len = LONG,
+                                        .nb_segs = 3};
+                assert_int_equal(wire_sum(&head, from, len), rte_raw_cksum(bytes + from, len));
+            }
+}
+
 static void test_every_length_is_written_right(void **state)
 {
     (void)state;
@@ -193,6 +219,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_written_is_a_datagram_by_dpdk_too),
+        cmocka_unit_test(test_the_sum_of_a_chain_is_that_of_its_bytes),
         cmocka_unit_test(test_every_length_is_written_right),
         cmocka_unit_test(test_a_packet_cut_at_any_byte_is_short),
         cmocka_unit_test(test_padding_of_short_frames_is_no_payload),
