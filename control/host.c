@@ -173,7 +173,8 @@ static int wire_stacks(struct host *h, char *why, size_t why_size)
 int host_open(struct host *h, const struct fabric_addr *addr, char *why, size_t why_size)
 {
     struct fabric_conf conf = fabric_conf_of(h);
-    conf.addr = addr;
+    if (addr != NULL)
+        conf.addr = addr;
     int err = fabric_open(&h->fabric, &conf, why, why_size);
     return err != 0 ? err : wire_stacks(h, why, why_size);
 }

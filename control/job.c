@@ -15,6 +15,7 @@
 #include "dataplane/placement.h"
 #include "events.h"
 #include "number.h"
+#include "topology.h"
 
 #define RATE_MAX_WINDOW 1024 /* what rate = max keeps outstanding, unless load.window says more */
 #define LINE_BYTES_MAX  190  /* of a job file; libinih reads 200 */
@@ -84,6 +85,8 @@ static const struct key keys[] = {
      "of the device: interface, port, folder or file; %p is the rank"},
     {"device", "netns", KIND_TEXT, JOB(device_netns), "", NULL,
      "af_packet, tap: network namespace of the interface; %p is the rank"},
+    {"device", "topology", KIND_TEXT, JOB(device_topology), "", NULL,
+     "file with the addresses of processes on the wire; empty: by rank"},
     {"device", "eal", KIND_TEXT, JOB(eal_args), "", NULL,
      "arguments for DPDK's EAL, as --vdev=net_ring0 or --allow=0000:01:00.0"},
     {"load", "mode", KIND_CHOICE, JOB(mode), "open", "open|closed",
@@ -661,6 +664,21 @@ static int check_device_keys(const struct job *job, const struct why *why)
     return err != 0 ? err : check_marks(job, why);
 }
 
+/* Read the addresses, where the device puts any on its wire. */
+static int check_topology(struct job *job, const struct why *why)
+{
+    char sentence[512];
+    if (job->device_topology[0] == '\0')
+        return 0;
+    if (strcmp(job->device, "ring") == 0 || strcmp(job->device, "null") == 0)
+        return REFUSE(why, job, device_topology,
+                      "no frame of device %s carries an address; leave it out", job->device);
+    if (topology_read(job->device_topology, (uint16_t)job->n, job->addr, sentence,
+                      sizeof sentence) != 0)
+        return REFUSE(why, job, device_topology, "%s", sentence);
+    return 0;
+}
+
 static int check_device(const struct job *job, const struct why *why)
 {
     char list[256] = "";
@@ -834,7 +852,8 @@ struct fabric_conf job_fabric(const struct job *job, const uint16_t *self, uint1
                                 .mtu = (uint32_t)job->mtu,
                                 .msg_bytes = (uint32_t)job->size,
                                 .pool_pkts = job->pool,
-                                .checksum = job_checksum(job)};
+                                .checksum = job_checksum(job),
+                                .addr = job->device_topology[0] != '\0' ? job->addr : NULL};
 }
 
 /* What the k-th lcore's OS process would have; or the only one, where the device reaches no other. */
@@ -941,6 +960,8 @@ int job_check(struct job *job, char *why, size_t why_size)
     int err = check_stack(job, &w);
     if (err == 0)
         err = check_device(job, &w);
+    if (err == 0)
+        err = check_topology(job, &w);
     if (err == 0)
         err = check_proposer(job, &w);
     if (err == 0)

@@ -56,6 +56,7 @@ struct job {
     /* [device] */
     char device_args[JOB_TEXT_BYTES];
     char device_netns[JOB_TEXT_BYTES];
+    char device_topology[JOB_TEXT_BYTES];
     char eal_args[JOB_TEXT_BYTES];
     /* [load] */
     uint32_t mode;
@@ -79,7 +80,8 @@ struct job {
     /* Made of the above by job_check(). */
     const struct stack_def *def;
     const struct load_top *top;
-    uint64_t sources; /* bitmap of ranks */
+    uint64_t sources;                    /* bitmap of ranks */
+    struct fabric_addr addr[PSET_PROCS]; /* device.topology, read */
 
     struct job_place place[JOB_KEYS_MAX]; /* by key */
     const char *path;                     /* of the file; NULL: none */

@@ -258,13 +258,30 @@ bool fabric_device_apart(const char *name)
     return device != NULL && device->apart;
 }
 
+static bool has_mac(const struct fabric_conf *conf, uint16_t rank)
+{
+    static const struct ether_addr none;
+    return conf->addr != NULL && memcmp(&conf->addr[rank].mac, &none, sizeof none) != 0;
+}
+
+/* What the configuration says of a process, and by default where it says nothing. */
+static struct fabric_addr address_of(const struct fabric_conf *conf, uint16_t rank)
+{
+    struct fabric_addr own = wire_addr_default(rank),
+                       a = conf->addr != NULL ? conf->addr[rank] : own;
+    if (!has_mac(conf, rank))
+        a.mac = own.mac;
+    return a;
+}
+
 int fabric_address(const struct fabric_conf *conf, uint16_t rank, struct fabric_addr *addr,
                    char *why, size_t why_size)
 {
     struct fabric f = {.conf = *conf, .why = why, .why_size = why_size};
     f.device = device_find(conf->device);
-    *addr = conf->addr != NULL ? conf->addr[rank] : wire_addr_default(rank);
-    return f.device != NULL && f.device->mac != NULL ? f.device->mac(&f, rank, &addr->mac) : 0;
+    *addr = address_of(conf, rank);
+    bool asks = f.device != NULL && f.device->mac != NULL && !has_mac(conf, rank);
+    return asks ? f.device->mac(&f, rank, &addr->mac) : 0;
 }
 
 uint64_t fabric_memory_wanted(const struct fabric_conf *c)
@@ -342,7 +359,7 @@ static int allocate(struct fabric *f)
     if (f->addr == NULL || f->proc == NULL)
         return no_memory(f);
     for (uint16_t q = 0; q < f->conf.n; q++)
-        f->addr[q] = f->conf.addr != NULL ? f->conf.addr[q] : wire_addr_default(q);
+        f->addr[q] = address_of(&f->conf, q);
     for (uint16_t i = 0; i < f->conf.selves; i++) {
         struct fabric_proc *p = &f->proc[i];
         p->rank = f->conf.self[i];

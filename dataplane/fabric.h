@@ -37,8 +37,8 @@ struct fabric_conf {
     uint32_t msg_bytes; /* the largest message: refused if no frame can hold it */
     uint32_t pool_pkts; /* packets per process; 0: enough for the window sizes of a live run */
     bool checksum;      /* compute and verify UDP checksums where the device does not */
-    const struct fabric_addr
-        *addr; /* n of them, or NULL for 10.117.x.y, 02:75:70:6e:x:y, 21000 + rank */
+    /* n of them, or NULL for 10.117.x.y, 02:75:70:6e:x:y, 21000 + rank; a MAC of 0 is none said. */
+    const struct fabric_addr *addr;
 };
 
 struct fabric;
@@ -61,7 +61,7 @@ int fabric_check(const struct fabric_conf *conf, const char **key, char *why, si
 
 /*
  * Where a process of this OS process lives on the wire: what `addr` says for it or the default,
- * with the interface's own MAC address for af_packet. 0, or −errno with a sentence in `why`.
+ * with the interface's own MAC address for af_packet where `addr` says none. 0, or −errno with a sentence in `why`.
  */
 int fabric_address(const struct fabric_conf *conf, uint16_t rank, struct fabric_addr *addr,
                    char *why, size_t why_size);

@@ -204,8 +204,8 @@ static void what_the_device_cannot_do_is_refused_with_its_place(void **state)
     refused(BEB "n = 17\n", 3, "job.n: device ring: n = 17");
     refused(BEB "size = 1.5KiB\n", 3, "job.size: messages of 1536 bytes need an MTU of 1752");
     refused(BEB "size = 2KiB\nmtu = 2KiB\n", 3, "set job.mtu = 2264");
-    refused(BEB "mtu = 65331B\n", 3, "job.mtu: mtu = 65331 is more than 65330");
-    accepted(BEB "mtu = 65330B\n");
+    refused(BEB "mtu = 65249B\n", 3, "job.mtu: mtu = 65249 is more than 65248");
+    accepted(BEB "mtu = 65248B\n");
     refused(BEB "cores = 4000\n", 3, "job.cores: placement 4000: processor 4000 is not ours");
     refused(BEB "cores = 0:0,1;0:1,2\n", 3, "job.cores: placement");
     refused(BEB "device = pcap\n", 3, "device.args = \"\": names no file");
