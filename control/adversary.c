@@ -20,13 +20,13 @@ struct adversary {
     const struct mix *mix;
     struct sim_plan plan;
     uint16_t crashed;
+    uint32_t choices; /* of the first phase, so far */
     /* PCTCP: the priority of each chain. The first n chains are the requests of the processes. */
     uint32_t *priority;
     uint32_t chains;
     uint32_t chains_max;
-    uint32_t change[8]; /* at which choices the highest priority is lowered, ascending */
+    uint32_t change[8]; /* at which choices the highest chain is lowered, to priority 0, 1, … */
     uint32_t changes;
-    uint32_t changed;
 };
 
 struct adversary *adversary_new(void)
@@ -65,9 +65,21 @@ struct mix mix_default(enum strategy strategy, const struct stack_def *def, uint
     }
     if (needs.synchronous) { /* P: a clock is kept, and nothing is lost or late */
         mix.strategy = STRATEGY_TIMED;
-        mix.drop = mix.arrive = mix.timer = 0;
+        mix.drop = mix.arrive = 0;
     }
+    if (mix.strategy == STRATEGY_TIMED) /* when they are due */
+        mix.timer = 0;
+    if (mix.strategy == STRATEGY_PCTCP) /* by their chains */
+        mix.request = 0;
     return mix;
+}
+
+void adversary_keep_time(struct mix *mix, const struct faults *plan)
+{
+    mix->strategy = STRATEGY_TIMED;
+    mix->timer = 0;
+    mix->request = 10000;
+    mix->plan = plan;
 }
 
 /* ---- choices that all strategies make -------------------------------------------------------- */
@@ -200,9 +212,10 @@ static bool toggle_pause(struct adversary *a)
 static bool toggle_rule(struct adversary *a)
 {
     const struct fault_engine *e = &a->w->faults;
-    if (e->rules == 0)
+    uint32_t drawn = a->mix->rules < e->rules ? a->mix->rules : e->rules;
+    if (drawn == 0)
         return false;
-    uint32_t k = random_below(&a->random, e->rules);
+    uint32_t k = random_below(&a->random, drawn);
     enum choice_kind kind = e->armed >> k & 1 ? CHOICE_DISARM : CHOICE_ARM;
     return apply(a, (struct choice){.kind = (uint8_t)kind, .k = k});
 }
@@ -241,8 +254,9 @@ static bool mishap(struct adversary *a)
     return false;
 }
 
-/* ---- uniform random -------------------------------------------------------------------------- */
+/* ---- what becomes of what is chosen ---------------------------------------------------------- */
 
+/* A frame: it is delivered, unless a fault befalls it. */
 static bool on_frame(struct adversary *a, uint32_t k)
 {
     const struct mix *m = a->mix;
@@ -273,21 +287,41 @@ static enum disk_sim_fate fate_of(struct adversary *a, uint16_t p)
     return DISK_KEEPS;
 }
 
-/* The k-th of all writes under way comes to its end. */
-static bool on_write(struct adversary *a, uint32_t k)
+/* A write comes to its end. */
+static bool on_write(struct adversary *a, struct choice c)
 {
-    struct sim_world *w = a->w;
-    uint16_t p = 0;
-    for (; k >= w->proc[p].disk->writes; p++)
-        k -= w->proc[p].disk->writes;
-    struct choice c = sim_disk_choice(w->proc[p].disk, p, k);
     if (c.b == DISK_KEEPS)
-        c.b = fate_of(a, p);
+        c.b = fate_of(a, c.p);
     if (c.b == DISK_FAILS)
         c.a = some_sectors(a);
     if (chance(a, a->mix->arrive))
         c.b += WRITTEN_WAITS;
     return apply(a, c);
+}
+
+/* What a clock or a chain would have next, with the faults that befall it. */
+static bool carry_out(struct adversary *a, struct choice c)
+{
+    if (c.kind == CHOICE_DELIVER)
+        return on_frame(a, c.hint);
+    return c.kind == CHOICE_WRITTEN ? on_write(a, c) : apply(a, c);
+}
+
+/* ---- uniform random -------------------------------------------------------------------------- */
+
+/* The k-th of all writes under way. */
+static struct choice some_write(const struct sim_world *w, uint32_t k)
+{
+    uint16_t p = 0;
+    for (; k >= w->proc[p].disk->writes; p++)
+        k -= w->proc[p].disk->writes;
+    return sim_disk_choice(w->proc[p].disk, p, k);
+}
+
+/* So much is in flight that nothing is done to make more of it. */
+static bool flooded(const struct sim_world *w)
+{
+    return w->sim.flights > 64u * w->n;
 }
 
 /* One choice; false: it came to nothing. */
@@ -296,15 +330,14 @@ static bool random_choice(struct adversary *a)
     struct sim_world *w = a->w;
     if (mishap(a))
         return true;
-    bool flood = w->sim.flights > 64u * w->n;
-    if (!flood && chance(a, a->mix->timer) && some_timer(a))
+    if (!flooded(w) && chance(a, a->mix->timer) && some_timer(a))
         return true;
-    if (!flood && chance(a, a->mix->request) && request(a, some_process(a), false))
+    if (!flooded(w) && chance(a, a->mix->request) && request(a, some_process(a), false))
         return true;
     uint32_t writes = settle_writes(w);
     if (w->sim.flights + writes > 0) {
         uint32_t k = random_below(&a->random, w->sim.flights + writes);
-        return k < w->sim.flights ? on_frame(a, k) : on_write(a, k - w->sim.flights);
+        return k < w->sim.flights ? on_frame(a, k) : on_write(a, some_write(w, k - w->sim.flights));
     }
     uint16_t p = some_process(a);
     if (sim_world_busy(w, p))
@@ -312,18 +345,22 @@ static bool random_choice(struct adversary *a)
     return request(a, p, false) || some_timer(a);
 }
 
-static void random_phase(struct adversary *a)
-{
-    uint32_t idle = 0;
-    for (uint32_t i = 0; i < a->mix->steps && idle < 8u * a->w->n; i++) {
-        idle = random_choice(a) ? 0 : idle + 1;
-        uint16_t layer;
-        if (sim_world_violation(a->w, &layer) != NULL)
-            return;
-    }
-}
-
 /* ---- probabilistic concurrency testing ------------------------------------------------------- */
+
+/*
+ * After Ozkan, Majumdar, Niksic, Tabaei Befrouei and Weissenbacher (2018). Theirs are the chains of
+ * causally ordered messages, found as messages are sent; their random priorities, the enabled
+ * message of the highest chain being delivered; and the d − 1 events drawn as an unordered tuple, at
+ * the i-th of which its chain falls to the i-th of the reserved priorities below all others.
+ *
+ * Ours: a chain goes on with the first frame that a delivery sends, and each other frame begins one;
+ * requests of a process are a chain, and so is each write of a disk. An event is drawn by its place
+ * in the schedule, as by Burckhardt et al. (2010), not by the order in which messages were sent.
+ * How many there will be is not known: the bound is guessed, each doubling of what the requests alone
+ * would send, up to all choices, being as likely as any other, which costs the published bound a
+ * factor of their number. Losses, copies, lies, timers, crashes and what else the mix has befall a
+ * schedule as they do any other, apart from its d − 1 events.
+ */
 
 static uint32_t new_chain(struct adversary *a)
 {
@@ -338,26 +375,43 @@ static uint32_t new_chain(struct adversary *a)
     return a->chains++;
 }
 
-static int ascending(const void *x, const void *y)
+/* Below how many choices the tuple is drawn. */
+static uint32_t guess_length(struct adversary *a)
 {
-    uint32_t p = *(const uint32_t *)x, q = *(const uint32_t *)y;
-    return p < q ? -1 : p > q;
+    const struct sim_world *w = a->w;
+    uint64_t least = 2ull * w->n * w->n * w->job.ops;
+    uint32_t doublings = 0;
+    while (least << doublings < a->mix->steps && least > 0)
+        doublings++;
+    uint64_t length = least << random_below(&a->random, doublings + 1);
+    return length == 0 || length > a->mix->steps ? a->mix->steps : (uint32_t)length;
+}
+
+/* Whether the choice is among the first `n` of the tuple: at which place, or `n`. */
+static uint32_t place_of(const struct adversary *a, uint32_t choice, uint32_t n)
+{
+    uint32_t i = 0;
+    while (i < n && a->change[i] != choice)
+        i++;
+    return i;
 }
 
 static void pctcp_begin(struct adversary *a)
 {
     struct sim_world *w = a->w;
-    a->chains = a->changed = 0;
+    a->chains = 0;
     w->tag = NEW_WRITE;
     for (uint16_t p = 0; p < w->n; p++)
         new_chain(a);
-    uint32_t span = 2u * w->n * w->n * w->job.ops;
-    a->changes = a->mix->depth > 0 ? a->mix->depth - 1u : 0;
-    if (a->changes > RTE_DIM(a->change))
-        a->changes = RTE_DIM(a->change);
-    for (uint32_t i = 0; i < a->changes; i++)
-        a->change[i] = random_below(&a->random, span < a->mix->steps ? span + 1 : a->mix->steps);
-    qsort(a->change, a->changes, sizeof a->change[0], ascending);
+    uint32_t length = guess_length(a);
+    uint32_t changes = a->mix->depth > 0 ? a->mix->depth - 1u : 0;
+    changes = changes > RTE_DIM(a->change) ? RTE_DIM(a->change) : changes;
+    changes = changes > length ? length : changes;
+    for (a->changes = 0; a->changes < changes;) {
+        uint32_t choice = random_below(&a->random, length);
+        if (place_of(a, choice, a->changes) == a->changes)
+            a->change[a->changes++] = choice;
+    }
 }
 
 /* The enabled choice whose chain stands highest. Its chain, or UINT32_MAX: none is enabled. */
@@ -423,47 +477,67 @@ static bool earliest_timer(struct adversary *a)
     return first != UINT64_MAX && apply(a, (struct choice){.kind = CHOICE_TIMER, .p = who});
 }
 
-/* At a change point the highest chain falls below all others; a timer may fire, a crash befall. */
-static void change_point(struct adversary *a)
+/* What waits in an InBuf, or was finished by a disk, though nothing else is enabled. */
+static bool some_step(struct adversary *a)
 {
-    struct choice c;
-    uint32_t chain = highest(a, &c);
-    if (chain != UINT32_MAX)
-        a->priority[chain] = a->changes - a->changed;
-    a->changed++;
-    uint64_t id = a->w->sim.next_id;
-    if (a->mix->timer != 0 && random_below(&a->random, 2) == 0)
-        some_timer(a);
-    if (a->mix->crash != 0 && random_below(&a->random, 3) == 0)
-        crash(a);
-    if (a->mix->recover != 0 && random_below(&a->random, 2) == 0)
-        recover(a);
-    extend_chains(a, id, UINT32_MAX);
+    for (uint16_t p = 0; p < a->w->n; p++)
+        if (sim_world_busy(a->w, p))
+            return apply(a, (struct choice){.kind = CHOICE_STEP, .p = p});
+    return false;
 }
 
-static void pctcp_phase(struct adversary *a)
+/* The next event of the highest chain; time, where no chain has one. Returns the chain. */
+static uint32_t advance_chain(struct adversary *a, bool *done)
+{
+    struct choice c;
+    uint32_t chain = highest(a, &c), place = place_of(a, a->choices, a->changes);
+    if (chain != UINT32_MAX && place < a->changes) {
+        a->priority[chain] = place;
+        chain = highest(a, &c);
+    }
+    *done = chain != UINT32_MAX ? carry_out(a, c) : some_step(a) || earliest_timer(a);
+    if (!*done && a->mix->recover != 0 && a->w->alive < a->w->n)
+        *done = recover(a);
+    return chain;
+}
+
+static bool pctcp_choice(struct adversary *a)
 {
     struct sim_world *w = a->w;
-    pctcp_begin(a);
-    for (uint32_t i = 0; i < a->mix->steps; i++) {
-        while (a->changed < a->changes && a->change[a->changed] == i)
-            change_point(a);
-        uint64_t id = w->sim.next_id;
-        struct choice c;
-        uint32_t chain = highest(a, &c);
-        bool done = chain != UINT32_MAX ? sim_world_apply(w, &c) : earliest_timer(a);
-        if (!done && a->mix->recover != 0 && w->alive < w->n)
-            done = recover(a);
-        if (!done)
-            return;
-        extend_chains(a, id, chain);
-        uint16_t layer;
-        if (sim_world_violation(w, &layer) != NULL)
-            return;
-    }
+    uint64_t id = w->sim.next_id;
+    uint32_t chain = UINT32_MAX;
+    bool done = mishap(a) || (!flooded(w) && chance(a, a->mix->timer) && some_timer(a));
+    if (!done)
+        chain = advance_chain(a, &done);
+    extend_chains(a, id, chain);
+    return done;
 }
 
 /* ---- keeping time ---------------------------------------------------------------------------- */
+
+/* Requests that are left to those who run. */
+static uint64_t requests_left(const struct sim_world *w)
+{
+    uint64_t left = 0;
+    for (uint16_t p = 0; p < w->n; p++)
+        if (w->app.type != EV_NONE && w->proc[p].state == SIM_RUNNING)
+            left += w->job.ops - w->proc[p].ops;
+    return left;
+}
+
+/* Nothing happens for a while: requests fall into it, too, half of them while a plan lasts. */
+static bool request_meanwhile(struct adversary *a, struct choice advance)
+{
+    uint64_t now = sim_world_now(a->w), end = 2 * sim_plan_end_ns(&a->plan);
+    unsigned __int128 expected = (unsigned __int128)requests_left(a->w) * advance.a;
+    if (advance.kind != CHOICE_ADVANCE || advance.a == 0 || now >= end ||
+        (unsigned __int128)random_u64(&a->random) * (end - now) >> 64 >= expected)
+        return false;
+    advance.a = 1 + (uint64_t)((unsigned __int128)random_u64(&a->random) * advance.a >> 64);
+    apply(a, advance);
+    request(a, some_process(a), false);
+    return true;
+}
 
 static bool timed_choice(struct adversary *a)
 {
@@ -474,21 +548,30 @@ static bool timed_choice(struct adversary *a)
         return true;
     if (!sim_plan_timed(&a->plan, a->w, &c))
         return request(a, some_process(a), false);
-    return sim_world_apply(a->w, &c);
+    return request_meanwhile(a, c) || carry_out(a, c);
 }
+
+/* ---- the first phase ------------------------------------------------------------------------- */
 
 /* Its choices; more, where a plan takes longer. */
-static bool timed_phase_lasts(const struct adversary *a, uint32_t choices)
+static bool lasts(const struct adversary *a)
 {
-    return choices < a->mix->steps || (choices < PLAN_CHOICES && !sim_plan_over(&a->plan));
+    return a->choices < a->mix->steps || (a->choices < PLAN_CHOICES && !sim_plan_over(&a->plan));
 }
 
-static void timed_phase(struct adversary *a)
+static void first_phase(struct adversary *a)
 {
+    static bool (*const choose[STRATEGIES])(struct adversary *) = {
+        [STRATEGY_RANDOM] = random_choice,
+        [STRATEGY_PCTCP] = pctcp_choice,
+        [STRATEGY_TIMED] = timed_choice,
+    };
     uint32_t idle = 0;
-    for (uint32_t i = 0; timed_phase_lasts(a, i) && idle < 8u * a->w->n; i++) {
-        idle = timed_choice(a) ? 0 : idle + 1;
-        uint16_t layer;
+    uint16_t layer;
+    if (a->mix->strategy == STRATEGY_PCTCP)
+        pctcp_begin(a);
+    for (a->choices = 0; lasts(a) && idle < 8u * a->w->n; a->choices++) {
+        idle = choose[a->mix->strategy](a) ? 0 : idle + 1;
         if (sim_world_violation(a->w, &layer) != NULL)
             return;
     }
@@ -505,11 +588,12 @@ static void revive(struct adversary *a)
     struct sim_world *w = a->w;
     uint16_t unstable = (uint16_t)(w->job.unstable - 1);
     uint32_t down = (uint32_t)(w->n - w->alive);
+    bool scripted = a->mix->plan != NULL && a->mix->recover == 0; /* who recovers, too */
     down += unstable < w->n && w->proc[unstable].state != SIM_CRASHED;
     for (uint16_t p = 0; w->needs.disk && p < w->n; p++) {
         if (w->proc[p].state != SIM_CRASHED || w->proc[p].refused)
             continue;
-        if (down <= a->mix->crashes && random_below(&a->random, 4) == 0)
+        if (down <= a->mix->crashes && (scripted || random_below(&a->random, 4) == 0))
             continue;
         apply(a, (struct choice){.kind = CHOICE_RECOVER, .p = p});
         down -= w->proc[p].state == SIM_RUNNING;
@@ -551,12 +635,7 @@ struct outcome adversary_run(struct adversary *a, struct sim_world *w, const str
     a->mix = mix;
     a->plan = sim_plan_begin(mix->plan);
     a->crashed = 0;
-    if (mix->strategy == STRATEGY_PCTCP)
-        pctcp_phase(a);
-    else if (mix->strategy == STRATEGY_TIMED)
-        timed_phase(a);
-    else
-        random_phase(a);
+    first_phase(a);
     w->tag = 0;
     out.first_steps = w->steps;
     out.state = sim_world_hash(w);

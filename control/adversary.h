@@ -16,15 +16,18 @@
 
 enum strategy {
     STRATEGY_RANDOM, /* a uniform choice among frames; other choices by the mix's probabilities */
-    STRATEGY_PCTCP,  /* Ozkan et al. 2018: chains of causally ordered messages, priorities, and
-                        d − 1 places where the highest priority is lowered */
+    STRATEGY_PCTCP,  /* after Ozkan et al. 2018: chains of causally ordered messages, priorities,
+                        and d − 1 places where the highest priority is lowered */
     STRATEGY_TIMED,  /* a clock is kept: frames take their delay, timers fire when they are due */
     STRATEGIES
 };
 
 extern const char *const strategy_names[STRATEGIES];
 
-/* How an adversary behaves. Probabilities are per choice, in millionths. */
+/*
+ * How an adversary behaves. Probabilities are per choice, in millionths; all strategies make use of
+ * all of them, unless it is said.
+ */
 struct mix {
     uint8_t strategy; /* enum strategy */
     uint8_t depth;    /* PCTCP: d */
@@ -33,14 +36,15 @@ struct mix {
     uint32_t drop;
     uint32_t duplicate;
     uint32_t corrupt;
-    uint32_t arrive; /* a frame waits in the InBuf, so that a step takes several */
-    uint32_t timer;
-    uint32_t request;
+    uint32_t arrive;  /* a frame waits in the InBuf, so that a step takes several */
+    uint32_t timer;   /* fires early; not timed: there it fires when it is due */
+    uint32_t request; /* not PCTCP: there requests are chains */
     uint32_t crash;
     uint32_t pause;
     uint32_t lie;   /* a detector says what is not so, until the world is healed */
     bool unsettled; /* Ω and ◇P do so for ever: nothing that needs them is owed */
-    uint32_t arm;   /* arm or disarm a fault rule */
+    uint32_t arm;   /* arm or disarm one of … */
+    uint32_t rules; /* … the first rules of the job: those that were drawn */
     /* Stacks with a log: */
     uint16_t restarts;  /* crashes beyond `crashes`, of processes that recover, at most */
     uint32_t recover;   /* who is down begins another life */
@@ -98,6 +102,12 @@ uint16_t adversary_crashes_max(const struct stack_def *def, uint16_t n);
 
 /* What is assumed of the first phase when nothing is drawn. */
 struct mix mix_default(enum strategy strategy, const struct stack_def *def, uint16_t n);
+
+/*
+ * Have a clock kept, whatever was drawn, for faults that have their time or take some. The first
+ * phase lasts as long as `plan`, which must outlive it, and requests are spread over that.
+ */
+void adversary_keep_time(struct mix *mix, const struct faults *plan);
 
 /* A job and a mix in one line, as a person reads it. */
 int adversary_text(const struct sim_job *job, const struct mix *mix, char *text, size_t size);

@@ -69,41 +69,84 @@ static uint64_t quiet_base_ns(const struct settling *s)
 /*
  * How long detectors may err before their timeouts, which grow by `detect_ns` with each error, are
  * beyond what a request and its reply take: an error and its correction take less than twice that.
+ * What the healed world finds lost is sent again within the longest timeout of a link.
  */
 static uint64_t learning_ns(const struct sim_world *w)
 {
     const struct stack_conf *c = &w->job.conf;
-    if (w->job.convoy_ns == 0 || !w->needs.detector)
+    if (!w->needs.omega && !w->needs.epfd)
         return 0;
-    uint64_t round_ns = 2 * (w->job.convoy_ns + c->heartbeat_ns);
+    uint64_t slowest_ns = w->job.convoy_ns != 0 ? w->job.convoy_ns : c->rto_max_ns;
+    uint64_t round_ns = 2 * (slowest_ns + c->heartbeat_ns);
     return (round_ns / c->detect_ns + 1) * 2 * (round_ns + c->detect_ns);
 }
 
+/* Whether ◇P or Ω is wrong somewhere, as of now. */
+static bool errs(const struct sim_world *w)
+{
+    uint64_t all = w->n < 64 ? (1ull << w->n) - 1 : UINT64_MAX, up = 0;
+    uint16_t leader = UINT16_MAX;
+    for (uint16_t p = 0; p < w->n && p < 64; p++)
+        up |= (uint64_t)(w->proc[p].state == SIM_RUNNING) << p;
+    for (uint16_t p = 0; p < w->n && p < 64; p++) {
+        const struct sim_proc *x = &w->proc[p];
+        if (!(up >> p & 1))
+            continue;
+        leader = leader == UINT16_MAX ? x->leader : leader;
+        if (w->needs.epfd && (x->suspected & all) != (all & ~up))
+            return true;
+        if (w->needs.omega && (x->leader != leader || leader >= w->n || !(up >> leader % 64 & 1)))
+            return true;
+    }
+    return false;
+}
+
+/* When detectors that change their minds for ever are waited for no more. */
+static uint64_t learnt_ns(const struct settling *s)
+{
+    return s->since + 5 * (1 + s->mix->patience) * learning_ns(s->w);
+}
+
 /*
- * Whether the world has come to rest: the border of the top was not crossed for longer than any
- * armed timer takes, several times over. What sends again for ever is given as long from the last
- * request on, and so is what an unstable process stirs up. Where timeouts have to grow, detectors
- * keep still as well, since traffic may hold up heartbeats, or are judged as they are in the end.
- * Nothing may be in flight, or what was sent last would count as lost; heartbeats that are slower
- * than their period are always in flight, and arrive when all else is at rest.
+ * When what counts last happened. That is what crosses the border of the top, where somebody asks
+ * for it: a detector that changes its mind for ever would keep its own stack from ever resting. So
+ * detectors keep still as well, but are judged as they are after five times what learning takes.
+ * Where timeouts have to grow, they are given time to learn even if they say nothing.
+ */
+static uint64_t last_ns(const struct settling *s)
+{
+    const struct sim_world *w = s->w;
+    const bool slow = w->job.convoy_ns != 0, steady = s->unstable == SETTLE_NOBODY;
+    const bool listens = w->app.type == EV_NONE && (w->needs.omega || w->needs.epfd);
+    const uint64_t end = learnt_ns(s);
+    uint64_t last = s->since + (slow ? learning_ns(w) : 0);
+    if ((slow || steady) && w->erred_ns > last)
+        last = w->erred_ns < end ? w->erred_ns : end;
+    if (!w->needs.endless && steady && !listens && w->top_ns > last)
+        last = w->top_ns;
+    return last;
+}
+
+/*
+ * Whether the world has come to rest: nothing that counts happened for longer than any armed timer
+ * takes, several times over. What sends again for ever is given as long from the last request on,
+ * and so is what an unstable process stirs up. Nothing may be in flight, or what was sent last would
+ * count as lost; heartbeats that are slower than their period are always in flight, and arrive when
+ * all else is at rest. Who still changes its mind when it should have learnt is judged when it errs,
+ * if it does so once more within as long.
  */
 static bool at_rest(const struct settling *s)
 {
     const struct sim_world *w = s->w;
-    const bool slow = w->job.convoy_ns != 0, listens = w->app.type == EV_NONE;
     uint64_t patience = 1 + s->mix->patience, base = quiet_base_ns(s);
-    uint64_t now = w->sim.now_ns, last = s->since;
-    if (slow) {
-        uint64_t end = last + 5 * patience * learning_ns(w);
-        last += learning_ns(w);
-        if (w->erred_ns > last)
-            last = w->erred_ns < end ? w->erred_ns : end;
-    }
-    if (!w->needs.endless && s->unstable == SETTLE_NOBODY && !(slow && listens) && w->top_ns > last)
-        last = w->top_ns;
+    uint64_t now = w->sim.now_ns, last = last_ns(s);
     uint64_t quiet = now > last ? now - last : 0;
-    return (slow || w->sim.flights == 0) && settle_writes(w) == 0 && quiet > patience * base &&
-           quiet > patience * (base + 2 * horizon_ns(w, now));
+    uint64_t learnt = learnt_ns(s);
+    if (s->unstable == SETTLE_NOBODY && w->erred_ns > learnt && !errs(w) &&
+        now - s->since < 2 * (learnt - s->since))
+        return false;
+    return (w->job.convoy_ns != 0 || w->sim.flights == 0) && settle_writes(w) == 0 &&
+           quiet > patience * base && quiet > patience * (base + 2 * horizon_ns(w, now));
 }
 
 /* Whether the unstable process has begun more lives than any other. */

@@ -142,6 +142,16 @@ bool arg_picture_lacks(const struct picture *p)
     return p->last != 0 && p->diagram == NULL && p->shiviz == NULL;
 }
 
+/* A rule that says when it holds, or what takes how long, says nothing where no clock is kept. A delay
+ * of heartbeats alone is kept by the clock of who hears them. */
+static bool needs_clock(const struct fault_line *l)
+{
+    const struct fault_rule *r = &l->rule;
+    return l->at_ns != 0 || l->until_ns != FAULTS_NEVER || r->until_ns != 0 ||
+           r->kind == FAULT_RATE || r->kind == FAULT_DISK_SLOW ||
+           (r->befalls == FAULT_ALL && (r->kind == FAULT_DELAY || r->kind == FAULT_REORDER));
+}
+
 static void on_fault(struct argp_state *state, struct options *o, const char *arg)
 {
     char why[1024];
@@ -150,8 +160,9 @@ static void on_fault(struct argp_state *state, struct options *o, const char *ar
                    : faults_add(&o->faults, arg, "--faults", o->faults.count + 1, why, sizeof why);
     if (err != 0)
         argp_failure(state, EXIT_FAILED, 0, "%s", why);
-    o->plan |=
-        file || (o->faults.count > 0 && o->faults.line[o->faults.count - 1].deed != DEED_RULE);
+    const struct fault_line *last = &o->faults.line[o->faults.count - 1];
+    o->plan |= file || (o->faults.count > 0 && last->deed != DEED_RULE);
+    o->clock |= !file && o->faults.count > 0 && needs_clock(last);
 }
 
 static void on_set(struct argp_state *state, struct options *o, const char *arg)
@@ -506,6 +517,11 @@ static const char *option_name(int key)
     return "";
 }
 
+bool sim_args_untimed(const struct options *o)
+{
+    return o->given[OPT_STRATEGY] && (way_of(o) & (WAY_RANDOM | WAY_PCTCP)) != 0;
+}
+
 /* One sentence on what was asked for and would not be done; NULL: all of it is. */
 static const char *check_uses(const struct options *o, char *why, size_t size)
 {
@@ -526,7 +542,10 @@ static const char *check_uses(const struct options *o, char *why, size_t size)
     if ((o->picture.diagram != NULL || o->picture.shiviz != NULL) && o->script == NULL &&
         o->first != o->last)
         return "a picture is of one schedule: give it with --seed";
-    if (o->plan && o->given[OPT_STRATEGY] && !o->swarm && o->strategy != STRATEGY_TIMED)
+    if (sim_args_untimed(o) && o->stack != NULL && sim_needs(o->stack).synchronous)
+        return "P errs without a clock, which the strategy does not keep: leave out --strategy, or "
+               "say timed";
+    if ((o->plan || o->clock) && sim_args_untimed(o))
         return "faults that have their time need a clock: leave out --strategy, or say timed";
     if (o->given[OPT_RECOVERIES] && o->stack != NULL && !sim_needs(o->stack).disk)
         return "the stack has no log, and who crashes stays down: leave out --recoveries";

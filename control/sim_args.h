@@ -79,11 +79,15 @@ struct options {
     uint64_t size;          /* of a message, from the job; 0: drawn, or 8 */
     struct stack_conf conf; /* what the job's [params] gave; the rest is 0 */
     struct faults faults;
-    bool plan; /* they are a script, with its own time */
+    bool plan;  /* they are a script, with its own time */
+    bool clock; /* some of them have their time, or take some */
 };
 
 /* Read the command line, and the job that it names. 0, or EXIT_FAILED with a sentence on stderr. */
 int sim_args(int argc, char **argv, struct options *o);
+
+/* Whether a strategy was asked for that keeps no clock. */
+bool sim_args_untimed(const struct options *o);
 
 /* Copy what a job gave over what is drawn. A job that gives nothing changes nothing. */
 void sim_args_conf(const struct stack_conf *from, struct stack_conf *to);

@@ -97,6 +97,8 @@ static void print_table(struct session *s)
         if (t->runs == 0)
             continue;
         sim_result_say(s, "%s: %" PRIu64 " schedules", stack_defs[k]->name, t->runs);
+        if (sim_args_untimed(&s->o) && sim_needs(stack_defs[k]).synchronous)
+            sim_result_say(s, ", timed, since P needs a clock");
         if (t->unfair > 0)
             sim_result_say(s, ", %" PRIu64 " stopped before they came to rest", t->unfair);
         if (t->unsettled > 0)
@@ -178,9 +180,10 @@ static void follow_script(const struct session *s, struct sim_job *job, struct m
     job->faults = 0;
     job->ops = 20;
     *mix = mix_default(STRATEGY_TIMED, job->def, job->n);
-    mix->plan = &s->o.faults;
+    adversary_keep_time(mix, &s->o.faults);
     mix->crash = mix->pause = mix->lie = mix->drop = mix->duplicate = mix->corrupt = 0;
-    mix->request = 10000;
+    mix->restarts = 0;
+    mix->arrive = mix->recover = 0;
 }
 
 static void make_job(const struct session *s, uint64_t seed, struct sim_job *job, struct mix *mix)
@@ -206,6 +209,12 @@ static void make_job(const struct session *s, uint64_t seed, struct sim_job *job
         job->n = procs_most(job->def);
     if (o->plan)
         follow_script(s, job, mix);
+    else if (o->clock)
+        adversary_keep_time(mix, &o->faults);
+    if (job->faults + o->faults.count > FAULT_RULES_MAX) /* what is drawn gives way */
+        job->faults =
+            o->faults.count < FAULT_RULES_MAX ? (uint16_t)(FAULT_RULES_MAX - o->faults.count) : 0;
+    mix->rules = mix->rules < job->faults ? mix->rules : job->faults;
     sim_args_conf(&o->conf, &job->conf);
     if (o->size != 0)
         job->msg_bytes = (uint32_t)o->size;

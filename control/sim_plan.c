@@ -98,6 +98,12 @@ bool sim_plan_timed(struct sim_plan *p, const struct sim_world *w, struct choice
     return true;
 }
 
+uint64_t sim_plan_end_ns(const struct sim_plan *p)
+{
+    return p->faults != NULL && p->faults->steps > 0 ? p->faults->step[p->faults->steps - 1].at_ns
+                                                     : 0;
+}
+
 bool sim_plan_over(const struct sim_plan *p)
 {
     return p->left == 0 && step_at(p, p->next) == NULL;

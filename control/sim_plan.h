@@ -28,6 +28,9 @@ static inline struct sim_plan sim_plan_begin(const struct faults *f)
 /* As sim_world_timed(): what happens next when a clock is kept, the plan included. */
 bool sim_plan_timed(struct sim_plan *plan, const struct sim_world *w, struct choice *c);
 
+/* When the last of it begins or ends; 0: nothing is planned. */
+uint64_t sim_plan_end_ns(const struct sim_plan *plan);
+
 /* Whether all of it is behind us, the ends of its rules included. */
 bool sim_plan_over(const struct sim_plan *plan);
 

@@ -3,6 +3,7 @@
 #include "adversary.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 #define STREAM_SWARM  0x7377726du /* streams of a seed, apart from those of the processes */
@@ -87,13 +88,24 @@ static void draw_delay(struct random *r, struct sim_job *job, bool synchronous)
     add_rule(job, rule);
 }
 
+/* A window in which a rule holds; where no clock is kept, choices arm and disarm it. */
+static void draw_window(struct random *r, const struct mix *mix, struct fault_rule *rule)
+{
+    uint64_t since_ns = random_below(r, 20) * MS;
+    uint64_t until_ns = since_ns + (1 + random_below(r, 40)) * MS;
+    rule->off = mix->strategy != STRATEGY_TIMED;
+    if (!rule->off) {
+        rule->since_ns = since_ns;
+        rule->until_ns = until_ns;
+    }
+}
+
 /* A cut for a while: in two, in one direction, or of one process. */
-static void draw_cut(struct random *r, struct sim_job *job)
+static void draw_cut(struct random *r, struct sim_job *job, const struct mix *mix)
 {
     struct fault_rule rule = {.from = FAULT_ANY, .to = FAULT_ANY, .ppm = FAULT_PPM};
     rule.kind = (uint8_t)ONE_OF(r, FAULT_PARTITION, FAULT_ONEWAY);
-    rule.since_ns = random_below(r, 20) * MS;
-    rule.until_ns = rule.since_ns + (1 + random_below(r, 40)) * MS;
+    draw_window(r, mix, &rule);
     bool isolate = random_below(r, 2) != 0;
     rule.side = isolate ? 1ull << random_below(r, job->n) % FAULT_SET_PROCS : random_u64(r) | 1;
     add_rule(job, rule);
@@ -119,6 +131,57 @@ static void draw_loss(struct random *r, struct sim_job *job)
     add_rule(job, rule);
 }
 
+/* Some frames are held back, and others overtake them. */
+static void draw_reorder(struct random *r, struct sim_job *job)
+{
+    struct fault_rule rule = {.kind = FAULT_REORDER, .from = FAULT_ANY, .to = FAULT_ANY};
+    rule.ppm = ONE_OF(r, 10000, 100000, 500000);
+    rule.law = (uint8_t)random_below(r, LAWS);
+    rule.a_ns = ONE_OF(r, 50000, 500000, 5000000);
+    rule.b_ns = 50000000;
+    add_rule(job, rule);
+}
+
+/* Edges carry so much and no more. */
+static void draw_rate(struct random *r, struct sim_job *job)
+{
+    struct fault_rule rule = {.kind = FAULT_RATE,
+                              .from = FAULT_ANY,
+                              .to = FAULT_ANY,
+                              .ppm = FAULT_PPM};
+    rule.per_s = ONE_OF(r, 500, 2000, 10000);
+    rule.burst = ONE_OF(r, 1, 4, 32);
+    add_rule(job, rule);
+}
+
+static void draw_slow_disk(struct random *r, struct sim_job *job)
+{
+    struct fault_rule rule = {.kind = FAULT_DISK_SLOW, .to = FAULT_ANY, .ppm = FAULT_PPM};
+    bool all = random_below(r, 2) == 0;
+    rule.from = all ? FAULT_ANY : (uint16_t)random_below(r, job->n);
+    rule.law = (uint8_t)random_below(r, LAWS);
+    rule.a_ns = ONE_OF(r, 100000, 1000000, 10000000);
+    rule.b_ns = 50000000;
+    add_rule(job, rule);
+}
+
+/* Heartbeats alone come late, or when the rule is over: Ω and ◇P may err for so long. */
+static void draw_heartbeats(struct random *r, struct sim_job *job, const struct mix *mix)
+{
+    struct fault_rule rule = {.befalls = FAULT_HEARTBEATS, .from = FAULT_ANY, .to = FAULT_ANY};
+    rule.kind = (uint8_t)ONE_OF(r, FAULT_DELAY, FAULT_LOSS);
+    rule.ppm = rule.kind == FAULT_DELAY ? FAULT_PPM : ONE_OF(r, 100000, 500000, 1000000);
+    if (random_below(r, 2) == 0)
+        rule.from = (uint16_t)random_below(r, job->n);
+    if (rule.kind == FAULT_DELAY) {
+        rule.law = (uint8_t)random_below(r, LAWS);
+        rule.a_ns = ONE_OF(r, 1000000, 10000000, 50000000);
+        rule.b_ns = 100000000;
+    }
+    draw_window(r, mix, &rule);
+    add_rule(job, rule);
+}
+
 /* Restarts, and what disks do to processes; those of a few may break their word. */
 static void draw_disk(struct random *r, const struct sim_job *job, struct mix *mix)
 {
@@ -134,15 +197,16 @@ static void draw_disk(struct random *r, const struct sim_job *job, struct mix *m
 
 static void draw_mix(struct random *r, const struct sim_job *job, struct mix *mix)
 {
-    *mix = mix_default(STRATEGY_RANDOM, job->def, job->n);
     bool synchronous = sim_needs(job->def).synchronous;
     uint32_t which = random_below(r, 100);
-    mix->strategy = synchronous || which < 20 ? STRATEGY_TIMED
-                    : which < 45              ? STRATEGY_PCTCP
-                                              : STRATEGY_RANDOM;
+    *mix = mix_default(which < 20   ? STRATEGY_TIMED
+                       : which < 45 ? STRATEGY_PCTCP
+                                    : STRATEGY_RANDOM,
+                       job->def, job->n);
     mix->depth = (uint8_t)(1 + random_below(r, 5));
     mix->steps = ONE_OF(r, 30, 60, 100, 200, 400) * (job->ops > 8 ? 4 : 1);
-    mix->request = ONE_OF(r, 30000, 100000, 300000);
+    uint32_t requests = ONE_OF(r, 30000, 100000, 300000);
+    mix->request = mix->strategy == STRATEGY_PCTCP ? 0 : requests;
     mix->crash = draw_ppm(r, 40000);
     mix->duplicate = draw_ppm(r, 200000);
     if (synchronous)
@@ -150,9 +214,10 @@ static void draw_mix(struct random *r, const struct sim_job *job, struct mix *mi
     mix->drop = draw_ppm(r, 300000);
     mix->corrupt = draw_ppm(r, 100000);
     mix->arrive = draw_ppm(r, 500000);
-    mix->timer = draw_ppm(r, 200000);
+    uint32_t timers = draw_ppm(r, 200000);
+    mix->timer = mix->strategy == STRATEGY_TIMED ? 0 : timers;
     mix->pause = draw_ppm(r, 20000);
-    mix->arm = draw_ppm(r, 30000);
+    mix->arm = 30000u >> random_below(r, 6);
     if (sim_needs(job->def).disk)
         draw_disk(r, job, mix);
     if (adversary_may_lie(job->def)) /* for as long as the adversary likes, not for ever */
@@ -180,9 +245,35 @@ static void draw_healed(uint64_t seed, struct sim_job *job)
     }
 }
 
+/* Rules of the network, of disks, and of heartbeats. P is promised a bound, and that nothing is lost. */
+static void draw_rules(struct random *r, struct sim_job *job, const struct mix *mix)
+{
+    struct sim_needs needs = sim_needs(job->def);
+    bool timed = mix->strategy == STRATEGY_TIMED;
+    if (timed)
+        draw_delay(r, job, needs.synchronous);
+    if (needs.synchronous)
+        return;
+    for (uint32_t cuts = random_below(r, 5); cuts > 2; cuts--)
+        draw_cut(r, job, mix);
+    if (random_below(r, 3) == 0)
+        draw_omission(r, job);
+    if (timed && random_below(r, 2) == 0)
+        draw_loss(r, job);
+    if (timed && random_below(r, 3) == 0)
+        draw_reorder(r, job);
+    if (timed && random_below(r, 4) == 0)
+        draw_rate(r, job);
+    if (timed && needs.disk && random_below(r, 3) == 0)
+        draw_slow_disk(r, job);
+    if (needs.detector && job->n <= PSET_PROCS && random_below(r, 4) == 0)
+        draw_heartbeats(r, job, mix);
+}
+
 void adversary_draw(uint64_t seed, struct sim_job *job, struct mix *mix)
 {
     struct random r = random_seeded(seed, STREAM_SWARM);
+    struct sim_needs needs = sim_needs(job->def);
     if (job->n == 0)
         job->n = (uint16_t)ONE_OF(&r, 1, 2, 3, 3, 3, 3, 4, 4, 5, 7);
     job->seed = seed;
@@ -190,54 +281,89 @@ void adversary_draw(uint64_t seed, struct sim_job *job, struct mix *mix)
     draw_sizes(&r, job);
     draw_healed(seed, job);
     draw_mix(&r, job, mix);
-    if (mix->strategy == STRATEGY_TIMED)
-        draw_delay(&r, job, sim_needs(job->def).synchronous);
-    if (sim_needs(job->def).synchronous)
-        return;
-    for (uint32_t cuts = random_below(&r, 5); cuts > 2; cuts--)
-        draw_cut(&r, job);
-    if (random_below(&r, 3) == 0)
-        draw_omission(&r, job);
-    if (mix->strategy == STRATEGY_TIMED && random_below(&r, 2) == 0)
-        draw_loss(&r, job);
+    draw_rules(&r, job, mix);
+    mix->rules = job->faults;
+    if (mix->rules == 0 || needs.synchronous)
+        mix->arm = 0;
+}
+
+/* ---- a mix in words -------------------------------------------------------------------------- */
+
+struct text {
+    char *text;
+    size_t size;
+    size_t at;
+};
+
+static void put(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void put(struct text *t, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    if (t->at < t->size)
+        t->at += (size_t)vsnprintf(t->text + t->at, t->size - t->at, format, args);
+    va_end(args);
+}
+
+static void put_job(struct text *t, const struct sim_job *job)
+{
+    const struct stack_conf *c = &job->conf;
+    put(t,
+        " ops=%u bytes=%u flight=%u ring=%u store=%u instances=%u copy=%u records=%u batch=%u "
+        "forward=%u",
+        job->ops, job->msg_bytes, c->flight_msgs, c->ring_msgs, c->store_msgs, c->instances,
+        c->msg_copy_bytes, c->frame_records, c->batch_events, c->forward);
+}
+
+static void put_mix(struct text *t, const struct mix *m)
+{
+    put(t, " crashes≤%u crash=%u drop=%u dup=%u corrupt=%u arrive=%u pause=%u lie=%u arm=%u",
+        m->crashes, m->crash, m->drop, m->duplicate, m->corrupt, m->arrive, m->pause, m->lie,
+        m->arm);
+    if (m->strategy != STRATEGY_TIMED)
+        put(t, " timer=%u", m->timer);
+    if (m->strategy != STRATEGY_PCTCP)
+        put(t, " request=%u", m->request);
+    put(t, " (ppm)");
+}
+
+static void put_needs(struct text *t, const struct sim_job *job, const struct mix *m)
+{
+    struct sim_needs needs = sim_needs(job->def);
+    if (needs.detector)
+        put(t, "; heartbeat=%" PRIu64 "ns detect=%" PRIu64 "ns", job->conf.heartbeat_ns,
+            job->conf.detect_ns);
+    if (needs.disk)
+        put(t,
+            "; disk=%" PRIu64 "ns lag=%u restarts≤%u recover=%u fail=%u lie=%u flip=%u "
+            "bad=%" PRIx64,
+            job->disk_ns, job->lag, m->restarts, m->recover, m->disk_fail, m->disk_lie, m->flip,
+            m->bad_disks);
+    if (job->convoy_ns != 0)
+        put(t, "; healed: convoys every %" PRIu64 " ns", job->convoy_ns);
+    if (job->unstable != 0)
+        put(t, "; healed: p%u crashes and recovers for ever", job->unstable - 1);
 }
 
 int adversary_text(const struct sim_job *job, const struct mix *mix, char *text, size_t size)
 {
-    size_t at = (size_t)
-        snprintf(text, size,
-                 "%s n=%u seed=%" PRIu64 " %s%s%.0u delay=%" PRIu64
-                 "ns steps≤%u ops=%u bytes=%u flight=%u records=%u batch=%u "
-                 "crashes≤%u crash=%u drop=%u dup=%u corrupt=%u timer=%u pause=%u lie=%u (ppm)",
-                 job->def->name, job->n, job->seed, strategy_names[mix->strategy],
-                 mix->strategy == STRATEGY_PCTCP ? " d=" : "",
-                 mix->strategy == STRATEGY_PCTCP ? mix->depth : 0, job->delay_ns, mix->steps,
-                 job->ops, job->msg_bytes, job->conf.flight_msgs, job->conf.frame_records,
-                 job->conf.batch_events, mix->crashes, mix->crash, mix->drop, mix->duplicate,
-                 mix->corrupt, mix->timer, mix->pause, mix->lie);
-    if (sim_needs(job->def).detector && at < size)
-        at +=
-            (size_t)snprintf(text + at, size - at, "; heartbeat=%" PRIu64 "ns detect=%" PRIu64 "ns",
-                             job->conf.heartbeat_ns, job->conf.detect_ns);
-    if (sim_needs(job->def).disk && at < size)
-        at += (size_t)snprintf(text + at, size - at,
-                               "; disk=%" PRIu64 "ns lag=%u restarts≤%u recover=%u fail=%u lie=%u "
-                               "flip=%u bad=%" PRIx64,
-                               job->disk_ns, job->lag, mix->restarts, mix->recover, mix->disk_fail,
-                               mix->disk_lie, mix->flip, mix->bad_disks);
-    if (job->convoy_ns != 0 && at < size)
-        at += (size_t)snprintf(text + at, size - at, "; healed: convoys every %" PRIu64 " ns",
-                               job->convoy_ns);
-    if (job->unstable != 0 && at < size)
-        at += (size_t)snprintf(text + at, size - at, "; healed: p%u crashes and recovers for ever",
-                               job->unstable - 1);
-    for (uint16_t i = 0; i < job->faults && at < size; i++) {
+    struct text t = {text, size, 0};
+    put(&t, "%s n=%u seed=%" PRIu64 " %s", job->def->name, job->n, job->seed,
+        strategy_names[mix->strategy]);
+    if (mix->strategy == STRATEGY_PCTCP)
+        put(&t, " d=%u", mix->depth);
+    put(&t, " delay=%" PRIu64 "ns steps≤%u", job->delay_ns, mix->steps);
+    put_job(&t, job);
+    put_mix(&t, mix);
+    put_needs(&t, job, mix);
+    for (uint16_t i = 0; i < job->faults; i++) {
         char text_of[160];
         struct fault_rule rule = job->fault[i];
         if (job->n < 64) /* a side is drawn of any 64 processes */
             rule.side &= (1ull << job->n) - 1;
         fault_text(&rule, text_of, sizeof text_of);
-        at += (size_t)snprintf(text + at, size - at, "; %s", text_of);
+        put(&t, "; %s%s", text_of, rule.off ? ", off at first" : "");
     }
-    return (int)at;
+    return (int)t.at;
 }

@@ -15,7 +15,7 @@ UPON = os.path.abspath(sys.argv[1])
 PLANTED = os.path.abspath(sys.argv[2])
 ROOT = os.path.abspath(sys.argv[3])
 FAILS = ["sim", "-q", "--stack", "beb", "--strategy", "timed", "--steps", "2000", "--seed", "1"]
-VIOLATED = ["sim", "-q", "--stack", "urb_all_ack", "--lies", "5", "--seeds", "1..200"]
+VIOLATED = ["sim", "-q", "--stack", "urb_all_ack", "--lies", "5", "--seeds", "1..400"]
 
 
 class Sim(unittest.TestCase):
@@ -164,6 +164,11 @@ class Options(Sim):
                 (search + ["--recoveries", "1"], "no log"),
                 (["--strategy", "script"], "--script FILE"),
                 (["--strategy", "pctcp"] + crash, "leave out --strategy"),
+                (["--strategy", "pctcp", "--stack", "le"], "clock"),
+                (["--strategy", "random", "--stack", "rb_lazy"], "clock"),
+                (["--strategy", "random", "--faults", "delay constant 50ms"], "clock"),
+                (["--strategy", "pctcp", "--faults", "reorder 50% constant 5ms"], "clock"),
+                (["--strategy", "random", "--faults", "loss 10% @5ms..50ms"], "clock"),
                 (["--seeds", "1..5", "--diagram", "x.svg"], "--seed"),
                 (["--seed", "1", "--window", "1..5"], "--window"),
                 (["--seed", "1", "--crashes", "1"], "--crashes"),
@@ -195,6 +200,25 @@ class Options(Sim):
                         "--faults", "at 3ms crash 1")
         for word in (" timed ", " ops=3 ", " lie=50000 "):
             self.assertIn(word, got.stdout)
+
+    def test_faults_that_have_their_time_or_take_some_have_a_clock(self):
+        for seed in range(1, 6):
+            for fault in ("partition 0,1|2 @5ms..50ms", "delay constant 50ms", "rate 1k/s"):
+                self.assertIn(" timed ", self.upon("sim", "-q", "--stack", "urb", "-n", "3", "--faults", fault,
+                                                   "--seed", str(seed)).stdout)
+        got = self.upon("sim", "-q", "--seeds", "1..25", "--strategy", "random")
+        self.assertIn("le: 1 schedules, timed", got.stdout)
+        self.assertNotIn("urb: 1 schedules, timed", got.stdout)
+
+    def test_a_script_is_all_that_goes_wrong_with_logs_too(self):
+        crash = ["sim", "-q", "--trace", "--stack", "lurb", "--faults", "at 3ms crash 1"]
+        for seed in ("1", "2", "3"):
+            got = self.upon(*crash, "--seed", seed).stdout
+            self.assertTrue(" restarts≤0 recover=0 " in got)
+            self.assertEqual(got.count(": recover"), 0)
+            self.assertTrue(re.search(r"(?s): request .*: crash p1", got))
+            got = self.upon(*crash, "--faults", "at 50ms recover 1", "--seed", seed).stdout
+            self.assertEqual(got.count(": recover p1"), 1)
 
     def test_what_a_job_has_for_a_live_run_is_said_in_a_line(self):
         got = self.upon("sim", "--seeds", "1..2", os.path.join(ROOT, "jobs", "recover.ini"))

@@ -9,6 +9,7 @@
 
 #include "control/adversary.h"
 #include "dataplane/eal.h"
+#include "protocols/links/links.h"
 
 #define MS 1000000ull
 
@@ -133,7 +134,7 @@ static void test_detectors_that_never_settle_leave_liveness_open(void **state)
     for (int k = 0; k < 2; k++) {
         struct sim_world *w = sim_world_new(pool);
         uint32_t open = 0;
-        for (uint64_t seed = 1; seed <= 40; seed++) {
+        for (uint64_t seed = 1; seed <= 100; seed++) {
             struct mix mix;
             struct sim_job job = swarm_job(stack_find(stacks[k]), 0, seed, &mix);
             mix.unsettled = true;
@@ -268,6 +269,235 @@ static void test_an_unstable_process_leaves_a_majority(void **state)
     sim_world_free(w);
 }
 
+/* ---- what is drawn is done ------------------------------------------------------------------- */
+
+/* Choices of a kind, in schedules of ten seeds. */
+static uint32_t made[CHOICES];
+static uint32_t fates[DISK_FATES];
+
+static void count_choices(const struct sim_world *w)
+{
+    for (uint64_t i = 0; i < w->records; i++) {
+        made[w->record[i].kind]++;
+        if (w->record[i].kind == CHOICE_WRITTEN)
+            fates[w->record[i].b % WRITTEN_WAITS]++;
+    }
+}
+
+static void run_ten(const char *stack, struct mix mix)
+{
+    struct sim_world *w = sim_world_new(pool);
+    struct sim_job job = {.def = stack_find(stack), .n = 3, .ops = 4, .delay_ns = 20000};
+    job.faults = 1;
+    job.fault[0] = (struct fault_rule){.kind = FAULT_LOSS,
+                                       .from = FAULT_ANY,
+                                       .to = FAULT_ANY,
+                                       .ppm = 10000,
+                                       .off = true};
+    memset(made, 0, sizeof made);
+    memset(fates, 0, sizeof fates);
+    mix.unfair = true;
+    mix.steps = 400;
+    for (job.seed = 1; job.seed <= 10; job.seed++) {
+        run(w, &job, &mix);
+        count_choices(w);
+    }
+    sim_world_free(w);
+}
+
+static void test_every_strategy_does_all_that_its_mix_has(void **state)
+{
+    (void)state;
+    static const uint8_t all[] = {CHOICE_DROP,  CHOICE_DUPLICATE, CHOICE_CORRUPT, CHOICE_ARRIVE,
+                                  CHOICE_PAUSE, CHOICE_LIE,       CHOICE_ARM,     CHOICE_REQUEST};
+    for (int s = 0; s < STRATEGIES; s++) {
+        struct mix mix = mix_default((enum strategy)s, stack_find("uc"), 3);
+        mix.drop = mix.duplicate = mix.corrupt = mix.arrive = 50000;
+        mix.pause = mix.lie = mix.arm = 20000;
+        mix.rules = 1;
+        mix.depth = 1;
+        mix.crash = 5000;
+        run_ten("uc", mix);
+        for (size_t k = 0; k < RTE_DIM(all); k++)
+            if (made[all[k]] == 0)
+                fail_msg("%s: no %s", strategy_names[s], choice_names[all[k]]);
+        assert_true(made[CHOICE_CRASH] + made[CHOICE_CRASH_AT] + made[CHOICE_CRASH_SENT] > 0);
+    }
+}
+
+static void test_every_strategy_does_to_disks_what_its_mix_has(void **state)
+{
+    (void)state;
+    for (int s = 0; s < STRATEGIES; s++) {
+        struct mix mix = mix_default((enum strategy)s, stack_find("lurb"), 3);
+        mix.disk_fail = mix.disk_lie = 50000;
+        mix.flip = 10000;
+        mix.bad_disks = 1;
+        mix.recover = 100000;
+        run_ten("lurb", mix);
+        assert_true(made[CHOICE_FLIP] > 0 && made[CHOICE_RECOVER] > 0);
+        assert_true(fates[DISK_FAILS] > 0 && fates[DISK_LOSES] + fates[DISK_MISDIRECTS] > 0);
+        assert_int_equal(made[CHOICE_ARM] + made[CHOICE_DISARM], 0); /* nobody drew the rule */
+    }
+}
+
+/* P is promised that nothing is lost or late, not that nothing comes twice. */
+static void test_duplicates_befall_stacks_over_P(void **state)
+{
+    (void)state;
+    static const char *const stacks[] = {"P", "le", "rb_lazy", "urb_all_ack", "c_flooding"};
+    for (size_t k = 0; k < RTE_DIM(stacks); k++) {
+        struct mix mix = mix_default(STRATEGY_PCTCP, stack_find(stacks[k]), 3);
+        assert_int_equal(mix.strategy, STRATEGY_TIMED);
+        mix.crash = 0; /* some begin with an arrival */
+        run_ten(stacks[k], mix);
+        assert_true(made[CHOICE_DUPLICATE] > 0);
+        assert_int_equal(made[CHOICE_DROP] + made[CHOICE_ARRIVE] + made[CHOICE_LIE], 0);
+    }
+}
+
+/* Crashes and timers are no part of the d − 1 events, and fall anywhere. */
+static void test_crashes_of_pctcp_are_spread_over_the_schedule(void **state)
+{
+    (void)state;
+    struct sim_world *w = sim_world_new(pool);
+    struct sim_job job = {.def = stack_find("uc"), .n = 3, .ops = 2, .delay_ns = 20000};
+    struct mix mix = mix_default(STRATEGY_PCTCP, job.def, job.n);
+    uint32_t early = 0, late = 0;
+    mix.steps = 1000;
+    mix.unfair = true;
+    for (job.seed = 1; job.seed <= 40; job.seed++) {
+        run(w, &job, &mix);
+        for (uint64_t i = 0; i < w->records; i++) {
+            uint8_t kind = w->record[i].kind;
+            bool crash = kind >= CHOICE_CRASH && kind <= CHOICE_CRASH_SENT;
+            early += crash && i < 500;
+            late += crash && i >= 500;
+        }
+    }
+    assert_true(early > 2 && late > 2);
+    sim_world_free(w);
+}
+
+static void test_a_swarm_draws_what_a_correct_protocol_survives(void **state)
+{
+    (void)state;
+    uint32_t kinds[FAULT_KINDS] = {0}, heartbeats = 0, off = 0, windows = 0;
+    for (uint64_t seed = 1; seed <= 400; seed++) {
+        struct mix mix;
+        struct sim_job job = swarm_job(stack_find("luc"), 0, seed, &mix);
+        assert_int_equal(mix.rules, job.faults);
+        assert_true(mix.strategy != STRATEGY_TIMED || mix.timer == 0);
+        assert_true(mix.strategy != STRATEGY_PCTCP || mix.request == 0);
+        for (uint16_t i = 0; i < job.faults; i++) {
+            const struct fault_rule *r = &job.fault[i];
+            kinds[r->kind]++;
+            heartbeats += r->befalls == FAULT_HEARTBEATS;
+            off += r->off;
+            windows += r->until_ns != 0;
+            assert_true(!r->off || mix.arm > 0);
+            if (mix.strategy == STRATEGY_TIMED)
+                continue; /* a clock is kept: what takes or has its time does so */
+            assert_int_equal(r->until_ns, 0);
+            assert_true(r->kind != FAULT_REORDER && r->kind != FAULT_RATE &&
+                        r->kind != FAULT_DISK_SLOW);
+            assert_true(r->kind != FAULT_DELAY || r->befalls == FAULT_HEARTBEATS);
+        }
+    }
+    assert_true(kinds[FAULT_REORDER] > 0 && kinds[FAULT_RATE] > 0 && kinds[FAULT_DISK_SLOW] > 0);
+    assert_true(heartbeats > 0 && off > 0 && windows > 0);
+}
+
+static void test_a_mix_is_printed_whole(void **state)
+{
+    (void)state;
+    static const char *const words[] = {" arrive=", " request=", " arm=",
+                                        " ring=",   " store=",   " instances=",
+                                        " copy=",   " forward=", " timer="};
+    struct sim_job job = {.def = stack_find("luc"), .n = 3, .seed = 1};
+    char text[2048];
+    for (int s = 0; s < STRATEGIES; s++) {
+        struct mix mix = mix_default((enum strategy)s, job.def, job.n);
+        adversary_text(&job, &mix, text, sizeof text);
+        for (size_t k = 0; k < RTE_DIM(words); k++) {
+            bool unused = (s == STRATEGY_PCTCP && strcmp(words[k], " request=") == 0) ||
+                          (s == STRATEGY_TIMED && strcmp(words[k], " timer=") == 0);
+            assert_true((strstr(text, words[k]) == NULL) == unused);
+        }
+    }
+}
+
+/* ---- a detector that never settles ----------------------------------------------------------- */
+
+struct wavering {
+    struct co co;
+    struct timer timer;
+    bool suspects;
+};
+
+static size_t wavering_bytes(const struct stack_conf *conf)
+{
+    (void)conf;
+    return sizeof(struct wavering);
+}
+
+static void wavering_init(struct co *self)
+{
+    co_timer(self, &((struct wavering *)self)->timer, 20 * MS, 0);
+}
+
+static void wavering_timeout(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct wavering *d = (struct wavering *)self;
+    (void)ev, (void)n;
+    d->suspects = !d->suspects;
+    if (self->st->self != 1)
+        indicate(self, ev_make(d->suspects ? EV_EPFD_SUSPECT : EV_EPFD_RESTORE, 1, 0, 0, MSG_NONE));
+    co_timer(self, &d->timer, 20 * MS, 0);
+}
+
+static void wavering_deliver(struct co *self, const struct ev *ev, uint32_t n)
+{
+    (void)self, (void)ev, (void)n;
+}
+
+static const struct co_upon wavering_upon[] = {{EV_TIMER_TIMEOUT, wavering_timeout},
+                                               {EV_PL_DELIVER, wavering_deliver},
+                                               {EV_NONE, NULL}};
+
+static const struct co_class wavering_class = {.name = "epfd_wavering",
+                                               .title = "◇P that suspects p1 every other 20 ms",
+                                               .implements = ABS_EPFD,
+                                               .uses = {ABS_PL},
+                                               .bytes = wavering_bytes,
+                                               .init = wavering_init,
+                                               .upon = wavering_upon};
+
+static const struct stack_def wavering = {
+    .name = "epfd_wavering",
+    .summary = "a planted bug",
+    .top = "epfd",
+    .layers = (const struct stack_layer[]){{"pl", &pl_window_class, {NULL}},
+                                           {"epfd", &wavering_class, {"pl"}},
+                                           {0}},
+};
+
+/* In a quick world, too: it is not waited for until the last choice, and not judged when it is right. */
+static void test_a_detector_that_never_settles_is_found_out(void **state)
+{
+    (void)state;
+    struct sim_world *w = sim_world_new(pool);
+    struct sim_job job = {.def = &wavering, .n = 3, .delay_ns = 20000};
+    struct mix mix = mix_default(STRATEGY_RANDOM, job.def, job.n);
+    mix.crash = 0;
+    for (job.seed = 1; job.seed <= 10; job.seed++) {
+        struct outcome out = run(w, &job, &mix);
+        assert_true(out.fair && out.violated);
+        assert_string_equal(out.result.code, "EPFD2");
+    }
+    sim_world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +512,13 @@ int main(void)
         cmocka_unit_test(test_a_healed_world_may_be_slower_than_the_first_timeout),
         cmocka_unit_test(test_one_process_may_crash_and_recover_for_ever),
         cmocka_unit_test(test_an_unstable_process_leaves_a_majority),
+        cmocka_unit_test(test_every_strategy_does_all_that_its_mix_has),
+        cmocka_unit_test(test_every_strategy_does_to_disks_what_its_mix_has),
+        cmocka_unit_test(test_duplicates_befall_stacks_over_P),
+        cmocka_unit_test(test_crashes_of_pctcp_are_spread_over_the_schedule),
+        cmocka_unit_test(test_a_swarm_draws_what_a_correct_protocol_survives),
+        cmocka_unit_test(test_a_mix_is_printed_whole),
+        cmocka_unit_test(test_a_detector_that_never_settles_is_found_out),
     };
     if (eal_start_light(64) != 0 || (pool = eal_pool("sim", 16383, 256, 1024)) == NULL)
         return 2;
