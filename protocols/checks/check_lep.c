@@ -16,13 +16,18 @@
  *       its epoch and was not told to abort it, every correct process log-decides.
  * LEP5  abort behaviour: a correct process that is told to abort has in the end aborted, unless it
  *       crashed in between; and it aborts only when it was told to.
+ * LEP6  durability: what a process log-decides is on its own stable storage by then: a record under
+ *       the instance's number that ends with the value was stored or found in this life. So this
+ *       checker also hears the border of the log, and does not judge whom it is told nothing of
+ *       there.
  */
 #include "check_table.h"
+#include "protocols/log/deliveries.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LEP1, LEP2, LEP3, LEP4, LEP5 };
+enum { LEP1, LEP2, LEP3, LEP4, LEP5, LEP6 };
 
 #define NO_EPOCH UINT64_MAX
 
@@ -34,6 +39,22 @@ struct place {
     uint32_t life;
     uint16_t leader;
     bool aborted;
+    bool logs; /* what it stores is told of */
+};
+
+/* A record on its way to stable storage, or there. */
+struct record {
+    uint64_t name;
+    size_t at; /* its bytes: in `bytes` */
+    uint32_t len;
+    uint32_t life;  /* of the process, + 1 */
+    uint32_t older; /* of the same process and number, + 1; 0: none */
+    bool stored;
+};
+
+/* The records of a process and a number. */
+struct numbered {
+    uint32_t last; /* + 1; 0: none */
 };
 
 /* A proposal by the leader of its epoch, by (instance, value). */
@@ -70,6 +91,10 @@ struct lep_check {
     struct check_table proposals;
     struct check_table epochs;
     struct check_table instances;
+    struct check_table numbered;
+    struct record *record;
+    uint8_t *bytes; /* of all records, one behind the other */
+    size_t records, records_max, used, bytes_max;
     struct place place[];
 };
 
@@ -80,6 +105,7 @@ static struct check *lep_open(uint16_t n)
     check_table_init(&ep->proposals, sizeof(struct proposal));
     check_table_init(&ep->epochs, sizeof(struct epoch_row));
     check_table_init(&ep->instances, sizeof(struct instance) + n * sizeof(uint32_t));
+    check_table_init(&ep->numbered, sizeof(struct numbered));
     return &ep->check;
 }
 
@@ -89,6 +115,9 @@ static void lep_close(struct check *c)
     check_table_fini(&ep->proposals);
     check_table_fini(&ep->epochs);
     check_table_fini(&ep->instances);
+    check_table_fini(&ep->numbered);
+    free(ep->record);
+    free(ep->bytes);
     free(c);
 }
 
@@ -99,6 +128,8 @@ static void lep_reset(struct check *c)
     check_table_reset(&ep->proposals);
     check_table_reset(&ep->epochs);
     check_table_reset(&ep->instances);
+    check_table_reset(&ep->numbered);
+    ep->records = ep->used = 0;
     memset(ep->place, 0, c->n * sizeof ep->place[0]);
 }
 
@@ -106,7 +137,88 @@ static void lep_recover(struct check *c, uint16_t p, uint64_t step)
 {
     struct place *at = &((struct lep_check *)c)->place[p];
     check_recovered(c, p, step);
-    *at = (struct place){.ts = NO_EPOCH, .released = at->released, .life = at->life + 1};
+    *at = (struct place){.ts = NO_EPOCH,
+                         .released = at->released,
+                         .life = at->life + 1,
+                         .logs = at->logs};
+}
+
+/* ---- stable storage -------------------------------------------------------------------------- */
+
+static void keep(struct lep_check *ep, const struct check_event *e, bool stored)
+{
+    struct numbered *x =
+        check_table_get(&ep->numbered, check_key(e->inst & RECORD_NUMBER_MAX, e->at));
+    while (ep->used + e->len >= ep->bytes_max)
+        ep->bytes = check_grow(ep->bytes, ep->bytes_max, &ep->bytes_max, 1);
+    if (e->len > 0)
+        memcpy(ep->bytes + ep->used, e->msg, e->len);
+    ep->record = check_grow(ep->record, ep->records, &ep->records_max, sizeof ep->record[0]);
+    ep->record[ep->records++] = (struct record){.name = e->inst,
+                                                .at = ep->used,
+                                                .len = e->len,
+                                                .life = ep->place[e->at].life + 1,
+                                                .older = x->last,
+                                                .stored = stored};
+    ep->used += e->len;
+    x->last = (uint32_t)ep->records;
+}
+
+/* The records of that number at p, in its present life, the newest first: of *i, which is one more
+ * than an index. NULL: there are no more. */
+static struct record *next_of(const struct lep_check *ep, uint16_t p, uint32_t *i)
+{
+    struct record *r = *i > 0 ? &ep->record[*i - 1] : NULL;
+    if (r == NULL || r->life != ep->place[p].life + 1)
+        return NULL;
+    *i = r->older;
+    return r;
+}
+
+static uint32_t records_of(const struct lep_check *ep, uint16_t p, uint64_t number)
+{
+    const struct numbered *x = check_table_find(&ep->numbered, check_key(number, p));
+    return x != NULL ? x->last : 0;
+}
+
+/* ⟨log, Stored | i⟩: the oldest of that name that is not yet. */
+static void stored(struct lep_check *ep, const struct check_event *e)
+{
+    uint32_t i = records_of(ep, e->at, e->inst & RECORD_NUMBER_MAX);
+    struct record *oldest = NULL;
+    for (struct record *r; (r = next_of(ep, e->at, &i)) != NULL;)
+        if (r->name == e->inst && !r->stored)
+            oldest = r;
+    if (oldest != NULL)
+        oldest->stored = true;
+}
+
+/* What this layer asks of the log, and is told by it. */
+static void log_event(struct lep_check *ep, const struct check_event *e)
+{
+    if ((e->type == EV_LOG_STORE ? (uint16_t)e->attr : e->port) != ep->check.port)
+        return;
+    ep->place[e->at].logs = true;
+    if (e->type == EV_LOG_STORE || e->type == EV_LOG_FOUND)
+        keep(ep, e, e->type == EV_LOG_FOUND);
+    else if (e->type == EV_LOG_STORED)
+        stored(ep, e);
+}
+
+static void durability(struct lep_check *ep, const struct check_event *e)
+{
+    if (!ep->place[e->at].logs)
+        return;
+    uint32_t i = records_of(ep, e->at, e->inst);
+    for (const struct record *r; (r = next_of(ep, e->at, &i)) != NULL;)
+        if (r->stored && r->len >= e->len &&
+            (e->len == 0 || memcmp(ep->bytes + r->at + r->len - e->len, e->msg, e->len) == 0))
+            return;
+    struct check_tag value = check_tag(e);
+    check_violate(&ep->check, LEP6, e->step,
+                  "p%u log-decided %s in instance %" PRIu64 " (step %" PRIu64
+                  "), but had no record of that value on its stable storage",
+                  e->at, check_tag_text(&value).s, e->inst, e->step);
 }
 
 /* ---- decisions ------------------------------------------------------------------------------- */
@@ -182,6 +294,7 @@ static void decided(struct lep_check *ep, const struct check_event *e, uint64_t 
     validity(ep, e, &d);
     uniform_agreement(ep, &d, e->inst);
     lock_in(ep, &d, in);
+    durability(ep, e);
     in->life[e->at] = ep->place[e->at].life + 1;
 }
 
@@ -219,6 +332,10 @@ static void lep_event(struct check *c, const struct check_event *e)
 {
     struct lep_check *ep = (struct lep_check *)c;
     struct place *at = &ep->place[e->at];
+    if (ev_infos[e->type].abstraction == ABS_LOG) {
+        log_event(ep, e);
+        return;
+    }
     switch (e->type) {
     case EV_LEP_INIT:
         at->ts = e->attr;
@@ -306,6 +423,7 @@ static void lep_end(struct check *c, bool fair, uint64_t step)
 
 const struct check_class check_lep_class = {
     .abstraction = ABS_LEP,
+    .hears = {ABS_LOG},
     .open = lep_open,
     .close = lep_close,
     .reset = lep_reset,

@@ -41,7 +41,8 @@
  *                 not started yet, when it starts it. Perfect links have no order and deliver only
  *                 once, so such a WRITE must not be lost. READ likewise.
  *               - The leader decides when a majority has accepted, and does not wait for its own
- *                 DECIDED; so its next WRITE can leave in one frame with the DECIDED.
+ *                 DECIDED; so its next WRITE can leave in one frame with the DECIDED. lep's waits for
+ *                 its own disk, like everybody; the DECIDED does not.
  *               - A decided instance is not forgotten by an epoch: ⟨ep, Decide⟩ comes once for each
  *                 instance, not once in each epoch.
  *
@@ -123,7 +124,7 @@ struct said {
 
 enum {
     ROW_DECIDED = 1, /* and indicated */
-    ROW_TOLD = 2,    /* DECIDED has come, of epoch told_ts, before its value */
+    ROW_TOLD = 2,    /* DECIDED has come, of epoch told_ts, before its value, or its record */
     ROW_LED = 4,     /* leader: its WRITE of this epoch has been sent */
     ROW_CHOSEN = 8,  /* leader: a majority accepted; DECIDED has been sent */
     ROW_AGAIN = 16,  /* lep: an older value is on its way to stable storage, this one follows */
@@ -134,7 +135,7 @@ struct row {
     uint16_t off;
     uint16_t len;
     uint8_t flags;
-    uint8_t pad;
+    uint8_t front;     /* lep: bytes of the message that told of val, in front of it */
     uint16_t prop_off; /* leader: a proposal that waits for its WRITE, held */
     uint64_t valts;
     uint64_t told_ts;
@@ -172,7 +173,6 @@ struct ep {
     bool sure_asked;    /* lep: a record of done is on its way */
     bool stored;        /* lep: this call stores a value: a record of done costs no write more */
     uint64_t stored_at; /* lep: ns: when it stored one last */
-    uint32_t agains;    /* lep: rows with ROW_AGAIN */
     uint64_t sure_next; /* lep: the done that it tells */
     uint64_t sure;      /* lep: done, on stable storage */
     uint64_t released;  /* lep: our user needs no decision before it */
@@ -495,14 +495,22 @@ static struct row *row_find(struct ep *s, uint64_t inst)
     return row_of(s, inst);
 }
 
+/* Whether the row's value is known to be what was decided. */
+static bool settles(const struct row *r)
+{
+    return (r->flags & ROW_DECIDED) ||
+           ((r->flags & ROW_TOLD) && r->seg != NULL && r->valts >= r->told_ts);
+}
+
 /*
- * Decide what DECIDED told of, once its value has come. A decision of an epoch that has not been
- * started here is none of the current epoch's; but who waited for that epoch, while others decide
- * and recycle without him, could fall behind for good. So it is learned.
+ * Decide what DECIDED told of, once its value has come; lep: and is on stable storage here. A
+ * decision of an epoch that has not been started here is none of the current epoch's; but who waited
+ * for that epoch, while others decide and recycle without him, could fall behind for good. So it is
+ * learned.
  */
 static void decide_told(struct ep *s, struct row *r, uint64_t inst)
 {
-    if ((r->flags & ROW_TOLD) && r->seg != NULL && r->valts >= r->told_ts)
+    if ((r->flags & ROW_TOLD) && settles(r) && r->storing == 0)
         decide(s, r, inst, r->told_ts <= s->ets ? EV_EP_DECIDE : EV_EP_LEARN);
 }
 
@@ -518,16 +526,37 @@ static void told(struct ep *s, struct row *r, uint64_t inst, uint64_t ets)
     decide_told(s, r, inst);
 }
 
-/* (valts, val) := (ts, v), if that is newer. A decided value stays: a newer one equals it. Returns
- * whether there is a value to be stored. */
-static bool learn(struct ep *s, struct row *r, uint64_t inst, uint64_t ts, struct msg v,
-                  struct msg_refs *refs)
+/* lep: store(valts, val): the message that told of it, whole as it came. `copy`: 0, or 1 for one that
+ * nobody waits for. */
+static void store_value(struct ep *s, const struct row *r, uint64_t inst, uint16_t copy)
+{
+    struct msg whole = {r->seg, (uint16_t)(r->off - r->front), (uint16_t)(r->len + r->front)};
+    log_store(&s->co, s->log, record_name(RECORD_ROWS, copy, inst & RECORD_NUMBER_MAX), whole);
+}
+
+/* lep: store what was learned. One record of a row at a time, so that however long the disk takes, no
+ * more are on their way than there are rows. */
+static void store_row(struct ep *s, struct row *r, uint64_t inst)
+{
+    if (unlikely(r->storing)) {
+        r->flags |= ROW_AGAIN;
+        return;
+    }
+    r->storing = 1;
+    s->stored = true;
+    store_value(s, r, inst, 0);
+}
+
+/* (valts, val) := (ts, v), if that is newer. A decided value stays: a newer one equals it. `front`:
+ * bytes of the message in front of the value. */
+static void learn(struct ep *s, struct row *r, uint64_t inst, uint64_t ts, struct msg v,
+                  uint8_t front, struct msg_refs *refs)
 {
     if (r->seg != NULL && ts <= r->valts)
-        return false;
+        return;
     r->valts = ts;
     if (r->flags & ROW_DECIDED)
-        return false;
+        return;
     if (r->seg != NULL) {
         msg_refs_hold_flush(refs); /* it may wait there for its first count */
         msg_release(value_of(r));
@@ -535,26 +564,13 @@ static bool learn(struct ep *s, struct row *r, uint64_t inst, uint64_t ts, struc
     r->seg = v.seg;
     r->off = v.off;
     r->len = v.len;
+    r->front = front;
     msg_refs_hold(refs, v.seg);
     s->top = most(s->top, inst + 1);
+    if (unlikely(s->log != NULL))
+        store_row(s, r, inst);
     if (unlikely(r->flags & ROW_TOLD))
         decide_told(s, r, inst);
-    return true;
-}
-
-/* lep: store(valts, val): the message that told of it, whole as it came. One record of a row at a
- * time, so that however long the disk takes, no more are on their way than there are rows. */
-static void store_row(struct ep *s, struct row *r, uint64_t inst, struct msg v, uint16_t header)
-{
-    struct msg whole = {v.seg, (uint16_t)(v.off - header), (uint16_t)(v.len + header)};
-    if (unlikely(r->storing)) {
-        s->agains += !(r->flags & ROW_AGAIN);
-        r->flags |= ROW_AGAIN;
-        return;
-    }
-    r->storing = 1;
-    s->stored = true;
-    log_store(&s->co, s->log, record_name(RECORD_ROWS, 0, inst & RECORD_NUMBER_MAX), whole);
 }
 
 /* trigger ⟨pl, Send | l, [ACCEPT]⟩; if the value is on its way to stable storage: when it is there.
@@ -767,9 +783,7 @@ static void hear_write(struct ep *s, const struct said *said, struct msg v, stru
     struct row *r = row_find(s, inst);
     if (unlikely(r == NULL))
         return;
-    bool fresh = learn(s, r, inst, said->ets, v, refs);
-    if (unlikely(s->log != NULL) && fresh)
-        store_row(s, r, inst, v, SHORT_BYTES);
+    learn(s, r, inst, said->ets, v, SHORT_BYTES, refs);
     if (current)
         accept(s, r, inst);
 }
@@ -846,8 +860,8 @@ static void hear_state(struct ep *s, uint16_t q, const struct said *said, struct
         return;
     }
     struct row *r = row_of(s, said->inst);
-    if (said->inst >= s->floor && learn(s, r, said->inst, said->more, v, refs) && s->log != NULL)
-        store_row(s, r, said->inst, v, sizeof(struct ep_wire));
+    if (said->inst >= s->floor)
+        learn(s, r, said->inst, said->more, v, sizeof(struct ep_wire), refs);
     s->peer[q].states++;
     answered(s, q);
 }
@@ -1051,11 +1065,12 @@ static void upon_epfd_restore(struct co *self, const struct ev *ev, uint32_t n)
  *   for, in this life or the next, is not recycled by anybody who does not suspect it. Nobody waits
  *   for this record, so it rides in the write of a later value (store_done()).
  *
- * A decision is indicated as soon as a majority has its value on stable storage: that is what makes
- * it one, since whoever leads later reads it there. The book has each process store it once more
- * before it indicates it, a second write behind the first. All that this would add is that a process
- * finds its decision by itself; here, who crashes before its record of done is stored is told of the
- * decision again, by the majority without which it could decide nothing either.
+ * A decision is made when a majority has its value on stable storage: whoever leads later reads it
+ * there. It is indicated where the value is on stable storage too, so that no process acknowledges
+ * what only others hold. The book has each process store the decision before it indicates it, a
+ * second write behind the first. What that would add is that a process knows of the decision by
+ * itself; here, who crashes before its record of done is stored has the value, and is told again
+ * that it is decided, by the majority without which it could decide nothing either.
  *
  * After a recovery a process goes on in the epoch that it was in; if it led it, it only follows,
  * since it has forgotten what it wrote. It sends RESUME to its leader, which sends again each value
@@ -1078,16 +1093,6 @@ static void store_position(struct ep *s, uint16_t copy)
     log_store(&s->co, s->log, record_name(RECORD_POSITION, copy, 0), m);
 }
 
-/* lep: store(valts, val), for what is not at hand any more as it came. `copy`: 0, or 1 for one that
- * nobody waits for. */
-static void store_value(struct ep *s, const struct row *r, uint64_t inst, uint16_t copy)
-{
-    struct msg m = msg_new(s->co.st, (uint32_t)SHORT_BYTES + r->len);
-    header((struct ep_wire *)msg_data(m), SHORT_BYTES, WRITE, r->valts, inst, 0, 0);
-    pkt_copy(msg_data(m) + SHORT_BYTES, msg_data(value_of(r)), r->len);
-    log_store(&s->co, s->log, record_name(RECORD_ROWS, copy, inst & RECORD_NUMBER_MAX), m);
-}
-
 /*
  * Behind the records of the values that it speaks of, and in the write of another value, so that it
  * costs none of its own; unless a quarter of the window was decided since the last one, or no value
@@ -1100,7 +1105,7 @@ static void store_done(struct ep *s)
         s->stored_at = now;
     bool due = s->stored || s->done - s->sure >= quarter(s) || now - s->stored_at >= rest_ns;
     s->stored = false;
-    if (s->done == s->sure || s->sure_asked || s->agains > 0)
+    if (s->done == s->sure || s->sure_asked)
         return;
     if (!due) {
         if (!timer_armed(&s->rest))
@@ -1122,12 +1127,12 @@ static void send_again(struct ep *s)
         p->again = most(p->again, s->floor);
         for (; p->again < p->again_end && left > 1; p->again++) {
             const struct row *r = row_of(s, p->again);
-            if (r->seg == NULL || !(r->flags & (ROW_LED | ROW_DECIDED)))
+            if (r->seg == NULL || !((r->flags & ROW_LED) || settles(r)))
                 continue;
             to_process(s, q,
                        with_value(s, value_of(r), false, WRITE, p->again,
                                   ahead_of_stable(s, p->again), 0));
-            if (r->flags & (ROW_CHOSEN | ROW_DECIDED))
+            if ((r->flags & ROW_CHOSEN) || settles(r))
                 to_process(s, q, plain(s, DECIDED, p->again, 1, 0));
             left -= 2;
         }
@@ -1153,12 +1158,12 @@ static void upon_log_stored(struct co *self, const struct ev *ev, uint32_t n)
         r->storing = 0;
         if (unlikely(r->flags & ROW_AGAIN)) {
             r->flags &= (uint8_t)~ROW_AGAIN;
-            s->agains--;
-            r->storing = 1;
-            s->stored = true;
-            store_value(s, r, inst, 0);
-        } else if (s->active && r->valts == s->ets)
+            store_row(s, r, inst);
+            continue;
+        }
+        if (s->active && r->valts == s->ets)
             accept(s, r, inst);
+        decide_told(s, r, inst);
     }
     conclude(s);
 }
@@ -1189,6 +1194,7 @@ static void begin_at(struct ep *s, uint64_t floor)
 static void found_row(struct ep *s, struct msg m)
 {
     struct said said;
+    uint16_t len = m.len;
     if (!decode(&m, &said) || (said.kind != WRITE && said.kind != STATE)) {
         unreadable(s);
         return;
@@ -1207,6 +1213,7 @@ static void found_row(struct ep *s, struct msg m)
     r->seg = m.seg;
     r->off = m.off;
     r->len = m.len;
+    r->front = (uint8_t)(len - m.len);
     r->valts = ts;
     s->top = most(s->top, inst + 1);
 }
@@ -1334,7 +1341,7 @@ static void ep_check(const struct co *self)
         assert(i >= s->done || decided);
         assert(i != s->done || !decided);
         assert(i < s->top || (r->seg == NULL && r->prop_seg == NULL));
-        assert(!(r->flags & ROW_TOLD) || (!decided && (r->seg == NULL || r->valts < r->told_ts)));
+        assert(!(r->flags & ROW_TOLD) || (!decided && (r->storing || !settles(r))));
         if (r->flags & ROW_CHOSEN)
             assert(__builtin_popcountll(r->accepted) > self->st->n / 2);
     }
