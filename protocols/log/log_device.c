@@ -44,8 +44,9 @@ struct log_device {
     uint64_t tail;
     uint64_t compact_seq;  /* a compaction began here; UINT64_MAX: none is under way */
     uint64_t compact_step; /* components have stored again when this many breaths were taken */
-    uint64_t compact_end;  /* … and is complete once records below this are durable */
-    uint64_t found;        /* records found by this recovery */
+    uint64_t compact_end; /* … and is complete once records below this are durable; UINT64_MAX: they
+                            * have not asked for all yet */
+    uint64_t found;       /* records found by this recovery */
     uint32_t mask;
     struct log_stats counted;
     struct co *user[CO_PORTS_MAX];
@@ -166,17 +167,26 @@ static void crash(struct co *self, int err)
     self->st->halted = true;
 }
 
+/* What the record of the next request will be: each has one, in the order of asking, also those that
+ * wait for room. */
+static uint64_t seq_of_next(const struct log_device *d)
+{
+    return log_next(d->log) + (d->tail - d->staged);
+}
+
 /*
  * A compaction begins between two breaths, when all inboxes are empty: so ⟨log, Compact⟩ is the next
  * event of each component, and of its records that are kept the first are those that it stores then.
  * Were anything older kept in front of them, a recovery would find a change before what it changes.
+ * It does not wait until nothing waits for room: under a load that the disk does not keep up with
+ * that moment never comes.
  */
 static void compact_begin(struct log_device *d)
 {
     struct co *self = &d->co;
-    if (d->compact_seq != UINT64_MAX || log_fill(d->log) < COMPACT_FILL || d->staged != d->tail)
+    if (d->compact_seq != UINT64_MAX || log_fill(d->log) < COMPACT_FILL)
         return;
-    d->compact_seq = log_next(d->log);
+    d->compact_seq = seq_of_next(d);
     d->compact_end = UINT64_MAX;
     d->compact_step = self->st->steps + 2; /* this breath, and the one in which they are told */
     co_count(self, COUNT_log_compactions, 1);
@@ -184,15 +194,30 @@ static void compact_begin(struct log_device *d)
         trigger(self->user[i], ev_make(EV_LOG_COMPACT, 0, 0, 0, MSG_NONE));
 }
 
+/* All that was staged is durable, what is asked for has no room, and what would make some waits behind
+ * it: so it will for ever. */
+static void end_if_full(const struct log_device *d)
+{
+    if (d->compact_end == UINT64_MAX || d->staged == d->tail ||
+        log_durable(d->log) < log_next(d->log))
+        return;
+    rte_panic(
+        "p%u log: full: what must be stored again, and what waits in front of it, does not fit "
+        "behind the rest: raise log.size, or lower job.size\n",
+        d->co.st->self);
+}
+
 /* Live state is stored again, all of it: what is older than that is needed no more. */
 static void compact_end(struct log_device *d)
 {
     if (d->compact_seq == UINT64_MAX)
         return;
-    if (d->compact_end == UINT64_MAX && d->co.st->steps >= d->compact_step && d->staged == d->tail)
-        d->compact_end = log_next(d->log); /* users have triggered all, and it is staged */
-    if (log_durable(d->log) < d->compact_end)
+    if (d->compact_end == UINT64_MAX && d->co.st->steps >= d->compact_step)
+        d->compact_end = seq_of_next(d); /* users have asked for all */
+    if (log_durable(d->log) < d->compact_end) {
+        end_if_full(d);
         return;
+    }
     int err = log_checkpoint(d->log, d->compact_seq);
     if (err != 0)
         crash(&d->co, err);

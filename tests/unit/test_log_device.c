@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "harness.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "protocols/log/log.h"
 
 #include <errno.h>
@@ -124,6 +128,59 @@ static void test_the_log_is_bounded_by_compaction(void **state)
     world_end(&w);
 }
 
+/* More is asked for than the disk takes, all the time: something always waits for room. What is kept is
+ * what was asked for since the compaction, in order. */
+static void test_a_compaction_comes_though_requests_never_end(void **state)
+{
+    (void)state;
+    struct stack_conf conf = {.store_msgs = 512};
+    uint64_t asked = 0, answered = 0, since = 0;
+    world_start(&w, stack_find("log"), 1, &conf);
+    w.disks_held = true;
+    for (int round = 0; round < 4000; round++) {
+        while (asked - answered < 300)
+            store(0, asked++, 0, 1000);
+        world_step(&w, 0);
+        for (uint32_t k = 0; k < w.seens; k++) {
+            answered += w.seen[k].type == EV_LOG_STORED;
+            if (w.seen[k].type == EV_LOG_COMPACT)
+                since = asked;
+        }
+        w.seens = 0;
+        if (w.disk[0]->writes > 0)
+            disk_sim_finish(w.disk[0], 0, DISK_KEEPS, NULL, NULL);
+    }
+    assert_true(answered > 10000); /* ten times what the log holds */
+    assert_true(w.st[0]->counters[COUNT_log_compactions] > 2);
+    world_restart(&w, 0);
+    assert_true(since > 0 && w.seens > 2);
+    assert_true(w.seen[0].inst <= since && w.seen[w.seens - 2].inst + 1 >= answered);
+    for (uint32_t k = 1; k + 1 < w.seens; k++)
+        assert_int_equal(w.seen[k].inst, w.seen[k - 1].inst + 1);
+    world_end(&w);
+}
+
+/* What must be stored again does not fit: the process ends, and does not wait for ever. */
+static void test_a_log_without_room_for_a_compaction_ends_the_process(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    if (child == 0) {
+        struct stack_conf conf = {.store_msgs = 4096};
+        fclose(stderr);
+        signal(SIGABRT, SIG_DFL);
+        world_start(&w, stack_find("log"), 1, &conf);
+        for (uint64_t i = 0; i < 1200; i++)
+            store(0, i, 0, 1000);
+        for (int round = 0; round < 4000; round++)
+            world_step(&w, 0);
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
 /* What a component stores before it is told to store its state again is dropped; so it is told before
  * anything else that the breath brings, and to which it might answer by storing a change. */
 static void test_a_compaction_is_the_first_thing_that_a_breath_brings(void **state)
@@ -158,6 +215,8 @@ int main(void)
         cmocka_unit_test(test_LOG2_LOG3_LOG4_crash_sweep),
         cmocka_unit_test(test_a_failing_disk_crashes_the_process),
         cmocka_unit_test(test_the_log_is_bounded_by_compaction),
+        cmocka_unit_test(test_a_compaction_comes_though_requests_never_end),
+        cmocka_unit_test(test_a_log_without_room_for_a_compaction_ends_the_process),
         cmocka_unit_test(test_a_compaction_is_the_first_thing_that_a_breath_brings),
     };
     harness_start();
