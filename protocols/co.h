@@ -189,7 +189,8 @@ struct stack_conf {
     uint32_t cluster;
     uint32_t incarnation;
     uint64_t seed;
-    uint32_t inbox_events;
+    uint32_t
+        inbox_events; /* at least; where a log is below, co_wire() makes it as long as it takes */
     uint32_t flight_msgs;  /* pl_window: in flight per peer, a power of two */
     uint32_t ring_msgs;    /* pl_window: kept per peer, a power of two, ≥ 2 × flight */
     uint32_t instances;    /* rows of a table of instances, a power of two */
@@ -407,6 +408,11 @@ void stack_conf_default(struct stack_conf *conf);
  */
 int co_check_wiring(const struct stack_def *def, const struct co_class *app,
                     const struct stack_conf *conf, char *why, size_t why_size);
+
+/* Records that may wait for the log of this stack at once, what a compaction stores again included:
+ * the sum of co_class.stores over its users. The definition must have passed the check. */
+uint32_t co_wire_stores(const struct stack_def *def, const struct co_class *app,
+                        const struct stack_conf *conf);
 
 /* Bytes of memory that co_wire() needs, 64-aligned. The definition must have passed the check. */
 size_t co_wire_bytes(const struct stack_def *def, const struct co_class *app,

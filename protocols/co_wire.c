@@ -209,11 +209,12 @@ static void *arena_take(struct arena *a, size_t bytes)
 }
 
 static struct co *component(struct arena *a, struct stack *st, const char *name,
-                            const struct co_class *cls, const struct stack_conf *conf)
+                            const struct co_class *cls, const struct stack_conf *conf,
+                            uint32_t inbox_events)
 {
     size_t bytes = cls->bytes(conf);
     struct co *c = arena_take(a, bytes);
-    struct ev *inbox = arena_take(a, conf->inbox_events * sizeof(struct ev));
+    struct ev *inbox = arena_take(a, inbox_events * sizeof(struct ev));
     struct co **user = arena_take(a, CO_STACK_MAX * sizeof(struct co *));
     if (a->base == NULL)
         return NULL;
@@ -222,7 +223,7 @@ static struct co *component(struct arena *a, struct stack *st, const char *name,
     c->cls = cls;
     c->st = st;
     c->inbox = inbox;
-    c->inbox_events = conf->inbox_events;
+    c->inbox_events = inbox_events;
     c->user = user;
     c->index = st->components;
     c->port = c->index;
@@ -259,22 +260,49 @@ static uint32_t stores(const struct co_class *cls, const struct stack_conf *conf
     return cls->stores != NULL ? cls->stores(conf) : conf->store_msgs;
 }
 
-/* The configuration of this stack: the log's queue takes what all its users may ask of it, so that
- * none has to ask how many others there are. */
-static struct stack_conf conf_of(const struct stack_def *def, const struct co_class *app,
-                                 const struct stack_conf *conf)
+uint32_t co_wire_stores(const struct stack_def *def, const struct co_class *app,
+                        const struct stack_conf *conf)
 {
-    struct stack_conf c = *conf;
-    uint32_t sum = 1;
+    uint32_t sum = 0;
     for (const struct stack_layer *l = def->layers; l->name != NULL; l++) {
         if (uses_log(l->cls))
             sum += stores(l->cls, conf);
         if (app != NULL && l->cls->implements == ABS_LOG && strcmp(l->name, def->top) == 0)
             sum += stores(app, conf);
     }
+    return sum;
+}
+
+/* The configuration of this stack: the log's queue takes what all its users may ask of it, so that
+ * none has to ask how many others there are. */
+static struct stack_conf conf_of(const struct stack_def *def, const struct co_class *app,
+                                 const struct stack_conf *conf)
+{
+    struct stack_conf c = *conf;
+    uint32_t sum = 1 + co_wire_stores(def, app, conf);
     for (c.log_requests = 1; c.log_requests < sum;)
         c.log_requests *= 2;
     return c;
+}
+
+/* The log, or a layer with the log below it. */
+static bool above_log(const struct stack_def *def, const struct stack_layer *l)
+{
+    if (l->cls->implements == ABS_LOG)
+        return true;
+    for (int i = 0; i < CO_USES_MAX && l->uses[i] != NULL; i++)
+        if (above_log(def, layer_find(def, l->uses[i], l)))
+            return true;
+    return false;
+}
+
+/* A compaction asks for a record of each row in one call, a poll answers all that a write made
+ * durable, a recovery tells of each row: the log, and who is told, take all of it besides a burst. */
+static uint32_t inbox_of(const struct stack_def *def, const struct co_class *app,
+                         const struct stack_layer *l, const struct stack_conf *conf)
+{
+    uint32_t all = conf->inbox_events / 2 + co_wire_stores(def, app, conf);
+    return above_log(def, l) && all > conf->inbox_events ? all : conf->inbox_events;
 }
 
 static size_t lay_out(struct arena *a, const struct stack_def *def, const struct co_class *app,
@@ -284,7 +312,7 @@ static size_t lay_out(struct arena *a, const struct stack_def *def, const struct
     if (st != NULL)
         memset(st, 0, offsetof(struct stack, wheel));
     for (const struct stack_layer *l = def->layers; l->name != NULL; l++) {
-        struct co *c = component(a, st, l->name, l->cls, conf);
+        struct co *c = component(a, st, l->name, l->cls, conf, inbox_of(def, app, l, conf));
         if (c == NULL)
             continue;
         for (int i = 0; i < CO_USES_MAX && l->uses[i] != NULL; i++)
@@ -296,7 +324,7 @@ static size_t lay_out(struct arena *a, const struct stack_def *def, const struct
         st->headroom = (uint16_t)(st->headroom + l->cls->header_bytes);
     }
     if (app != NULL) {
-        struct co *c = component(a, st, "app", app, conf);
+        struct co *c = component(a, st, "app", app, conf, inbox_of(def, app, stack_top(def), conf));
         if (c != NULL) {
             st->app = c;
             connect(c, 0, stack_co(st, def->top));
