@@ -15,14 +15,16 @@
 #include "dataplane/placement.h"
 #include "events.h"
 #include "number.h"
+#include "storage.h"
 #include "topology.h"
 
-#define RATE_MAX_WINDOW 1024 /* what rate = max keeps outstanding, unless load.window says more */
-#define LINE_BYTES_MAX  190  /* of a job file; libinih reads 200 */
-#define POOL_PEER_PKTS  1024 /* on their way to a peer */
-#define LOG_SIZE_MIN    (4ull << 20)
-#define LOG_SIZE_MAX    (16ull << 30) /* segments have 32-bit sizes */
-#define SETS_PLACE      "--set"
+#define RATE_MAX_WINDOW  1024 /* what rate = max keeps outstanding, unless load.window says more */
+#define LINE_BYTES_MAX   190  /* of a job file; libinih reads 200 */
+#define POOL_PEER_PKTS   1024 /* on their way to a peer */
+#define LOG_SIZE_MIN     (4ull << 20)
+#define LOG_SIZE_MAX     (16ull << 30) /* segments have 32-bit sizes */
+#define LOG_RECORD_BYTES 64            /* of a record, in front of an operation: name and headers */
+#define SETS_PLACE       "--set"
 
 enum kind {
     KIND_TEXT,
@@ -921,6 +923,24 @@ bool job_logs(const struct job *job)
     return logs(job->def);
 }
 
+/* A compaction begins when a log is half full: what must be stored again, and what waits in front of
+ * it, has to fit in the other half. */
+static int check_log_holds(const struct job *job, const struct why *why)
+{
+    struct stack_conf conf = job->conf;
+    conf.n = (uint16_t)job->n;
+    uint32_t records = co_wire_stores(job->def, &load_class, &conf);
+    uint64_t least = storage_least(records, (uint32_t)job->size + LOG_RECORD_BYTES);
+    uint64_t mib = (least + (1 << 20) - 1) >> 20;
+    if (job->log_size < least)
+        return REFUSE(why, job, log_size,
+                      "%" PRIu64 " bytes; half of it must hold what stack %s may keep and have on "
+                      "its way, %u records of %" PRIu64 " bytes; write %" PRIu64
+                      "MiB or more, or lower job.size, params.instances or params.store_msgs",
+                      job->log_size, job->stack, records, job->size, mib);
+    return 0;
+}
+
 static int check_log(const struct job *job, const struct why *why)
 {
     for (size_t i = 0; i < KEYS && !logs(job->def); i++)
@@ -940,7 +960,7 @@ static int check_log(const struct job *job, const struct why *why)
     if (job->log_size < LOG_SIZE_MIN || job->log_size > LOG_SIZE_MAX)
         return REFUSE(why, job, log_size, "a log has %lluMiB to %lluGiB", LOG_SIZE_MIN >> 20,
                       LOG_SIZE_MAX >> 30);
-    return 0;
+    return logs(job->def) ? check_log_holds(job, why) : 0;
 }
 
 /* A sentence of co_check_wiring() begins with the parameter that it is about, or with the stack. */

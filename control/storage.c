@@ -37,6 +37,18 @@ static void place_of(const struct job *job, uint16_t p, struct place *at)
                                         .sqpoll = job->log_sqpoll != 0};
 }
 
+/* What comes in a burst is written in full batches, and some segments end where the next batch does
+ * not fit: of a half, all but one segment hold as many full ones as go into them. */
+uint64_t storage_least(uint64_t records, uint32_t bytes)
+{
+    const uint32_t blocks = BUFFER_BYTES / LOG_BLOCK_BYTES - 1; /* of a full batch */
+    const uint32_t stream =
+        blocks * LOG_BLOCK_SECTORS * LOG_DATA_BYTES - (uint32_t)sizeof(struct log_batch_wire);
+    const uint32_t each = stream / (bytes + (uint32_t)sizeof(struct log_record_wire));
+    const uint64_t batches = (records + each - 1) / each, segments = SEGMENTS / 2 - 1;
+    return SEGMENTS * (1 + (batches + segments - 1) / segments * blocks) * LOG_BLOCK_BYTES;
+}
+
 /* ---- making, and removing ---------------------------------------------------------------------- */
 
 static int create(const struct job *job, uint16_t p, char *why, size_t why_size)

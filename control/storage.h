@@ -9,6 +9,10 @@
 #include "dataplane/log.h"
 #include "job.h"
 
+/* Bytes that a log must have to hold so many records of at most so many bytes (≥ 1, name and header
+ * included) in one of its halves. */
+uint64_t storage_least(uint64_t records, uint32_t bytes);
+
 /* Make and format the logs of all processes. 0, or −errno and a sentence in `why`, here and below;
  * what it began it removes. */
 int storage_create(const struct job *job, char *why, size_t why_size);

@@ -157,7 +157,7 @@ class Faults(unittest.TestCase):
 
     # The link's ring takes 128 messages, so that whoever is down is soon given up, and what it
     # misses is its peers' to keep: about 500 decisions here.
-    AWAY = ["job.stack=luc", "job.proposer=1", "load.rate=1k", "log.size=4MiB", "params.detect=50ms",
+    AWAY = ["job.stack=luc", "job.proposer=1", "load.rate=1k", "log.size=8MiB", "params.detect=50ms",
             "params.heartbeat=5ms", "params.flight_msgs=64", "params.ring_msgs=128",
             "params.store_msgs=64"]
 

@@ -183,6 +183,8 @@ class Lives(unittest.TestCase):
         for sets, words in ((["job.stack=lurb", "log.dir=/nonesuch/x"], "cannot be made"),
                             (["job.stack=uc", "log.dir=x"], "keeps nothing in a log"),
                             (["job.stack=lurb", "log.size=1MiB"], "a log has 4MiB"),
+                            (["job.stack=luc", "log.size=4MiB", "job.size=1200B"],
+                             "write 26MiB or more"),
                             (["job.stack=lurb", "job.restart=3"], "one OS process"),
                             (["job.stack=urb", "job.restart=3", "job.device=memif"],
                              "recover from")):
