@@ -103,7 +103,8 @@ static const struct key keys[] = {
      "a bug in what the last process reports, to see it found"},
     {"log", "dir", KIND_TEXT, JOB(log_dir), "", NULL,
      "stacks over a log: folder with a log for each process; empty: log/ in the run's folder"},
-    {"log", "size", KIND_SIZE, JOB(log_size), "64MiB", NULL, "of the log of a process"},
+    {"log", "size", KIND_SIZE, JOB(log_size), "64MiB", NULL,
+     "of the log of a process; by default more, where its stack needs it"},
     {"log", "sqpoll", KIND_CHOICE, JOB(log_sqpoll), "no", "no|yes",
      "a kernel thread submits: takes a processor, saves system calls"},
     {"log", "keep", KIND_CHOICE, JOB(log_keep), "no", "no|yes", "leave the logs behind"},
@@ -925,13 +926,15 @@ bool job_logs(const struct job *job)
 
 /* A compaction begins when a log is half full: what must be stored again, and what waits in front of
  * it, has to fit in the other half. */
-static int check_log_holds(const struct job *job, const struct why *why)
+static int check_log_holds(struct job *job, const struct why *why)
 {
     struct stack_conf conf = job->conf;
     conf.n = (uint16_t)job->n;
     uint32_t records = co_wire_stores(job->def, &load_class, &conf);
     uint64_t least = storage_least(records, (uint32_t)job->size + LOG_RECORD_BYTES);
     uint64_t mib = (least + (1 << 20) - 1) >> 20;
+    if (job->log_size < least && !job_given(job, JOB(log_size)) && mib << 20 <= LOG_SIZE_MAX)
+        job->log_size = mib << 20;
     if (job->log_size < least)
         return REFUSE(why, job, log_size,
                       "%" PRIu64 " bytes; half of it must hold what stack %s may keep and have on "
@@ -941,7 +944,7 @@ static int check_log_holds(const struct job *job, const struct why *why)
     return 0;
 }
 
-static int check_log(const struct job *job, const struct why *why)
+static int check_log(struct job *job, const struct why *why)
 {
     for (size_t i = 0; i < KEYS && !logs(job->def); i++)
         if (strcmp(keys[i].section, "log") == 0 && job_given(job, keys[i].offset))

@@ -231,6 +231,10 @@ static void what_would_have_no_effect_is_refused(void **state)
     refused(BEB "device = null\n[device]\nargs = x\n", 5, "device null takes no argument");
     refused(BEB "[log]\nsqpoll = yes\n", 4, "log.sqpoll: stack beb keeps nothing in a log");
     refused(BEB "[log]\nkeep = no\n", 4, "log.keep: stack beb keeps nothing in a log");
+    accepted(
+        "[job]\nstack = luc\nsize = 8KiB\nmtu = 9000\n"); /* and a log as large as that takes */
+    refused("[job]\nstack = luc\nsize = 8KiB\nmtu = 9000\n[log]\nsize = 64MiB\n", 6,
+            "half of it must hold what stack luc may keep");
     refused(BEB "[log]\nsize = 64MiB\n", 4, "log.size: stack beb keeps nothing in a log");
     refused(BEB "device = tap\n[device]\nargs = t%p-%p\n", 5, "leave one %p");
     refused(BEB "device = tap\n[device]\nargs = t%p\nnetns = %p%p\n", 6, "leave one %p");
