@@ -189,8 +189,7 @@ struct stack_conf {
     uint32_t cluster;
     uint32_t incarnation;
     uint64_t seed;
-    uint32_t
-        inbox_events; /* at least; where a log is below, co_wire() makes it as long as it takes */
+    uint32_t inbox_events; /* at least: above a log co_wire() takes more */
     uint32_t flight_msgs;  /* pl_window: in flight per peer, a power of two */
     uint32_t ring_msgs;    /* pl_window: kept per peer, a power of two, ≥ 2 × flight */
     uint32_t instances;    /* rows of a table of instances, a power of two */

@@ -706,9 +706,8 @@ static void upon_timeout(struct co *self, const struct ev *ev, uint32_t n)
             }
             continue;
         }
-        if (p->una ==
-            p->nxt) { /* nothing is in flight, for lack of a packet if there is something */
-            if (p->nxt < p->tail)
+        if (p->una == p->nxt) {
+            if (p->nxt < p->tail) /* there was no packet for it */
                 mark(w, q);
             continue;
         }
