@@ -186,7 +186,7 @@ static void test_refusals_name_the_place(void **state)
 static void make_log(const char *name)
 {
     char why[256];
-    struct disk *d;
+    struct disk *d = NULL;
     memset(&trouble, 0, sizeof trouble);
     snprintf(path, sizeof path, "%s/%s", dir, name);
     conf.dir = path;
