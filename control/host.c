@@ -12,8 +12,6 @@
 #include "dataplane/eal.h"
 #include "storage.h"
 
-#define EAL_WORDS_MAX JOB_EAL_WORDS_MAX
-
 /* ---- setting up --------------------------------------------------------------------------------- */
 
 void host_init(struct host *h, const struct job *job, const struct placement *place)
@@ -42,11 +40,11 @@ static struct fabric_conf fabric_conf_of(const struct host *h)
 }
 
 /* The words of device.eal; they point into `text`. */
-static void split_words(char *text, const char *words[EAL_WORDS_MAX + 1])
+static void split_words(char *text, const char *words[JOB_EAL_WORDS_MAX + 1])
 {
     uint32_t n = 0;
     char *rest;
-    for (char *w = strtok_r(text, " \t", &rest); w != NULL && n < EAL_WORDS_MAX;
+    for (char *w = strtok_r(text, " \t", &rest); w != NULL && n < JOB_EAL_WORDS_MAX;
          w = strtok_r(NULL, " \t", &rest))
         words[n++] = w;
     words[n] = NULL;
@@ -56,7 +54,7 @@ int host_start(struct host *h, uint64_t tsc_hz, char *why, size_t why_size)
 {
     const struct fabric_conf conf = fabric_conf_of(h);
     char text[JOB_TEXT_BYTES];
-    const char *words[EAL_WORDS_MAX + 1];
+    const char *words[JOB_EAL_WORDS_MAX + 1];
     memcpy(text, h->job->eal_args, sizeof text);
     split_words(text, words);
     /* A pool is one piece of memory: leave room for what lies between pieces. */

@@ -635,9 +635,13 @@ static int check_netns(const struct job *job, const struct why *why)
 static int check_ring(const struct job *job, const struct why *why)
 {
     const bool ring = strcmp(job->device, "ring") == 0;
-    if (job->device_args[0] != '\0' && (ring || strcmp(job->device, "null") == 0))
+    const bool alone = ring || strcmp(job->device, "null") == 0;
+    if (alone && job->device_args[0] != '\0')
         return REFUSE(why, job, device_args, "device %s takes no argument; leave it out",
                       job->device);
+    if (alone && job->device_topology[0] != '\0')
+        return REFUSE(why, job, device_topology,
+                      "no frame of device %s carries an address; leave it out", job->device);
     if (ring && job->checksum == JOB_CHECKSUM_ON)
         return REFUSE(why, job, checksum,
                       "frames over ring have no headers, and no checksum; write auto, or off");
@@ -667,17 +671,11 @@ static int check_device_keys(const struct job *job, const struct why *why)
     return err != 0 ? err : check_marks(job, why);
 }
 
-/* Read the addresses, where the device puts any on its wire. */
 static int check_topology(struct job *job, const struct why *why)
 {
     char sentence[512];
-    if (job->device_topology[0] == '\0')
-        return 0;
-    if (strcmp(job->device, "ring") == 0 || strcmp(job->device, "null") == 0)
-        return REFUSE(why, job, device_topology,
-                      "no frame of device %s carries an address; leave it out", job->device);
-    if (topology_read(job->device_topology, (uint16_t)job->n, job->addr, sentence,
-                      sizeof sentence) != 0)
+    if (job->device_topology[0] != '\0' && topology_read(job->device_topology, (uint16_t)job->n,
+                                                         job->addr, sentence, sizeof sentence) != 0)
         return REFUSE(why, job, device_topology, "%s", sentence);
     return 0;
 }

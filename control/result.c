@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <jansson.h>
 
 #include "dataplane/log_format.h"
+#include "dataplane/refuse.h"
 #include "revision.h"
 
 #define SATURATED_BELOW 0.99 /* sent, of offered */
@@ -480,6 +482,19 @@ static int close_checked(FILE *f, char *why, size_t why_size, const char *path)
     return 0;
 }
 
+int result_put(const char *folder, const char *name, const char *text, char *why, size_t why_size)
+{
+    char path[4096];
+    if (text == NULL)
+        return refuse_as(why, why_size, -ENOMEM, "%s: out of memory", name);
+    FILE *f = open_in(folder, name, path, sizeof path);
+    if (f == NULL)
+        return file_error(why, why_size, path);
+    size_t len = strlen(text);
+    fprintf(f, "%s%s", text, len > 0 && text[len - 1] == '\n' ? "" : "\n");
+    return close_checked(f, why, why_size, path);
+}
+
 int result_write(const struct result *r, const char *folder, char *why, size_t why_size)
 {
     char path[4096];
@@ -492,13 +507,9 @@ int result_write(const struct result *r, const char *folder, char *why, size_t w
     if (err != 0)
         return err;
 
-    f = open_in(folder, "summary.json", path, sizeof path);
-    if (f == NULL)
-        return file_error(why, why_size, path);
     char *text = result_json(r);
-    fprintf(f, "%s\n", text != NULL ? text : "{}");
+    err = result_put(folder, "summary.json", text, why, why_size);
     free(text);
-    err = close_checked(f, why, why_size, path);
     if (err != 0)
         return err;
 

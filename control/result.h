@@ -109,7 +109,11 @@ void result_clear(const char *path);
 /* Take away the folder of a run that did not begin. */
 void result_unfolder(const char *path);
 
-/* Write job.ini, summary.json and hist.hlog to the folder. */
+/* Write a text, and an end of its line, to a file of the folder. NULL is a text that could not be made
+ * for want of memory. 0, or −errno and a sentence in `why`. */
+int result_put(const char *folder, const char *name, const char *text, char *why, size_t why_size);
+
+/* Write job.ini, summary.json and hist.hlog to the folder. 0, or −errno and a sentence in `why`. */
 int result_write(const struct result *r, const char *folder, char *why, size_t why_size);
 
 /* The revision that this program was built from. */

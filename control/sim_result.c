@@ -10,6 +10,9 @@
 
 #include <jansson.h>
 
+#include "dataplane/refuse.h"
+#include "result.h"
+
 /* ---- the table ------------------------------------------------------------------------------- */
 
 int sim_result_open(struct session *s)
@@ -205,40 +208,28 @@ static char *summary(const struct session *s, int argc, char *const *argv, int s
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-static int write_file(const char *folder, const char *name, const char *text)
+static int print_summary(const struct session *s, const char *text, char *why, size_t size)
 {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *f = fopen(path, "w");
-    bool bad = f == NULL || fputs(text, f) < 0;
-    if ((f != NULL && fclose(f) != 0) || bad) {
-        fprintf(stderr, "upon sim: %s: %s; choose another --out\n", path, strerror(errno));
-        return EXIT_FAILED;
-    }
-    return 0;
-}
-
-static int print_summary(const struct session *s, const char *text)
-{
-    FILE *f = fdopen(s->json_fd, "w");
-    if (f == NULL || fprintf(f, "%s\n", text) < 0 || fclose(f) != 0) {
-        fprintf(stderr, "upon sim: the summary cannot be printed: %s\n", strerror(errno));
-        return EXIT_FAILED;
-    }
+    FILE *f = text != NULL ? fdopen(s->json_fd, "w") : NULL;
+    if (f == NULL || fprintf(f, "%s\n", text) < 0 || fclose(f) != 0)
+        return refuse_as(why, size, -EIO, "the summary cannot be printed: %s", strerror(errno));
     return 0;
 }
 
 int sim_result_close(struct session *s, int argc, char *const *argv, int status)
 {
+    char why[4224];
     int err = 0;
     fclose(s->table);
     char *text = summary(s, argc, argv, status);
-    const char *json = text != NULL ? text : "{}";
     if (s->o.out != NULL)
-        err = write_file(s->o.out, "summary.json", json) |
-              write_file(s->o.out, "table.txt", s->table_text);
-    if (s->o.json)
-        err |= print_summary(s, json);
+        err = result_put(s->o.out, "summary.json", text, why, sizeof why);
+    if (s->o.out != NULL && err == 0)
+        err = result_put(s->o.out, "table.txt", s->table_text, why, sizeof why);
+    if (s->o.json && err == 0)
+        err = print_summary(s, text, why, sizeof why);
+    if (err != 0)
+        fprintf(stderr, "upon sim: %s\n", why);
     free(text);
     free(s->table_text);
     json_decref(s->found);

@@ -3,9 +3,10 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/ether.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <rte_ether.h>
 
 #include "dataplane/refuse.h"
 #include "dataplane/wire_headers.h"
@@ -50,13 +51,13 @@ static int take_ip(struct reader *r, const char *word, struct in_addr *ip)
 
 static int take_mac(struct reader *r, const char *word, struct ether_addr *mac)
 {
-    static const struct ether_addr none;
     if (word == NULL)
         return 0;
-    if (ether_aton_r(word, mac) == NULL || (mac->ether_addr_octet[0] & 1) != 0 ||
-        memcmp(mac, &none, sizeof none) == 0)
+    struct rte_ether_addr a;
+    if (rte_ether_unformat_addr(word, &a) != 0 || !rte_is_valid_assigned_ether_addr(&a))
         return REFUSE(r, "\"%s\" is no MAC address of one interface, such as 02:00:00:00:00:0a",
                       word);
+    memcpy(mac, &a, sizeof a);
     return 0;
 }
 

@@ -260,8 +260,8 @@ bool fabric_device_apart(const char *name)
 
 static bool has_mac(const struct fabric_conf *conf, uint16_t rank)
 {
-    static const struct ether_addr none;
-    return conf->addr != NULL && memcmp(&conf->addr[rank].mac, &none, sizeof none) != 0;
+    return conf->addr != NULL &&
+           !rte_is_zero_ether_addr((const struct rte_ether_addr *)&conf->addr[rank].mac);
 }
 
 /* What the configuration says of a process, and by default where it says nothing. */

@@ -39,7 +39,7 @@ static void test_what_is_said_is_taken(void **state)
     static const struct ether_addr mac = {{2, 0, 0, 0, 0, 10}}, none;
     assert_int_equal(
         read_text("# hosts\n\np2 192.0.2.12\np0 192.0.2.10 02:00:00:00:00:0a 31000 # x\n"
-                  "p1\t192.0.2.10\t2:0:0:0:0:a",
+                  "p1\t192.0.2.10\t02:00:00:00:00:0a",
                   a),
         0);
     assert_int_equal(ntohl(a[0].ip.s_addr), 0xc000020a);

@@ -56,6 +56,20 @@ static void test_a_search_of_each_stack_ends_with_all_properties_holding(void **
         }
 }
 
+/* That the reduction saves no state; how many transitions it does. */
+static uint64_t transitions_saved(struct explore_conf conf)
+{
+    conf.safety_only = true;
+    struct explore_result reduced = search_once(&conf);
+    conf.unreduced = true;
+    struct explore_result full = search_once(&conf);
+    assert_null(reduced.bound);
+    assert_int_equal(reduced.states, full.states);
+    assert_int_equal(reduced.ends, full.ends);
+    assert_int_equal(full.slept, 0);
+    return full.transitions - reduced.transitions;
+}
+
 static void test_the_reduction_saves_transitions_and_no_state(void **state)
 {
     (void)state;
@@ -64,18 +78,10 @@ static void test_the_reduction_saves_transitions_and_no_state(void **state)
         for (uint16_t crashes = 0; crashes <= 2; crashes++) {
             struct explore_conf conf = conf_of(stacks[i], 3);
             conf.crashes = crashes;
-            conf.safety_only = true;
-            struct explore_result reduced = search_once(&conf);
-            conf.unreduced = true;
-            struct explore_result full = search_once(&conf);
-            assert_true(reduced.states == full.states);
-            assert_true(reduced.ends == full.ends);
-            assert_true(reduced.transitions < full.transitions);
-            assert_true(full.slept == 0);
+            assert_in_range(transitions_saved(conf), 1, UINT32_MAX);
         }
 }
 
-/* Two frames to two processes, no crash: each set of what has arrived is a state. */
 /* What reaches the next life of who crashed depends on whether it was sent before or after. */
 static void test_the_reduction_saves_no_state_of_a_stack_with_a_log(void **state)
 {
@@ -84,13 +90,7 @@ static void test_the_reduction_saves_no_state_of_a_stack_with_a_log(void **state
     for (size_t i = 0; i < sizeof stacks / sizeof stacks[0]; i++) {
         struct explore_conf conf = conf_of(stacks[i], 2);
         conf.recoveries = 1;
-        conf.safety_only = true;
-        struct explore_result reduced = search_once(&conf);
-        conf.unreduced = true;
-        struct explore_result full = search_once(&conf);
-        assert_null(reduced.bound);
-        assert_int_equal(reduced.states, full.states);
-        assert_int_equal(reduced.ends, full.ends);
+        (void)transitions_saved(conf);
     }
 }
 
@@ -101,15 +101,10 @@ static void test_the_reduction_saves_no_state_where_timers_fire(void **state)
     struct explore_conf conf = conf_of("uc", 2);
     conf.crashes = 0;
     conf.timers = 1;
-    conf.safety_only = true;
-    struct explore_result reduced = search_once(&conf);
-    conf.unreduced = true;
-    struct explore_result full = search_once(&conf);
-    assert_null(reduced.bound);
-    assert_int_equal(reduced.states, full.states);
-    assert_int_equal(reduced.ends, full.ends);
+    (void)transitions_saved(conf);
 }
 
+/* Two frames to two processes, no crash: each set of what has arrived is a state. */
 static void test_the_states_of_a_broadcast_can_be_counted_by_hand(void **state)
 {
     (void)state;
