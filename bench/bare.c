@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The floors: packets over bare rings, with nothing of Upon in between. */
+/* The floors: packets over bare rings and lanes, with nothing of Upon in between. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,6 +8,7 @@
 
 #include "bed.h"
 #include "dataplane/eal.h"
+#include "dataplane/large.h"
 #include "tsc.h"
 
 #define RING_SLOTS 2048
@@ -26,7 +27,19 @@ static int bare_port(const char *name, struct rte_ring *rx, struct rte_ring *tx,
     return port;
 }
 
-/* One pair of bare ports serves all benches: made once, kept. */
+static bool bare_lanes(struct bare *r)
+{
+    size_t bytes = RING_SLOTS * sizeof(lane_slot);
+    for (uint16_t k = 0; k < 2; k++) {
+        struct lane_end end = {.slot = large_new(bytes), .mask = RING_SLOTS - 1};
+        if (end.slot == NULL)
+            return false;
+        r->side[k].out = r->side[1 - k].in = end;
+    }
+    return true;
+}
+
+/* One pair of bare ports, and of lanes, serves all benches: made once, kept. */
 struct bare *bare_open(uint32_t bytes, const char **why)
 {
     static struct bare bare;
@@ -37,8 +50,8 @@ struct bare *bare_open(uint32_t bytes, const char **why)
     bare.pool = eal_pool("bare", POOL_PKTS, 256, 9216);
     r[0] = rte_ring_create("bare0", RING_SLOTS, 0, RING_F_SP_ENQ | RING_F_SC_DEQ);
     r[1] = rte_ring_create("bare1", RING_SLOTS, 0, RING_F_SP_ENQ | RING_F_SC_DEQ);
-    if (bare.pool == NULL || r[0] == NULL || r[1] == NULL) {
-        *why = "no memory for the bare rings";
+    if (bare.pool == NULL || r[0] == NULL || r[1] == NULL || !bare_lanes(&bare)) {
+        *why = "no memory for the bare rings and lanes";
         return NULL;
     }
     int a = bare_port("bare_a", r[1], r[0], bare.pool),

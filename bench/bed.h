@@ -15,6 +15,7 @@
 
 #include "bench.h"
 #include "dataplane/fabric.h"
+#include "dataplane/lane.h"
 #include "protocols/co.h"
 
 #define BED_PROCS  8
@@ -89,10 +90,17 @@ static inline void bed_breath(struct bed *b, uint16_t first)
         co_breath(b->st[p]);
 }
 
-/* ---- bare rings ------------------------------------------------------------------------------ */
+/* ---- bare rings and lanes -------------------------------------------------------------------- */
 
-/* Two ports, p0's transmit ring being p1's receive ring and the other way round. */
+/* Where a side stands in its two lanes; in lines of its own. */
+struct bare_side {
+    struct lane_end in;
+    struct lane_end out;
+} __attribute__((aligned(128)));
+
+/* Two ports, p0's transmit ring being p1's receive ring and the other way round; and two lanes. */
 struct bare {
+    struct bare_side side[2];
     uint16_t port[2];
     struct rte_mempool *pool;
     uint32_t bytes;
@@ -135,8 +143,8 @@ double duo_bed_stream(struct duo *d, uint64_t ops);
 /* The median round trip of `ops` packets or operations, one at a time, in ns. */
 double duo_bare_echo(struct duo *d, uint32_t ops);
 
-/* The same, with what any message must cost: each side allocates a packet and writes it, reads the
- * other's and frees it. */
+/* The same over lanes, with what any message must cost: each side allocates a packet and writes it,
+ * reads the other's and frees it. */
 double duo_bare_answer(struct duo *d, uint32_t ops);
 double duo_bed_alone(struct duo *d, uint32_t ops);
 

@@ -8,11 +8,6 @@
 
 #include "clock.h"
 
-static struct env_dpdk *dpdk(struct env *env)
-{
-    return (struct env_dpdk *)env;
-}
-
 /* ---- receiving ------------------------------------------------------------------------------- */
 
 /* Whether a UDP checksum that is there is right. Headers are in the first segment: checked. */
@@ -51,22 +46,10 @@ static int strip(struct env_dpdk *e, struct rte_mbuf *pkt)
 
 #define WARM_AHEAD 8 /* packets whose lines are on their way while one is looked at */
 
-/*
- * Fetch the lines of a packet that another core has written, all at once instead of one miss after
- * the other, and for writing: whoever answers takes this packet again. Where its buffer stands is
- * known without reading it; a wrong guess (an external buffer) costs nothing.
- */
-static inline void warm_frame(struct rte_mbuf *pkt)
-{
-    char *data = (char *)(pkt + 1) + RTE_PKTMBUF_HEADROOM;
-    __builtin_prefetch(pkt, 1);
-    __builtin_prefetch(data, 1);
-    __builtin_prefetch(data + RTE_CACHE_LINE_SIZE, 1);
-}
-
+/* All of a packet's lines: the driver and the lower headers take two more than a frame. */
 static inline void warm(struct rte_mbuf *pkt)
 {
-    warm_frame(pkt);
+    env_dpdk_warm_frame(pkt);
     __builtin_prefetch((char *)pkt + RTE_CACHE_LINE_SIZE, 1);
     __builtin_prefetch((char *)(pkt + 1) + RTE_PKTMBUF_HEADROOM - RTE_CACHE_LINE_SIZE, 1);
 }
@@ -102,8 +85,7 @@ static uint16_t admit(struct env_dpdk *e, struct rte_mbuf **pkts, uint16_t n)
 /* Poll every queue, each breath another first, until `n` packets came. */
 static inline uint16_t poll_sources(struct env_dpdk *e, struct rte_mbuf **pkts, uint16_t n)
 {
-    uint16_t got = 0, s = e->next_source;
-    e->next_source = (uint16_t)(s + 1) < e->sources ? (uint16_t)(s + 1) : 0;
+    uint16_t got = 0, s = env_dpdk_first_source(e);
     for (uint16_t left = e->sources; left > 0 && got < n; left--) {
         struct env_queue q = e->source[s];
         got = (uint16_t)(got + rte_eth_rx_burst(q.port, q.queue, pkts + got, (uint16_t)(n - got)));
@@ -114,39 +96,9 @@ static inline uint16_t poll_sources(struct env_dpdk *e, struct rte_mbuf **pkts, 
 
 static uint16_t dpdk_rx(struct env *env, struct rte_mbuf **pkts, uint16_t n)
 {
-    struct env_dpdk *e = dpdk(env);
+    struct env_dpdk *e = env_dpdk_of(env);
     uint16_t got = poll_sources(e, pkts, n);
     return got > 0 ? admit(e, pkts, got) : 0;
-}
-
-/* The slot of a ring that an index stands for. */
-static inline const void *slot(const struct rte_ring *r, uint32_t index)
-{
-    return (void *const *)(r + 1) + (index & r->mask);
-}
-
-/*
- * Lines that come from another core are fetched before they are asked for, together and not one
- * after the other: the slot that is read next, which rte_ring looks at when it has the index behind
- * it; how far the peer has read, without which nothing can be sent; the slot that is written next.
- */
-static inline void warm_rings(const struct env_dpdk *e)
-{
-    for (uint16_t s = 0; s < e->sources; s++) {
-        const struct env_pair *p = &e->pair[s];
-        __builtin_prefetch(slot(p->in, p->in->cons.head));
-        __builtin_prefetch(&p->out->cons);
-        __builtin_prefetch(slot(p->out, p->out->prod.head), 1);
-    }
-}
-
-static uint16_t memory_rx(struct env *env, struct rte_mbuf **pkts, uint16_t n)
-{
-    warm_rings(dpdk(env));
-    uint16_t got = poll_sources(dpdk(env), pkts, n);
-    for (uint16_t i = 0; i < got; i++)
-        warm_frame(pkts[i]);
-    return got;
 }
 
 /* Where a packet goes, by its UDP port; NULL: to ourselves, who will count what is wrong with it. */
@@ -179,7 +131,7 @@ static uint16_t hand_over(struct env_dpdk *e, struct rte_mbuf **pkts, uint16_t n
 
 static uint16_t demux_rx(struct env *env, struct rte_mbuf **pkts, uint16_t n)
 {
-    struct env_dpdk *e = dpdk(env);
+    struct env_dpdk *e = env_dpdk_of(env);
     uint16_t got = poll_sources(e, pkts, n);
     if (e->handed != NULL) {
         got = (uint16_t)(got + rte_ring_sc_dequeue_burst(e->handed, (void **)(pkts + got),
@@ -224,13 +176,6 @@ static void capture(struct env_dpdk *e, struct rte_mbuf **pkts, uint16_t n)
     rte_pktmbuf_free_bulk(pkts + taken, (unsigned)(n - taken));
 }
 
-/* What the device does not take. */
-static void shed(struct env_dpdk *e, struct rte_mbuf **pkts, uint16_t n)
-{
-    e->counters[COUNT_drop_tx_full] += n;
-    rte_pktmbuf_free_bulk(pkts, n);
-}
-
 /* Packets with all their headers go to the port. */
 static inline void hand_to_port(struct env_dpdk *e, const struct env_peer *p,
                                 struct rte_mbuf **pkts, uint16_t n)
@@ -243,12 +188,12 @@ static inline void hand_to_port(struct env_dpdk *e, const struct env_peer *p,
     if (unlikely(e->tx_lock != NULL))
         rte_spinlock_unlock(e->tx_lock);
     if (unlikely(sent < n))
-        shed(e, pkts + sent, (uint16_t)(n - sent));
+        env_dpdk_shed(e, pkts + sent, (uint16_t)(n - sent));
 }
 
 static void dpdk_tx(struct env *env, uint16_t peer, struct rte_mbuf **pkts, uint16_t n)
 {
-    struct env_dpdk *e = dpdk(env);
+    struct env_dpdk *e = env_dpdk_of(env);
     const struct env_peer *p = &e->peer[peer];
     for (uint16_t i = 0; i < n; i++) {
         struct rte_mbuf *pkt = pkts[i];
@@ -264,7 +209,7 @@ static void dpdk_tx(struct env *env, uint16_t peer, struct rte_mbuf **pkts, uint
 
 void env_dpdk_tx_flipped(struct env *env, uint16_t peer, struct rte_mbuf *pkt, uint32_t bit)
 {
-    struct env_dpdk *e = dpdk(env);
+    struct env_dpdk *e = env_dpdk_of(env);
     const struct env_peer *p = &e->peer[peer];
     uint32_t frame_bytes = pkt->pkt_len;
     wire_write((uint8_t *)rte_pktmbuf_prepend(pkt, WIRE_BYTES), &p->headers, frame_bytes);
@@ -276,37 +221,6 @@ void env_dpdk_tx_flipped(struct env *env, uint16_t peer, struct rte_mbuf *pkt, u
     hand_to_port(e, p, &pkt, 1);
 }
 
-#define DEMOTED_FRAMES 2 /* a burst of so few is waited for: see demote() */
-
-/*
- * Push the lines of a small frame out to the cache that the cores share, where the receiver finds
- * them sooner than in ours. A hint (CLDEMOTE), and no instruction at all to a processor without it.
- * For single frames: in a stream it gains nothing, and between processes that share a core it would
- * be the wrong way.
- */
-static inline void demote(const struct rte_mbuf *pkt)
-{
-#ifdef RTE_ARCH_X86_64
-    const char *data = rte_pktmbuf_mtod(pkt, const char *);
-    __asm__ volatile(".byte 0x0f, 0x1c, 0x06" ::"S"(pkt) : "memory");
-    __asm__ volatile(".byte 0x0f, 0x1c, 0x06" ::"S"(data) : "memory");
-    __asm__ volatile(".byte 0x0f, 0x1c, 0x06" ::"S"(data + RTE_CACHE_LINE_SIZE) : "memory");
-#else
-    (void)pkt;
-#endif
-}
-
-static void memory_tx(struct env *env, uint16_t peer, struct rte_mbuf **pkts, uint16_t n)
-{
-    struct env_dpdk *e = dpdk(env);
-    struct env_queue q = e->peer[peer].tx;
-    for (uint16_t i = 0; n <= DEMOTED_FRAMES && i < n; i++)
-        demote(pkts[i]);
-    uint16_t sent = rte_eth_tx_burst(q.port, q.queue, pkts, n);
-    if (unlikely(sent < n))
-        shed(e, pkts + sent, (uint16_t)(n - sent));
-}
-
 static uint64_t dpdk_now(struct env *env)
 {
     (void)env;
@@ -315,4 +229,3 @@ static uint64_t dpdk_now(struct env *env)
 
 const struct env_ops env_dpdk_ops = {dpdk_rx, dpdk_tx, dpdk_now};
 const struct env_ops env_demux_ops = {demux_rx, dpdk_tx, dpdk_now};
-const struct env_ops env_memory_ops = {memory_rx, memory_tx, dpdk_now};

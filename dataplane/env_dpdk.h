@@ -9,6 +9,7 @@
 #include <rte_spinlock.h>
 
 #include "env.h"
+#include "lane.h"
 #include "wire_headers.h"
 
 struct rte_ring;
@@ -23,12 +24,6 @@ struct env_peer {
     struct wire_template headers;
     struct env_queue tx;
     bool offload; /* that port computes the checksums */
-};
-
-/* The rings that lead from a process in memory, and to it. */
-struct env_pair {
-    const struct rte_ring *in;
-    const struct rte_ring *out;
 };
 
 /*
@@ -50,9 +45,9 @@ struct env_dpdk {
     struct env_queue *source; /* queues where our frames arrive */
     uint16_t sources;
     uint16_t next_source; /* polled first in the next breath, so that no peer starves the others */
-    struct env_pair
-        *pair;     /* where sources are rings in memory: theirs, in the same order; or NULL */
-    bool captured; /* a copy of what is sent goes to `capture`, which takes all */
+    struct lane_end *in; /* instead of queues, where frames stay in memory: `sources` of them, … */
+    struct lane_end *out; /* … and n of them, by peer; NULL */
+    bool captured;        /* a copy of what is sent goes to `capture`, which takes all */
     struct env_queue capture;
     bool udp_checksum;       /* compute it in software, where the port does not */
     struct env_demux *demux; /* we poll a port for others too; NULL: no */
@@ -77,14 +72,49 @@ extern const struct env_ops env_demux_ops;
 
 /*
  * The same where a frame goes from memory to memory of one OS process, and no wire is ever between:
- * without lower headers. What arrives was sent by a process of this fabric to this very one, for its
- * ring says so.
+ * over lanes, without lower headers. What arrives was sent by a process of this fabric to this very
+ * one, for its lane says so.
  */
 extern const struct env_ops env_memory_ops;
 
 static inline bool env_dpdk_has_headers(const struct env *env)
 {
     return env->ops == &env_dpdk_ops || env->ops == &env_demux_ops;
+}
+
+/* ---- between the kinds of environments here --------------------------------------------------- */
+
+static inline struct env_dpdk *env_dpdk_of(struct env *env)
+{
+    return (struct env_dpdk *)env;
+}
+
+/* Which source is polled first this time. */
+static inline uint16_t env_dpdk_first_source(struct env_dpdk *e)
+{
+    uint16_t s = e->next_source;
+    e->next_source = (uint16_t)(s + 1) < e->sources ? (uint16_t)(s + 1) : 0;
+    return s;
+}
+
+/*
+ * Fetch the lines of a packet that another core has written, all at once instead of one miss after
+ * the other, and for writing: whoever answers takes this packet again. Where its buffer stands is
+ * known without reading it; a wrong guess (an external buffer) costs nothing.
+ */
+static inline void env_dpdk_warm_frame(struct rte_mbuf *pkt)
+{
+    char *data = (char *)(pkt + 1) + RTE_PKTMBUF_HEADROOM;
+    __builtin_prefetch(pkt, 1);
+    __builtin_prefetch(data, 1);
+    __builtin_prefetch(data + RTE_CACHE_LINE_SIZE, 1);
+}
+
+/* What the device does not take. */
+static inline void env_dpdk_shed(struct env_dpdk *e, struct rte_mbuf **pkts, uint16_t n)
+{
+    e->counters[COUNT_drop_tx_full] += n;
+    rte_pktmbuf_free_bulk(pkts, n);
 }
 
 #endif

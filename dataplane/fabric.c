@@ -14,6 +14,7 @@
 
 #include "clock.h"
 #include "eal.h"
+#include "large.h"
 
 #define POOL_BASE_PKTS     8192  /* what a stack stores, receives and caches */
 #define POOL_PEER_PKTS     4096  /* a peer's window: messages kept, heads and bodies in flight */
@@ -517,7 +518,7 @@ static uint64_t pool_bytes(const struct rte_mempool *pool)
 
 uint64_t fabric_memory_bytes(const struct fabric *f)
 {
-    uint64_t bytes = 0;
+    uint64_t bytes = f->lane_slots * sizeof f->lane_slot[0];
     for (uint16_t i = 0; i < f->conf.selves; i++) {
         const struct fabric_proc *p = &f->proc[i];
         if (i == 0 || !f->device->shares_pool)
@@ -560,6 +561,14 @@ static void drain_rings(struct fabric *f)
     }
 }
 
+static void drain_lanes(struct fabric *f)
+{
+    for (size_t i = 0; i < f->lane_slots && f->lane_slot != NULL; i++)
+        if (f->lane_slot[i] != NULL)
+            rte_pktmbuf_free(f->lane_slot[i]);
+    large_free(f->lane_slot, f->lane_slots * sizeof f->lane_slot[0]);
+}
+
 static uint32_t free_pool(struct rte_mempool *pool)
 {
     if (pool == NULL)
@@ -574,6 +583,7 @@ uint32_t fabric_close(struct fabric *f)
     uint32_t leak = 0;
     close_ports(f);
     drain_rings(f);
+    drain_lanes(f);
     for (uint16_t i = 0; f->proc != NULL && i < f->conf.selves; i++) {
         struct fabric_proc *p = &f->proc[i];
         if (p->rx_pool != p->pool)
@@ -584,7 +594,8 @@ uint32_t fabric_close(struct fabric *f)
         if (p->env != NULL) {
             free(p->env->peer);
             free(p->env->source);
-            free(p->env->pair);
+            free(p->env->in);
+            free(p->env->out);
             free(p->env->demux);
         }
         free(p->env);

@@ -85,13 +85,13 @@ struct env *fabric_env(struct fabric *f, uint16_t rank);
 bool fabric_lacks_peers(const struct fabric *f);
 void fabric_redial(struct fabric *f);
 
-/* What the job's report says of the device, e.g. "ring (net_ring, 3 ports, 6 rings of 2048)". */
+/* What the job's report says of the device, e.g. "ring (shared memory, 6 lanes of 2048 packets)". */
 const char *fabric_describe(const struct fabric *f);
 
 /* What whoever starts a job on it should know of its figures beforehand; NULL: nothing. */
 const char *fabric_note(const struct fabric *f);
 
-/* Bytes of packet memory. */
+/* Bytes of packet memory, lanes included. */
 uint64_t fabric_memory_bytes(const struct fabric *f);
 
 /*

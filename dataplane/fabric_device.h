@@ -38,6 +38,8 @@ struct fabric {
     struct fabric_port *port; /* ports of them */
     struct rte_ring **ring;   /* rings of them */
     uint32_t rings;
+    lane_slot *lane_slot; /* lane_slots of them: the lanes between processes, one behind another */
+    size_t lane_slots;
     uint16_t ports;
     uint32_t frame_bytes_max;
     uint32_t generation;    /* tells the names of one fabric's objects from another's */
@@ -108,9 +110,13 @@ int fabric_port_start(struct fabric *f, uint16_t port, uint16_t rx_queues, uint1
 /* Receive `p`'s frames from this queue as well. */
 int fabric_add_source(struct fabric_proc *p, uint16_t port, uint16_t queue);
 
-/* Device ring for device pcap; and rings between the processes that live here, for any device. */
-int fabric_ring_check(struct fabric *f);
-int fabric_ring_open(struct fabric *f);
+/* Refuse what cannot live in one OS process: more processes than that, or some of them elsewhere. */
+int fabric_check_together(struct fabric *f, uint16_t procs_max);
+
+#define FABRIC_NET_RING_PROCS_MAX 16 /* queues of a port of net_ring, one for each process */
+
+/* A port of net_ring for each process here, and a ring for each ordered pair. */
+int fabric_net_ring_open(struct fabric *f);
 
 /* Replace "%p" by the rank. False if the name does not fit. */
 bool fabric_expand(const char *text, uint16_t rank, char *name, size_t size);

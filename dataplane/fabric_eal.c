@@ -249,7 +249,7 @@ static int open_shared(struct fabric *f)
     uint16_t port, m = f->conf.selves;
     int err = find_port(f, f->conf.self[0], &port);
     if (err == 0 && m > 1)
-        err = fabric_ring_open(f);
+        err = fabric_net_ring_open(f);
     if (err == 0)
         err = fabric_add_port(f, port, false);
     if (err != 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Device pcap: as device ring, and everything that a process sends is also written to its file, by
- * the thread that sends it. For looking at frames, not for speed.
+ * Device pcap: DPDK's rings between the processes of one OS process, and everything that a process
+ * sends is also written to its file, by the thread that sends it. Frames have all their headers.
+ * For looking at them, not for speed.
  */
 #include "fabric_device.h"
 
@@ -39,7 +40,7 @@ static bool writable(const char *name)
 static int pcap_check(struct fabric *f)
 {
     char name[PATH_MAX];
-    int err = fabric_ring_check(f);
+    int err = fabric_check_together(f, FABRIC_NET_RING_PROCS_MAX);
     for (uint16_t i = 0; i < f->conf.selves && err == 0; i++) {
         err = file_name(f, f->conf.self[i], name, sizeof name);
         if (err != 0)
@@ -59,7 +60,7 @@ static int pcap_check(struct fabric *f)
 
 static int pcap_open(struct fabric *f)
 {
-    int err = fabric_ring_open(f);
+    int err = fabric_net_ring_open(f);
     for (uint16_t i = 0; i < f->conf.selves && err == 0; i++) {
         struct fabric_proc *p = &f->proc[i];
         char name[PATH_MAX], label[16], args[PATH_MAX + 16];

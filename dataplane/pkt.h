@@ -154,6 +154,17 @@ static inline void pkt_warm_next(struct rte_mempool *pool, uint32_t bytes)
         __builtin_prefetch(data + i, 1);
 }
 
+/*
+ * Fetch what lies behind the first two lines of a packet that arrived, all at once: records are read
+ * one after the other, and where the next one begins stands in this one.
+ */
+static inline void pkt_warm_rest(const struct rte_mbuf *pkt)
+{
+    const char *data = rte_pktmbuf_mtod(pkt, const char *);
+    for (uint32_t i = 2 * RTE_CACHE_LINE_SIZE; i < pkt->data_len; i += RTE_CACHE_LINE_SIZE)
+        __builtin_prefetch(data + i);
+}
+
 /* One segment, its own buffer, and nobody else holds it: it goes back to its pool as it is. */
 static inline bool pkt_is_plain(const struct rte_mbuf *pkt)
 {

@@ -160,6 +160,7 @@ static void receive(struct stack *st, struct rte_mbuf **pkts, uint16_t n)
             st->counters[COUNT_drop_version]++;
             continue;
         }
+        pkt_warm_rest(pkt);
         struct msg m = {pkt, pkt->data_off, pkt->data_len};
         trigger(link, ev_make(EV_NET_FRAME, f->from, 0, (uintptr_t)f, m));
     }

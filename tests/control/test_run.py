@@ -222,7 +222,7 @@ class Run(unittest.TestCase):
                 ([], ["job.stack=none"], "there is no stack \"none\"; there are "),
                 ([], ["job.stack=beb", "job.cores=1000"], "upon: "),
                 ([], ["job.stack=beb", "job.size=9000B"], "upon: "),
-                ([], ["job.stack=beb", "job.n=64"], "upon: ")):
+                ([], ["job.stack=beb", "job.n=65"], "upon: ")):
             with self.subTest(args=args, sets=sets):
                 got = self.upon("run", *args, sets=sets)
                 self.assertEqual(got.returncode, 2)

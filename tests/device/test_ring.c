@@ -39,7 +39,8 @@ static void a_fabric_that_cannot_be_is_refused(void)
         struct fabric_conf conf;
         const char *says;
     } bad[] = {
-        {{.device = "ring", .n = 17, .self = ranks, .selves = 16}, "lower job.n"},
+        {{.device = "ring", .n = 65, .self = ranks, .selves = 16}, "lower job.n"},
+        {{.device = "ring", .n = 17, .self = ranks, .selves = 16}, "all 17 processes live"},
         {{.device = "ring", .n = 3, .self = ranks, .selves = 1}, "use memif"},
         {{.device = "string", .n = 3, .self = ranks, .selves = 3}, "upon list devices"},
         {{.device = "ring", .n = 3, .self = ranks, .selves = 3, .msg_bytes = 9000}, "job.mtu"},
