@@ -201,7 +201,8 @@ static void a_parameter_that_is_of_no_use_is_refused(void **state)
 static void what_the_device_cannot_do_is_refused_with_its_place(void **state)
 {
     (void)state;
-    refused(BEB "n = 65\n", 3, "job.n: device ring: n = 65");
+    refused(BEB "n = 17\ndevice = pcap\n[device]\nargs = p%p.pcap\n", 3,
+            "job.n: device pcap: n = 17");
     refused(BEB "size = 1.5KiB\n", 3, "job.size: messages of 1536 bytes need an MTU of 1752");
     refused(BEB "size = 2KiB\nmtu = 2KiB\n", 3, "set job.mtu = 2264");
     refused(BEB "mtu = 65249B\n", 3, "job.mtu: mtu = 65249 is more than 65248");
