@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "host.h"
 
+#include "eal_words.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -39,26 +41,14 @@ static struct fabric_conf fabric_conf_of(const struct host *h)
     return job_fabric(h->job, h->self, h->selves);
 }
 
-/* The words of device.eal; they point into `text`. */
-static void split_words(char *text, const char *words[JOB_EAL_WORDS_MAX + 1])
-{
-    uint32_t n = 0;
-    char *rest;
-    for (char *w = strtok_r(text, " \t", &rest); w != NULL && n < JOB_EAL_WORDS_MAX;
-         w = strtok_r(NULL, " \t", &rest))
-        words[n++] = w;
-    words[n] = NULL;
-}
-
 int host_start(struct host *h, uint64_t tsc_hz, char *why, size_t why_size)
 {
     const struct fabric_conf conf = fabric_conf_of(h);
-    char text[JOB_TEXT_BYTES];
-    const char *words[JOB_EAL_WORDS_MAX + 1];
-    memcpy(text, h->job->eal_args, sizeof text);
-    split_words(text, words);
+    struct eal_words words;
+    if (!eal_words_make(&words, h->job->eal_args, h->self, h->selves))
+        rte_panic("device.eal: more words than the job was checked for\n");
     /* A pool is one piece of memory: leave room for what lies between pieces. */
-    const struct eal_conf eal = {.args = words,
+    const struct eal_conf eal = {.args = words.word,
                                  .cpu = h->place.cpu,
                                  .cpus = h->place.lcores,
                                  .memory_bytes = fabric_memory_wanted(&conf) * 3 / 2,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "job.h"
 
+#include "eal_words.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -90,7 +92,7 @@ static const struct key keys[] = {
     {"device", "topology", KIND_TEXT, JOB(device_topology), "", NULL,
      "file with the addresses of processes on the wire; empty: by rank"},
     {"device", "eal", KIND_TEXT, JOB(eal_args), "", NULL,
-     "arguments for DPDK's EAL, as --vdev=net_ring0 or --allow=0000:01:00.0"},
+     "words for DPDK's EAL, as --allow=0000:01:00.0; one with %p is each process's own, by rank"},
     {"load", "mode", KIND_CHOICE, JOB(mode), "open", "open|closed",
      "at intended times, or a window outstanding"},
     {"load", "rate", KIND_RATE, JOB(rate), "100k", NULL,
@@ -602,16 +604,12 @@ static int check_stack(struct job *job, const struct why *why)
     return 0;
 }
 
-/* More words of device.eal than it is given, or one that prints a text and ends the process. */
+/* A word of device.eal that prints a text and ends the process. */
 static int check_eal_words(const struct job *job, const struct why *why)
 {
-    uint32_t words = 0;
     for (const char *w = job->eal_args; *w != '\0'; w += strcspn(w, " \t")) {
         w += strspn(w, " \t");
         size_t len = strcspn(w, " \t=");
-        if (len > 0 && ++words > JOB_EAL_WORDS_MAX)
-            return REFUSE(why, job, eal_args, "more than %d words for DPDK; leave some out",
-                          JOB_EAL_WORDS_MAX);
         if ((w[0] == '-' && w[1] == 'h') ||
             (len >= 4 && len <= 6 && strncmp(w, "--help", len) == 0))
             return REFUSE(why, job, eal_args,
@@ -857,11 +855,17 @@ struct fabric_conf job_fabric(const struct job *job, const uint16_t *self, uint1
                                 .addr = job->device_topology[0] != '\0' ? job->addr : NULL};
 }
 
+bool job_apart(const struct job *job)
+{
+    return fabric_device_apart(job->device) &&
+           (strcmp(job->device, "eal") != 0 || strstr(job->eal_args, "%p") != NULL);
+}
+
 /* What the k-th lcore's OS process would have; or the only one, where the device reaches no other. */
 static int check_node(const struct job *job, const struct placement *place, uint16_t k,
                       const struct why *why)
 {
-    const bool apart = fabric_device_apart(job->device);
+    const bool apart = job_apart(job);
     uint16_t self[PSET_PROCS], selves = 0;
     char sentence[640];
     const char *key;
@@ -870,6 +874,12 @@ static int check_node(const struct job *job, const struct placement *place, uint
             self[selves++] = p;
     if (selves == 0)
         return 0;
+    struct eal_words words;
+    if (!eal_words_make(&words, job->eal_args, self, selves))
+        return REFUSE(why, job, eal_args,
+                      "more than %d words for DPDK, or more than %d bytes, for %u processes; leave "
+                      "some out",
+                      EAL_WORDS_MAX, EAL_WORDS_BYTES, selves);
     char sockets[JOB_SOCKETS_BYTES];
     struct fabric_conf conf = job_fabric(job, self, selves);
     conf.args = job_device_args(job, sockets);
@@ -886,7 +896,7 @@ static int check_placement(const struct job *job, const struct why *why)
     int err = placement_make(&place, (uint16_t)job->n, job_cores(job), sentence, sizeof sentence);
     if (err != 0)
         return REFUSE(why, job, cores, "%s", sentence);
-    for (uint16_t k = 0; k < (fabric_device_apart(job->device) ? place.lcores : 1) && err == 0; k++)
+    for (uint16_t k = 0; k < (job_apart(job) ? place.lcores : 1) && err == 0; k++)
         err = check_node(job, &place, k, why);
     return err;
 }
@@ -954,7 +964,7 @@ static int check_log(struct job *job, const struct why *why)
                       "stack %s keeps nothing in a log that a process could recover from; choose "
                       "lurb or luc",
                       job->stack);
-    if (job->restart > 0 && !fabric_device_apart(job->device))
+    if (job->restart > 0 && !job_apart(job))
         return REFUSE(why, job, restart,
                       "over %s all processes live in one OS process; choose memif or af_packet",
                       job->device);

@@ -15,10 +15,9 @@
 #include "faults.h"
 #include "load.h"
 
-#define JOB_TEXT_BYTES    256
-#define JOB_KEYS_MAX      64
-#define JOB_EAL_WORDS_MAX 32                /* of device.eal */
-#define JOB_DURATION_MAX  86400000000000ull /* a day */
+#define JOB_TEXT_BYTES   256
+#define JOB_KEYS_MAX     64
+#define JOB_DURATION_MAX 86400000000000ull /* a day */
 
 enum job_proposer { JOB_PROPOSER_LEADER, JOB_PROPOSER_ALL, JOB_PROPOSER_RANK };
 enum job_mode { JOB_OPEN, JOB_CLOSED };
@@ -117,6 +116,12 @@ struct fabric_conf job_fabric(const struct job *job, const uint16_t *self, uint1
 
 /* The placement that a job asks for, for placement_make(); NULL: none. */
 const char *job_cores(const struct job *job);
+
+/*
+ * Whether its processes live in OS processes of their own, one for each lcore: where the device
+ * reaches them there, and, over eal, where each is given ports of its own (%p in device.eal).
+ */
+bool job_apart(const struct job *job);
 
 /* Whether the stack of a checked job keeps something in a log. */
 bool job_logs(const struct job *job);

@@ -657,7 +657,7 @@ static int run(struct run *r)
         0)
         return fail(r);
     verdict_open(&r->verdict, r->job.top);
-    r->apart = fabric_device_apart(r->job.device);
+    r->apart = job_apart(&r->job);
     r->spare = spare_processors(&r->place) > 0;
     record_plan(&r->records, &r->job, r->spare);
     if (r->records.why[0] != '\0')

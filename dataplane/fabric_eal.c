@@ -14,13 +14,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_flow.h>
 
+#include "clock.h"
 #include "eal.h"
 
 #define HAND_OVER_SLOTS 2048
 #define EAL_SELVES_MAX  16 /* the rings among them */
+#define LINK_TIMEOUT_NS 10000000000ull
+#define LINK_POLL_US    10000
 
 static const char *args_of(const struct fabric *f)
 {
@@ -273,9 +277,32 @@ static int open_shared(struct fabric *f)
     return 0;
 }
 
+/* A NIC takes seconds until it has a link, and what is sent before is lost: no peer is suspected for
+ * that. Rings in memory are up at once. */
+static int await_links(struct fabric *f)
+{
+    uint64_t end = clock_now_ns() + LINK_TIMEOUT_NS;
+    for (uint16_t i = 0; i < f->ports;) {
+        struct rte_eth_link link = {0};
+        if (rte_eth_link_get_nowait(f->port[i].id, &link) != 0 ||
+            link.link_status == RTE_ETH_LINK_UP)
+            i++;
+        else if (clock_now_ns() < end)
+            rte_delay_us_sleep(LINK_POLL_US);
+        else
+            return fabric_refuse_key(f, "device.args", ENETDOWN,
+                                     "device eal: port %u (%s) has no link after %llu s: plug its "
+                                     "cable, or look at the other end",
+                                     f->port[i].id, driver_of(f->port[i].id),
+                                     LINK_TIMEOUT_NS / 1000000000);
+    }
+    return 0;
+}
+
 static int eal_open(struct fabric *f)
 {
-    return port_each(f) ? open_each(f) : open_shared(f);
+    int err = port_each(f) ? open_each(f) : open_shared(f);
+    return err != 0 ? err : await_links(f);
 }
 
 const struct fabric_device_ops fabric_eal = {
@@ -288,4 +315,5 @@ const struct fabric_device_ops fabric_eal = {
     .open = eal_open,
     .offloads = true,
     .sets_mtu = true,
+    .apart = true,
 };

@@ -7,11 +7,12 @@ import time
 
 
 class Job:
-    """A run that does not end by itself, under way. args: what stands before --set."""
+    """A run that does not end by itself, under way. args: what stands before --set; prefix: before
+    the program."""
 
-    def __init__(self, case, upon, sets, *args):
+    def __init__(self, case, upon, sets, *args, prefix=()):
         self.case, self.upon = case, upon
-        command = [upon, "run", "--json", "--out", "run", *args]
+        command = [*prefix, upon, "run", "--json", "--out", "run", *args]
         for s in sets:
             command += ["--set", s]
         self.child = subprocess.Popen(command, cwd=case.folder.name, stdout=subprocess.PIPE,

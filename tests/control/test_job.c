@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "control/eal_words.h"
 #include "control/job.h"
 
 static struct job job;
@@ -239,11 +240,39 @@ static void what_would_have_no_effect_is_refused(void **state)
     refused(BEB "[log]\nsize = 64MiB\n", 4, "log.size: stack beb keeps nothing in a log");
     refused(BEB "device = tap\n[device]\nargs = t%p-%p\n", 5, "leave one %p");
     refused(BEB "device = tap\n[device]\nargs = t%p\nnetns = %p%p\n", 6, "leave one %p");
-    for (int i = 1; i < JOB_EAL_WORDS_MAX; i++)
+    for (int i = 1; i < EAL_WORDS_MAX; i++)
         strcat(text, " -v");
     accepted(text);
     strcat(text, " -v");
     refused(text, 6, "device.eal: more than 32 words");
+}
+
+/* Its words for each OS process: of a word with %p one for each process there, by its rank. */
+static void eal_words_are_those_of_the_processes_here(void **state)
+{
+    (void)state;
+    struct eal_words w;
+    const uint16_t self[] = {2, 13};
+    assert_true(eal_words_make(&w, "  --vdev=net_x%p,iface=v%p\t-n 4 ", self, 2));
+    const char *want[] = {"--vdev=net_x2,iface=v2", "--vdev=net_x13,iface=v13", "-n", "4", NULL};
+    assert_int_equal(w.words, 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_string_equal(w.word[i], want[i]);
+    assert_null(w.word[4]);
+    assert_true(eal_words_make(&w, "", self, 2));
+    assert_int_equal(w.words, 0);
+    uint16_t many[EAL_WORDS_MAX + 1];
+    for (uint16_t i = 0; i <= EAL_WORDS_MAX; i++)
+        many[i] = i;
+    assert_true(eal_words_make(&w, "-a%p", many, EAL_WORDS_MAX));
+    assert_string_equal(w.word[EAL_WORDS_MAX - 1], "-a31");
+    assert_false(eal_words_make(&w, "-a%p", many, EAL_WORDS_MAX + 1));
+    char large[EAL_WORDS_BYTES + 1];
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    assert_false(eal_words_make(&w, large, self, 1));
+    large[sizeof large - 2] = '\0';
+    assert_true(eal_words_make(&w, large, self, 1));
 }
 
 static void dpdk_is_not_asked_for_its_usage(void **state)
@@ -355,6 +384,7 @@ int main(void)
         cmocka_unit_test(a_parameter_that_is_of_no_use_is_refused),
         cmocka_unit_test(what_the_device_cannot_do_is_refused_with_its_place),
         cmocka_unit_test(what_would_have_no_effect_is_refused),
+        cmocka_unit_test(eal_words_are_those_of_the_processes_here),
         cmocka_unit_test(dpdk_is_not_asked_for_its_usage),
         cmocka_unit_test(a_bug_that_cannot_show_is_not_planted),
         cmocka_unit_test(text_that_cannot_be_written_back_is_refused),

@@ -296,8 +296,67 @@ class Namespaces(Runs):
 
 
 
+@unittest.skipUnless(os.geteuid() == 0 and shutil.which("ip"), "namespaces take root and iproute2")
+class Ports(Runs):
+    """Device eal: every OS process gives DPDK the ports of its own processes."""
+
+    def setUp(self):
+        super().setUp()
+        self.name = f"up{os.getpid()}-eal"
+        ip = lambda *words: subprocess.run(["ip", *words], check=True, timeout=60)
+        ip("netns", "add", self.name)
+        self.addCleanup(ip, "netns", "del", self.name)
+        ip("-n", self.name, "link", "add", "br0", "type", "bridge", "forward_delay", "0")
+        for p in range(3):
+            ip("-n", self.name, "link", "add", f"vp{p}", "type", "veth", "peer", "name", f"vq{p}")
+            ip("-n", self.name, "link", "set", f"vq{p}", "master", "br0")
+        for link in "br0", "vp0", "vq0", "vp1", "vq1", "vp2", "vq2":
+            ip("-n", self.name, "link", "set", link, "up")
+
+    def run_in_namespace(self, sets):
+        got = subprocess.run(["ip", "netns", "exec", self.name, UPON, "run", "--json", *sets_of(sets)],
+                             capture_output=True, text=True, timeout=120, cwd=self.folder.name,
+                             check=False)
+        self.assertEqual(got.returncode, 0, got.stderr)
+        return json.loads(got.stdout)
+
+    def frames(self, p):
+        path = f"/sys/class/net/vp{p}/statistics/tx_packets"
+        return int(subprocess.run(["ip", "netns", "exec", self.name, "cat", path], check=True, timeout=60,
+                                  capture_output=True, text=True).stdout)
+
+    def test_frames_cross_the_ports_between_nodes_and_within_them(self):
+        sets = SHORT + ["job.device=eal", "device.eal=--vdev=net_af_packet%p,iface=vp%p",
+                        "device.args=net_af_packet%p"]
+        summary = self.run_in_namespace(sets)
+        self.assertEqual((summary["verdict"], summary["leaked_packets"]), ("valid", 0))
+        self.assertIn("one for each process", summary["device_text"])
+        for p in range(3):
+            self.assertGreater(self.frames(p), 100)
+
+    @unittest.skipUnless(len(os.sched_getaffinity(0)) > 1, "it takes two processors")
+    def test_a_node_that_is_killed_comes_back_over_its_port(self):
+        job = Job(self, UPON, PATIENT + ["job.stack=lurb", "job.n=3", "job.device=eal", "job.restart=1",
+                                         "device.eal=--vdev=net_af_packet%p,iface=vp%p",
+                                         "device.args=net_af_packet%p", "job.duration=1h",
+                                         "load.rate=1k", "log.size=4MiB"],
+                  prefix=["ip", "netns", "exec", self.name])
+        job.progress(20)
+        os.kill(job.nodes()[min(job.nodes(), key=len)], signal.SIGKILL)
+        job.progress(200)
+        self.assertEqual(job.end()["verdict"], "valid")
+
+
 class Refused(unittest.TestCase):
     """In one sentence, before any node starts."""
+
+    def test_a_port_without_a_link(self):
+        sets = ["job.stack=beb", "job.n=1", "job.device=eal", "device.args=0",
+                f"device.eal=--vdev=net_memif0,role=server,socket=@up{os.getpid()}"]
+        got = subprocess.run([UPON, "run", *sets_of(sets)], capture_output=True, text=True, timeout=60,
+                             check=False)
+        self.assertEqual((got.returncode, got.stdout), (2, ""))
+        self.assertRegex(got.stderr, "^upon: device eal: port 0 .* has no link after 10 s: [^\n]*\n$")
 
     def upon(self, *sets):
         with tempfile.TemporaryDirectory() as folder:
