@@ -170,6 +170,7 @@ bool audit_logs(struct audit *a, const struct job *job, struct board *board)
     bool good = reader != NULL;
     for (uint16_t p = 0; p < job->n && good; p++) {
         a->lives += board_get(&board_row(board, p)->lives);
+        a->unaudited += board_get(&board_row(board, p)->forgotten);
         good = audit_log(a, job, board, p, reader);
     }
     free(reader);

@@ -2,7 +2,8 @@
 /*
  * The audit of a run over logs: when all processes have ended, each log is read back as a recovery
  * would, and what its process had told the layer above is looked for in it. The ledger on the board
- * says what that was; it does not depend on the process, nor on how often it crashed.
+ * says what that was, as far as it goes; it does not depend on the process, nor on how often it
+ * crashed.
  */
 #ifndef UPON_AUDIT_H
 #define UPON_AUDIT_H
@@ -16,6 +17,7 @@ struct audit {
     uint64_t released;     /* not found, and below what the log says that its compaction kept */
     uint64_t lost;    /* not found else, or dropped without having been told of: a broken promise */
     uint64_t doubled; /* acknowledged under a second position or instance: another */
+    uint64_t unaudited; /* acknowledged as well, beyond what the ledgers hold: not looked for */
     uint64_t records;
     uint64_t lives; /* of all processes */
     bool refused;   /* a log is damaged, or cannot be read */

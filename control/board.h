@@ -97,6 +97,8 @@ struct board_row {
     board_u64 counters_from[COUNTERS]; /* when the measured interval began */
     board_u64 offered_measured;        /* intended in the measured interval, as far as it came */
     board_u64 unsent;                  /* … and never sent; when the run has ended */
+    board_u64
+        forgotten; /* log-deliveries, decisions that the ledger, being full, has no entry for */
     board_u64 samples_missed;
     board_u64 fault[BOARD_FAULTS];
     char witness[BOARD_FAULTS][BOARD_WITNESS_BYTES]; /* of the first one; before its count */

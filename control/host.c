@@ -152,6 +152,8 @@ static int wire_stacks(struct host *h, char *why, size_t why_size)
             return -ENOMEM;
         }
         h->process[p].spool = h->spools != NULL ? &h->spools[p] : NULL;
+        if (h->process[p].state == PROCESS_CRASHED) /* in an OS process that is gone */
+            host_crash(h, p);
         struct host_worker *w = &h->worker[h->place.lcore[p]];
         w->process[w->count++] = &h->process[p];
     }
@@ -189,15 +191,24 @@ struct load_conf host_load_conf(const struct job *job, struct board *board, uint
                               .plant = job->plant};
 }
 
+/* The load on process p, which goes on if it had lived. */
+static int attach(struct host *h, uint16_t p, char *why, size_t why_size)
+{
+    bool lived = board_get(&board_row(h->board, p)->lives) > 0;
+    if (lived && !load_can_recover(h->st[p], &h->load, why, why_size))
+        return -ENOTSUP;
+    load_attach(h->st[p], &h->load);
+    return load_recover(h->st[p], why, why_size);
+}
+
 /* The instant at which everything begins is the same for all processes. */
 int host_attach(struct host *h, uint64_t start_ns, char *why, size_t why_size)
 {
     h->load = host_load_conf(h->job, h->board, start_ns);
     int err = 0;
-    for (uint16_t i = 0; i < h->selves && err == 0; i++) {
-        load_attach(h->st[h->self[i]], &h->load);
-        err = load_recover(h->st[h->self[i]], why, why_size);
-    }
+    for (uint16_t i = 0; i < h->selves && err == 0; i++)
+        if (!h->down[h->self[i]])
+            err = attach(h, h->self[i], why, why_size);
     return err;
 }
 
@@ -265,18 +276,18 @@ void host_halted(struct host *h, uint16_t p, enum board_halt why)
 int host_recover(struct host *h, uint16_t p, char *why, size_t why_size)
 {
     struct trace *trace = h->st[p]->trace;
-    if (!load_can_recover(h->st[p], why, why_size))
+    if (!load_can_recover(h->st[p], &h->load, why, why_size))
         return -ENOTSUP;
     int err = wire(h, p, why, why_size);
     if (err != 0)
         return err;
     h->st[p]->trace = trace;
-    load_attach(h->st[p], &h->load);
-    err = load_recover(h->st[p], why, why_size);
     h->down[p] = false;
-    board_put(&board_row(h->board, p)->halted, BOARD_RUNS);
-    if (err != 0)
-        host_crash(h, p);
+    err = attach(h, p, why, why_size);
+    if (err == 0)
+        board_put(&board_row(h->board, p)->halted, BOARD_RUNS);
+    else
+        host_crash(h, p); /* as it was: of a disk that had failed the verdict still says so */
     return err;
 }
 

@@ -77,7 +77,11 @@ void host_machine_text(char *text, size_t size);
 /* The load of a job. */
 struct load_conf host_load_conf(const struct job *job, struct board *board, uint64_t start_ns);
 
-/* The load that begins at `start_ns`; stacks over a log read it back. 0, or −errno and a sentence. */
+/*
+ * The load that begins at `start_ns`; stacks over a log read it back, those excepted that had
+ * crashed by order and are not recovered yet, in an OS process that is gone. 0, or −errno and a
+ * sentence: also where what an earlier life did cannot be told again.
+ */
 int host_attach(struct host *h, uint64_t start_ns, char *why, size_t why_size);
 
 /*

@@ -28,6 +28,10 @@
 #define LOG_RECORD_BYTES 64            /* of a record, in front of an operation: name and headers */
 #define SETS_PLACE       "--set"
 
+#define LEDGER_ALL          (1u << 24) /* log-deliveries that are remembered, of all processes */
+#define LEDGER_SPARE        65536      /* … of a process, beyond what is expected */
+#define CLOSED_STORED_PER_S 3e5        /* more than a closed loop over disks will do */
+
 enum kind {
     KIND_TEXT,
     KIND_COUNT,    /* uint32_t */
@@ -932,6 +936,48 @@ bool job_logs(const struct job *job)
     return logs(job->def);
 }
 
+/* Log-deliveries of a process that are expected. */
+static double stored_in_all(const struct job *job)
+{
+    double per_s = job->mode == JOB_OPEN ? job->rate : CLOSED_STORED_PER_S;
+    return per_s * (double)(job->warmup_ns + job->duration_ns) / 1e9;
+}
+
+uint32_t job_ledger(const struct job *job)
+{
+    if (!job_logs(job))
+        return 0;
+    double most = (double)LEDGER_ALL / job->n, want = stored_in_all(job) * 1.1 + LEDGER_SPARE;
+    return (uint32_t)(want < most ? want : most);
+}
+
+/* A node that is started again goes on from what the run remembers. What a closed loop comes to is
+ * not known beforehand: where it is too much, the node says so (load_can_recover()). */
+static int check_restart(const struct job *job, const struct why *why)
+{
+    const uint64_t all = job->n == 64 ? UINT64_MAX : (1ull << job->n) - 1;
+    if (!logs(job->def))
+        return REFUSE(why, job, restart,
+                      "stack %s keeps nothing in a log that a process could recover from; choose "
+                      "lurb or luc",
+                      job->stack);
+    if (!job_apart(job))
+        return REFUSE(why, job, restart,
+                      "over %s all processes live in one OS process; choose memif or af_packet",
+                      job->device);
+    if (job->top->logged == LOAD_LOG_DELIVERS && job->sources == all)
+        return REFUSE(why, job, restart,
+                      "stack %s does not store what a source requests, so a source cannot recover, "
+                      "and here everybody is one; write job.proposer = leader, or choose lurb",
+                      job->stack);
+    if (job->mode == JOB_OPEN && stored_in_all(job) > job_ledger(job))
+        return REFUSE(why, job, restart,
+                      "%.0f operations are more than the %u of a process that a run remembers, so "
+                      "it could not recover; lower load.rate or job.duration",
+                      stored_in_all(job), job_ledger(job));
+    return 0;
+}
+
 /* A compaction begins when a log is half full: what must be stored again, and what waits in front of
  * it, has to fit in the other half. */
 static int check_log_holds(struct job *job, const struct why *why)
@@ -959,15 +1005,9 @@ static int check_log(struct job *job, const struct why *why)
             return refuse(why, &job->place[i], &keys[i],
                           "stack %s keeps nothing in a log; leave [log] out, or choose lurb or luc",
                           job->stack);
-    if (job->restart > 0 && !logs(job->def))
-        return REFUSE(why, job, restart,
-                      "stack %s keeps nothing in a log that a process could recover from; choose "
-                      "lurb or luc",
-                      job->stack);
-    if (job->restart > 0 && !job_apart(job))
-        return REFUSE(why, job, restart,
-                      "over %s all processes live in one OS process; choose memif or af_packet",
-                      job->device);
+    int err = job->restart > 0 ? check_restart(job, why) : 0;
+    if (err != 0)
+        return err;
     if (job->log_size < LOG_SIZE_MIN || job->log_size > LOG_SIZE_MAX)
         return REFUSE(why, job, log_size, "a log has %lluMiB to %lluGiB", LOG_SIZE_MIN >> 20,
                       LOG_SIZE_MAX >> 30);

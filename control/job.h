@@ -126,6 +126,10 @@ bool job_apart(const struct job *job);
 /* Whether the stack of a checked job keeps something in a log. */
 bool job_logs(const struct job *job);
 
+/* Log-deliveries or decisions of a process that a run of this checked job remembers, so that it can
+ * be recovered and audited: entries of the board's ledger. 0: nothing is logged. */
+uint32_t job_ledger(const struct job *job);
+
 /* Write all keys with their values, in the form that job_read() reads. */
 void job_write(const struct job *job, FILE *out);
 

@@ -656,6 +656,8 @@ void load_detach(struct stack *st)
 {
     struct load *l = load(st->app);
     const struct board *b = l->conf.board;
+    if (b == NULL)
+        return;
     uint64_t end = board_get(&b->end_ns);
     if (!board_correct(b, st->self) && st->now < end)
         end = st->now;

@@ -119,10 +119,15 @@ struct load_reader;
 struct load_reader *load_reader_open(const struct load_conf *conf, uint16_t n);
 uint64_t load_reader_tag(const struct load_reader *r, const void *data, uint32_t len);
 
-/* Whether what this process did can be told after a recovery; if not, why. */
-bool load_can_recover(const struct stack *st, char *why, size_t why_size);
+/*
+ * Whether what this process did in earlier lives can be told after a recovery; if not, why. It asks
+ * the board: the process may have lived in an OS process that is gone.
+ */
+bool load_can_recover(const struct stack *st, const struct load_conf *conf, char *why,
+                      size_t why_size);
 
-/* After the last breath: complete the row with what was intended and never sent. */
+/* After the last breath: complete the row with what was intended and never sent. Nothing, for a load
+ * that was not attached. */
 void load_detach(struct stack *st);
 
 #endif

@@ -54,8 +54,10 @@ bool load_remember(struct load *l, uint64_t place, const struct op *op)
     bool one_value = l->conf.top->shape == LOAD_ONE_VALUE;
     if (!one_value && !in_turn(l, place, op))
         return false;
-    if (unlikely(place >= l->conf.board->ledger_max))
-        return true; /* it is full: host_recover() refuses from here on */
+    if (unlikely(place >= l->conf.board->ledger_max)) {
+        board_add(&l->row->forgotten, 1); /* it is full: there is no recovery from here on */
+        return true;
+    }
     struct board_entry *e = entry_at(l, place);
     uint64_t tag = board_get(&e->tag);
     if (likely(tag == 0)) {
@@ -138,16 +140,17 @@ void load_take_over(struct load *l)
 
 /* ---- what the log holds ----------------------------------------------------------------------- */
 
-/* Sees what recovery finds, before the components do. */
+/* Sees what recovery finds, before the components do, and hands it on. */
 struct finder {
     struct trace trace;
+    struct trace *next; /* that stood there, or NULL */
     struct load *load;
 };
 
 static bool found(struct trace *t, struct stack *st, struct co *to, const struct ev *ev, uint32_t n)
 {
-    struct load *l = ((struct finder *)t)->load;
-    (void)to;
+    const struct finder *f = (struct finder *)t;
+    struct load *l = f->load;
     for (uint32_t i = 0; i < n && ev[i].type == EV_LOG_FOUND; i++) {
         struct op op;
         uint32_t size = l->conf.size;
@@ -156,7 +159,7 @@ static bool found(struct trace *t, struct stack *st, struct co *to, const struct
             op.source == st->self)
             (void)sequence_add(&l->own, op.number, entry_tag(&op));
     }
-    return true;
+    return f->next == NULL || f->next->handled(f->next, st, to, ev, n);
 }
 
 /* The intended times of what is issued already. */
@@ -190,13 +193,12 @@ static void go_on(struct load *l)
 
 int load_recover(struct stack *st, char *why, size_t why_size)
 {
-    struct finder f = {.trace = {found}, .load = load(st->app)};
-    struct trace *before = st->trace;
+    struct finder f = {.trace = {found}, .next = st->trace, .load = load(st->app)};
     if (board_get(&f.load->row->lives) == 1)
         return stack_recover(st, why, why_size);
     st->trace = &f.trace;
     int err = stack_recover(st, why, why_size);
-    st->trace = before;
+    st->trace = f.next;
     if (err == 0)
         go_on(f.load);
     return err;
@@ -233,20 +235,20 @@ uint64_t load_reader_tag(const struct load_reader *r, const void *data, uint32_t
 
 /* ---- what can be recovered -------------------------------------------------------------------- */
 
-bool load_can_recover(const struct stack *st, char *why, size_t why_size)
+bool load_can_recover(const struct stack *st, const struct load_conf *conf, char *why,
+                      size_t why_size)
 {
-    const struct load *l = load(st->app);
     uint16_t self = st->self;
     if (st->log == NULL)
         snprintf(why, why_size, "p%u cannot recover: stack %s keeps nothing in a log", self,
                  st->def->name);
-    else if (l->conf.top->logged == LOAD_LOG_DELIVERS && l->source)
+    else if (conf->top->logged == LOAD_LOG_DELIVERS && (conf->sources >> self & 1))
         snprintf(why, why_size,
                  "p%u cannot recover: %s does not store what a source requests, so nobody could "
                  "tell what is owed; crash a process that issues nothing, or run lurb",
                  self, st->def->name);
-    else if (!l->ledger || l->places > l->conf.board->ledger_max ||
-             l->seen[0].top > l->conf.board->ledger_max)
+    else if (conf->board->ledger_max == 0 ||
+             board_get(&board_row(conf->board, self)->forgotten) > 0)
         snprintf(why, why_size,
                  "p%u cannot recover: more was delivered than the run remembers; lower load.rate "
                  "or job.duration",

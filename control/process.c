@@ -24,10 +24,16 @@ int process_init(struct process *p, struct stack *st, struct orders *orders,
                                          .held_max = conf->held_max,
                                          .flip = env_dpdk_has_headers(st->env) ? env_dpdk_tx_flipped
                                                                                : NULL};
-    *p = (struct process){.st = st, .host = conf->host, .orders = orders};
+    /* What crashed is down until it is told to recover, whoever runs it now. */
+    bool down = atomic_load_explicit(&orders->state, memory_order_relaxed) == PROCESS_CRASHED;
+    *p = (struct process){.st = st,
+                          .host = conf->host,
+                          .orders = orders,
+                          .state = down ? PROCESS_CRASHED : PROCESS_UP,
+                          .watched = down};
     /* What stands unanswered is still to be carried out, by whoever runs the process now. */
     p->taken = atomic_load_explicit(&orders->answered, memory_order_relaxed);
-    atomic_store_explicit(&orders->state, PROCESS_UP, memory_order_relaxed);
+    atomic_store_explicit(&orders->state, p->state, memory_order_relaxed);
     atomic_store_explicit(&orders->armed, 0, memory_order_relaxed);
     return env_fault_init(&p->fault, st->env, &fault);
 }
@@ -74,7 +80,7 @@ static int arm(struct process *p, const struct order *o, struct order_answer *a)
     if (o->arg >= FAULT_RULES_MAX)
         return refuse(a, ENOSPC, "%d rules are armed at p%u: clear one first", FAULT_RULES_MAX,
                       p->st->self);
-    if (fault_of_disk(&o->rule) && p->st->env->disk == NULL)
+    if (fault_of_disk(&o->rule) && p->st->log == NULL) /* who is down has one, too */
         return refuse(a, ENODEV, "p%u keeps no log, so it has no disk: see `upon list stacks`",
                       p->st->self);
     env_fault_arm(&p->fault, o->arg, &o->rule);

@@ -186,6 +186,12 @@ static void put_disk(FILE *out, const struct result *r)
     if (a->doubled > 0)
         fprintf(out, ", %" PRIu64 " acknowledged twice", a->doubled);
     fprintf(out, ", %" PRIu64 " lost; %" PRIu64 " lives\n", a->lost, a->lives);
+    if (a->unaudited > 0)
+        fprintf(out,
+                "  %-12s%" PRIu64
+                " more were acknowledged when the ledger was full, and not looked "
+                "for\n",
+                "", a->unaudited);
 }
 
 static void put_drops(FILE *out, const struct result *r)

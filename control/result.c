@@ -224,11 +224,12 @@ static json_t *json_disk(const struct result *r)
 {
     const struct result_disk *d = &r->disk;
     const struct audit *a = &d->audit;
-    json_t *audit = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "logs",
-                              (json_int_t)a->logs, "lives", (json_int_t)a->lives, "records",
-                              (json_int_t)a->records, "acknowledged", (json_int_t)a->acknowledged,
-                              "found", (json_int_t)a->found, "released", (json_int_t)a->released,
-                              "lost", (json_int_t)a->lost, "doubled", (json_int_t)a->doubled);
+    json_t *audit =
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "logs", (json_int_t)a->logs,
+                  "lives", (json_int_t)a->lives, "records", (json_int_t)a->records, "acknowledged",
+                  (json_int_t)a->acknowledged, "found", (json_int_t)a->found, "released",
+                  (json_int_t)a->released, "lost", (json_int_t)a->lost, "doubled",
+                  (json_int_t)a->doubled, "unaudited", (json_int_t)a->unaudited);
     return json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:f, s:I, s:o, s:o}", "device", d->device,
                      "direct", true, "records", (json_int_t)d->records, "bytes",
                      (json_int_t)d->bytes, "flushes", (json_int_t)d->flushes, "written_bytes",

@@ -34,16 +34,14 @@
 #include "timeline.h"
 #include "verbs.h"
 
-#define SETS_MAX            64
-#define TICK_NS             100000000  /* with a processor to spare for this thread */
-#define TICK_CROWDED_NS     1000000000 /* with none: it takes its time from a process */
-#define DRAIN_TICK_NS       2000000
-#define SETTLE_TICK_NS      50000000
-#define START_NS            20000000   /* the processes are all polling by then */
-#define SAMPLES_ALL         (1u << 21) /* deliveries that are remembered, of all processes */
-#define CLOSED_OPS_PER_S    4e6        /* more than a closed loop will do */
-#define CLOSED_STORED_PER_S 3e5        /* … over disks */
-#define LEDGER_ALL          (1u << 24) /* log-deliveries that are remembered, of all processes */
+#define SETS_MAX         64
+#define TICK_NS          100000000  /* with a processor to spare for this thread */
+#define TICK_CROWDED_NS  1000000000 /* with none: it takes its time from a process */
+#define DRAIN_TICK_NS    2000000
+#define SETTLE_TICK_NS   50000000
+#define START_NS         20000000   /* the processes are all polling by then */
+#define SAMPLES_ALL      (1u << 21) /* deliveries that are remembered, of all processes */
+#define CLOSED_OPS_PER_S 4e6        /* more than a closed loop will do */
 
 struct arguments {
     const char *job;
@@ -87,6 +85,7 @@ struct run {
     bool begun;
     bool log_here; /* the logs lie there */
     bool logs;     /* they were made */
+    bool evidence; /* the audit was not content with them */
     FILE *say;     /* for people */
     FILE *series;
     uint64_t tick_ns;
@@ -117,17 +116,6 @@ static int spare_processors(const struct placement *p)
     return CPU_COUNT(&cpus) - p->lcores;
 }
 
-/* Log-deliveries of a process that are remembered, so that it can be recovered and audited. */
-static uint32_t ledger_entries(const struct job *job)
-{
-    if (!job_logs(job))
-        return 0;
-    double per_s = job->mode == JOB_OPEN ? job->rate : CLOSED_STORED_PER_S;
-    double expected = per_s * (double)(job->warmup_ns + job->duration_ns) / 1e9 * 1.1 + 65536;
-    double most = (double)LEDGER_ALL / job->n;
-    return (uint32_t)(expected < most ? expected : most);
-}
-
 /* How many deliveries will be there to sample, and which power of two keeps them within bounds. */
 static struct board *open_board(const struct job *job, const struct record_plan *records, int *fd)
 {
@@ -141,7 +129,7 @@ static struct board *open_board(const struct job *job, const struct record_plan 
         samples = every = 1;
     struct board *b =
         board_open_ledger(job->n, job->top->shape == LOAD_ONE_VALUE ? BOARD_BLOCKS : 1, samples,
-                          every, ledger_entries(job), record_area_bytes(records, job->n), fd);
+                          every, job_ledger(job), record_area_bytes(records, job->n), fd);
     if (b != NULL && record_area_of(b) != NULL)
         record_area_init(record_area_of(b), records, job->n);
     return b;
@@ -196,10 +184,11 @@ static bool disk_failed(const struct run *r, uint16_t p)
     return r->board != NULL && board_get(&board_row(r->board, p)->halted) == BOARD_HALT_DISK;
 }
 
-/* The logs of a run whose disk failed stay: somebody will want to look. */
+/* The logs of a run whose disk failed, or of which the audit has something to say, stay: somebody
+ * will want to look. */
 static bool keep_logs(const struct run *r)
 {
-    bool keep = r->job.log_keep != 0;
+    bool keep = r->job.log_keep != 0 || r->evidence;
     for (uint16_t p = 0; p < r->job.n; p++)
         keep |= disk_failed(r, p);
     return keep;
@@ -427,12 +416,17 @@ static void audit(struct run *r)
     struct result_disk *d = &r->result.disk;
     if (!r->logs)
         return;
+    r->evidence = true;
     result_disk(&r->result, r->board);
     storage_describe(&r->job, d->device, sizeof d->device);
     if (!audit_logs(&d->audit, &r->job, r->board))
         verdict_note(&r->verdict, "no memory for an audit of the logs");
     else if (d->audit.lost > 0 || d->audit.doubled > 0 || d->audit.refused)
         verdict_break(&r->verdict, "%s", d->audit.why);
+    else
+        r->evidence = false;
+    if (r->evidence)
+        verdict_note(&r->verdict, "the logs are left in %.280s", r->job.log_dir);
     close_logs(r);
 }
 

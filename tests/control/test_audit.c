@@ -176,6 +176,25 @@ static void test_what_was_acknowledged_is_found(void **state)
     close_desk();
 }
 
+static void test_what_the_ledger_did_not_hold_is_counted(void **state)
+{
+    (void)state;
+    open_desk();
+    for (uint16_t p = 0; p < N; p++)
+        write_log(p, 0, OPS - 1, UINT64_MAX, UINT64_MAX, 0);
+    desk.load->row = board_row(desk.board, 1);
+    desk.load->co.st = &(struct stack){.self = 1, .n = N};
+    desk.load->places = desk.load->told = 2 * OPS; /* it is full */
+    for (uint64_t k = 0; k < 3; k++) {
+        const struct op op = {.number = 2 * OPS + k, .tag = 1 + k};
+        assert_true(load_remember(desk.load, 2 * OPS + k, &op));
+    }
+    assert_true(look());
+    assert_int_equal(desk.audit.acknowledged, N * OPS);
+    assert_int_equal(desk.audit.unaudited, 3);
+    close_desk();
+}
+
 static void test_a_lost_operation_is_told(void **state)
 {
     (void)state;
@@ -315,6 +334,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_was_acknowledged_is_found),
+        cmocka_unit_test(test_what_the_ledger_did_not_hold_is_counted),
         cmocka_unit_test(test_a_lost_operation_is_told),
         cmocka_unit_test(test_what_a_compaction_dropped_is_not_lost),
         cmocka_unit_test(test_what_a_compaction_kept_and_is_missing_is_lost),

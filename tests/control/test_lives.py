@@ -164,6 +164,51 @@ class Lives(unittest.TestCase):
                           f"operations, {audit['found']} found in {audit['logs']} logs, "
                           f"{audit['lost']} lost")
 
+    def killed(self, job, ranks):
+        """Kill the node of these ranks, and wait for the next one."""
+        before = job.nodes()[ranks]
+        os.kill(before, signal.SIGKILL)
+        job.wait(lambda stats: job.nodes().get(ranks, before) != before)
+
+    def test_who_had_crashed_by_order_stays_down_when_its_node_is_started_again(self):
+        job = Job(self, UPON, ENDLESS + ["job.stack=lurb", "job.device=memif", "load.rate=100",
+                                         "job.restart=1"])
+        job.progress(10)
+        job.must("crash", "1")
+        self.killed(job, next(r for r in job.nodes() if "1" in r.split(",")))
+        job.must("recover", "1")
+        job.progress(10)
+        self.found(job.end(), 4)
+
+    def test_a_source_whose_requests_are_not_stored_is_not_started_again(self):
+        job = Job(self, UPON, ENDLESS + ["job.stack=lpl", "job.device=memif", "load.rate=100",
+                                         "job.restart=2"])
+        job.progress(10, who=(1,))
+        nodes = job.nodes()
+        self.killed(job, next(r for r in nodes if "0" not in r.split(",")))  # it issues nothing
+        job.progress(10, who=(1,))
+        os.kill(next(pid for r, pid in nodes.items() if "0" in r.split(",")), signal.SIGKILL)
+        out, err = job.child.communicate(timeout=180)
+        summary = json.loads(out)
+        self.assertEqual((job.child.returncode, summary["verdict"]), (2, "unknown"), err)
+        self.assertIn("p0 cannot recover: lpl does not store", str(summary["why"]))
+
+    def test_logs_with_which_the_audit_is_not_content_are_left(self):
+        job = Job(self, UPON, ENDLESS + ["job.stack=lurb"])
+        job.progress(200)
+        logs = os.path.join(self.folder.name, "run", "log")
+        with open(os.path.join(logs, "p1", "seg-0000"), "r+b") as f:
+            f.seek(4096 + 700)
+            f.write(b"x")
+        job.child.send_signal(signal.SIGINT)
+        out, err = job.child.communicate(timeout=180)
+        self.assertEqual(job.child.returncode, 1, err)
+        why = str(json.loads(out)["why"])
+        self.assertIn("the log of p1: ", why)
+        self.assertIn("the logs are left in ", why)
+        self.assertEqual(sorted(os.listdir(logs)), ["p0", "p1", "p2"])
+        self.assertEqual(self.upon("log", "verify", os.path.join("run", "log", "p1")).returncode, 1)
+
     def test_a_planted_repetition_is_found(self):
         summary = self.run_json(SHORT + ["job.stack=lurb", "load.plant=repeat"], status=1)
         self.assertEqual(summary["properties"]["LURB2"], "violated")
@@ -187,7 +232,12 @@ class Lives(unittest.TestCase):
                              "write 26MiB or more"),
                             (["job.stack=lurb", "job.restart=3"], "one OS process"),
                             (["job.stack=urb", "job.restart=3", "job.device=memif"],
-                             "recover from")):
+                             "recover from"),
+                            (["job.stack=lpl", "job.restart=3", "job.device=memif",
+                              "job.proposer=all"], "does not store what a source requests"),
+                            (["job.stack=lurb", "job.restart=3", "job.device=memif",
+                              "job.duration=1h", "load.rate=100k"],
+                             "360050000 operations are more than the 5592405")):
             got = self.upon("run", sets=sets)
             self.assertEqual(got.returncode, 2, words)
             self.assertIn(words, got.stderr)
