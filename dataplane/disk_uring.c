@@ -203,12 +203,16 @@ static void uring_write(struct disk *d, uint32_t slot, uint64_t offset, uint32_t
     sqe->flags |= IOSQE_FIXED_FILE;
     io_uring_sqe_set_data64(sqe, OF_FLUSH | buffer);
     u->under_way += 2;
+    u->written[buffer] = -EIO; /* should its flush ever end first */
     u->writing |= 1ull << buffer;
 }
 
 /*
  * Hand to the kernel what lies in the ring. What it cannot take now, for want of memory or of room
- * for completions, stays there and is handed over by the next call. 0, or −errno for good.
+ * for completions, stays there and is handed over by the next call. But a write that was taken without
+ * its flush is linked to nothing, and a flush that goes alone may end before it and tell nothing of it:
+ * that is an error for good. (With a kernel thread, which may go on before we look, only a flush that
+ * ends first tells.) 0, or −errno for good.
  */
 static int hand_over(struct disk_uring *u)
 {
@@ -217,6 +221,8 @@ static int hand_over(struct disk_uring *u)
     int err = io_uring_submit(&u->ring);
     if (err < 0 && err != -EAGAIN && err != -EBUSY && err != -EINTR)
         u->error = err;
+    else if (unlikely(u->writing != 0 && io_uring_sq_ready(&u->ring) % 2 != 0))
+        u->error = -EIO; /* nothing is read while something is written: they come in twos */
     return u->error;
 }
 

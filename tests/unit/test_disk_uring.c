@@ -24,6 +24,10 @@ static struct {
     int signals;      /* so many waits are interrupted */
     int busy;         /* so many submissions are not taken */
     int broken;       /* −errno of all submissions */
+    bool split;       /* of the next submission all is taken but the last request */
+    int32_t written;  /* what writes end with, if not 0 … */
+    int32_t flushed;  /* … and the flushes behind them */
+    int unsynced;     /* the so-manieth fdatasync() from here on fails */
     unsigned unended; /* requests that the kernel had taken when a ring was given up */
     ino_t synced[64]; /* by fsync() */
     int syncs;
@@ -41,11 +45,24 @@ void __real_io_uring_queue_exit(struct io_uring *ring);
 void __wrap_io_uring_queue_exit(struct io_uring *ring);
 int __real_fsync(int fd);
 int __wrap_fsync(int fd);
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+unsigned __real_io_uring_peek_batch_cqe(struct io_uring *ring, struct io_uring_cqe **cqe,
+                                        unsigned n);
+unsigned __wrap_io_uring_peek_batch_cqe(struct io_uring *ring, struct io_uring_cqe **cqe,
+                                        unsigned n);
 
 int __wrap_io_uring_submit(struct io_uring *ring)
 {
     if (trouble.broken != 0)
         return trouble.broken;
+    if (trouble.split) {
+        trouble.split = false;
+        ring->sq.sqe_tail--;
+        int taken = __real_io_uring_submit(ring);
+        ring->sq.sqe_tail++;
+        return taken;
+    }
     return trouble.busy > 0 ? (trouble.busy--, -EAGAIN) : __real_io_uring_submit(ring);
 }
 
@@ -75,6 +92,25 @@ int __wrap_fsync(int fd)
     if (trouble.syncs < 64 && fstat(fd, &st) == 0)
         trouble.synced[trouble.syncs++] = st.st_ino;
     return __real_fsync(fd);
+}
+
+int __wrap_fdatasync(int fd)
+{
+    if (trouble.unsynced > 0 && --trouble.unsynced == 0)
+        return errno = EIO, -1;
+    return __real_fdatasync(fd);
+}
+
+/* Of a write bytes are told, of a flush 0. */
+unsigned __wrap_io_uring_peek_batch_cqe(struct io_uring *ring, struct io_uring_cqe **cqe,
+                                        unsigned n)
+{
+    unsigned got = __real_io_uring_peek_batch_cqe(ring, cqe, n);
+    for (unsigned i = 0; i < got; i++) {
+        const int32_t instead = cqe[i]->res > 0 ? trouble.written : trouble.flushed;
+        cqe[i]->res = instead != 0 ? instead : cqe[i]->res;
+    }
+    return got;
 }
 
 /* ---- the log ---------------------------------------------------------------------------------- */
@@ -271,6 +307,135 @@ static void test_a_ring_that_takes_no_more_is_an_error_of_the_log(void **state)
     trouble.broken = 0;
 }
 
+/* Pump until the log says an error; nothing may become durable meanwhile. */
+static void must_end(struct log *log, int want)
+{
+    const uint64_t durable = log_durable(log);
+    int err;
+    while ((err = log_pump(log)) == 0)
+        assert_int_equal(log_durable(log), durable);
+    assert_int_equal(err, want);
+    assert_int_equal(log_durable(log), durable);
+    assert_int_equal(log_pump(log), want);
+}
+
+/* A buffer's last write went well, so there is a good result to be taken for that of the next. */
+static void test_what_the_kernel_says_of_a_write_and_of_its_flush_counts(void **state)
+{
+    (void)state;
+    static const struct {
+        int32_t written, flushed;
+        int want;
+    } ends[] = {{0, -EIO, -EIO},
+                {LOG_BLOCK_BYTES, -ECANCELED, -EIO},
+                {LOG_BLOCK_BYTES, 0, -EIO}, /* short, and flushed: no less short */
+                {0, -ECANCELED, -EIO},
+                {-ENOSPC, -ECANCELED, -ENOSPC},
+                {-EIO, 0, -EIO}};
+    struct disk *d;
+    make_log("ends");
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        uint64_t seen = 0;
+        memset(&trouble, 0, sizeof trouble);
+        struct log *log = open_log(&d, count, &seen);
+        assert_true(seen >= 5 * i);
+        for (int k = 0; k < 5; k++) {
+            append(log);
+            while (log_durable(log) < log_next(log))
+                assert_int_equal(log_pump(log), 0);
+        }
+        for (int k = 0; k < 100; k++) /* more than a block */
+            append(log);
+        trouble.written = ends[i].written;
+        trouble.flushed = ends[i].flushed;
+        must_end(log, ends[i].want);
+        log_close(log);
+        d->ops->close(d);
+    }
+    memset(&trouble, 0, sizeof trouble);
+}
+
+/* The write goes, and its flush would go alone. */
+static void test_a_write_that_is_taken_without_its_flush_is_an_error(void **state)
+{
+    (void)state;
+    struct disk *d;
+    make_log("split");
+    struct log *log = open_log(&d, NULL, NULL);
+    append(log);
+    while (log_durable(log) < log_next(log))
+        assert_int_equal(log_pump(log), 0);
+    append(log);
+    trouble.split = true;
+    must_end(log, -EIO);
+    log_close(log);
+    d->ops->close(d);
+    assert_int_equal(trouble.unended, 0);
+}
+
+/* Each flush of a beginning: of the segment files, then of both copies of the super block. */
+static void test_a_life_begins_only_when_all_is_flushed(void **state)
+{
+    (void)state;
+    char why[256];
+    struct disk *d;
+    struct log *log;
+    struct log_report report;
+    make_log("beginning");
+    for (int k = 1; k <= (int)conf.shape.slots + 2; k++) {
+        assert_int_equal(disk_uring_open(&d, &conf, false, why, sizeof why), 0);
+        trouble.unsynced = k;
+        assert_int_equal(log_open(&log, d, id, NULL, NULL, false, &report), -EIO);
+        assert_int_equal(trouble.unsynced, 0);
+        assert_non_null(strstr(report.why, k <= (int)conf.shape.slots
+                                               ? "segment files cannot be flushed"
+                                               : "super block cannot be written"));
+        d->ops->close(d);
+    }
+    log = open_log(&d, NULL, NULL);
+    append(log);
+    while (log_durable(log) < log_next(log))
+        assert_int_equal(log_pump(log), 0);
+    trouble.unsynced = 2;
+    assert_int_equal(log_checkpoint(log, 1), -EIO);
+    log_close(log);
+    d->ops->close(d);
+}
+
+/* log.sqpoll: a thread of the kernel takes what lies in the ring, whether or not it has gone to sleep
+ * since. Every other life ends with writes under way. */
+static void test_a_thread_of_the_kernel_may_take_the_requests(void **state)
+{
+    (void)state;
+    char why[256];
+    struct disk *d;
+    make_log("sqpoll");
+    conf.sqpoll = true;
+    if (disk_uring_open(&d, &conf, false, why, sizeof why) != 0) {
+        conf.sqpoll = false;
+        print_message("%s\n", why);
+        skip();
+    }
+    d->ops->close(d);
+    for (int i = 0; i < 6; i++) {
+        uint64_t seen = 0;
+        struct log *log = open_log(&d, count, &seen);
+        assert_int_equal(seen, 3 * (uint64_t)i);
+        for (int k = 0; k < 3; k++) {
+            if (i == 1 && k == 2)
+                (void)usleep(1200 * 1000); /* it sleeps after a second without work */
+            append(log);
+            assert_int_equal(log_pump(log), 0);
+        }
+        while (i % 2 == 1 && log_durable(log) < log_next(log))
+            assert_int_equal(log_pump(log), 0);
+        log_close(log);
+        d->ops->close(d);
+        assert_int_equal(trouble.unended, 0);
+    }
+    conf.sqpoll = false;
+}
+
 /* What is left of a log whose super file is gone. */
 static void test_making_a_log_removes_only_what_it_made(void **state)
 {
@@ -326,6 +491,10 @@ int main(void)
         cmocka_unit_test(test_a_signal_ends_no_wait),
         cmocka_unit_test(test_what_the_kernel_does_not_take_is_given_again),
         cmocka_unit_test(test_a_ring_that_takes_no_more_is_an_error_of_the_log),
+        cmocka_unit_test(test_what_the_kernel_says_of_a_write_and_of_its_flush_counts),
+        cmocka_unit_test(test_a_write_that_is_taken_without_its_flush_is_an_error),
+        cmocka_unit_test(test_a_life_begins_only_when_all_is_flushed),
+        cmocka_unit_test(test_a_thread_of_the_kernel_may_take_the_requests),
         cmocka_unit_test(test_making_a_log_removes_only_what_it_made),
         cmocka_unit_test(test_the_folder_of_a_new_folder_is_flushed),
     };
