@@ -175,12 +175,17 @@ static bool crash(struct adversary *a)
     return sim_world_apply(w, &c);
 }
 
-/* Somebody who is down begins another life; now and then it ends while the super block is written. */
+/* Somebody who is down begins another life; now and then it ends while the super block is written, and
+ * of a bad disk that may be lost. */
 static bool recover(struct adversary *a)
 {
     struct choice c = {.kind = CHOICE_RECOVER, .p = some_process(a)};
     if (a->w->proc[c.p].state != SIM_CRASHED)
         return false;
+    if ((a->mix->bad_disks >> c.p % 64 & 1) && chance(a, a->mix->disk_lie))
+        apply(a, (struct choice){.kind = CHOICE_LOSE_SUPER,
+                                 .p = c.p,
+                                 .k = 1 + random_below(&a->random, 3)});
     if (may_crash(a) && random_below(&a->random, 8) == 0) {
         c.k = 1 + random_below(&a->random, 2);
         a->crashed++;

@@ -343,7 +343,8 @@ static int written_choice(const struct sim_world *w, const struct words *ws, str
     return at < ws->count ? refuse(why, size, "'%s' is not understood there", ws->word[at]) : 0;
 }
 
-/* crash p1 | crash-at p1 3 | crash-sent p1 1 | crash-super p1 1 | recover p1 super 1 … [keeps …] */
+/* crash p1 | crash-at p1 3 | crash-sent p1 1 | crash-super p1 1 | lose-super p1 3 |
+ * recover p1 super 1 … [keeps …] */
 static int life_choice(const struct words *ws, struct choice *c, char *why, size_t size)
 {
     int at = 2;
@@ -360,7 +361,7 @@ static int life_choice(const struct words *ws, struct choice *c, char *why, size
         if (at >= ws->count || !number_parse(ws->word[at], &k))
             return refuse(why, size,
                           "'%s' lacks a number: of the event, of the frames sent, or "
-                          "of the copies written",
+                          "of the copies written or lost",
                           ws->word[0]);
         c->k = (uint32_t)k;
         at++;

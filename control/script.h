@@ -25,6 +25,8 @@
  *                                              last, or a number: a coin for each, seeded by it
  *   crash-super p1 1                           p1 crashes when next it writes its super block, one
  *                                              copy of two being written
+ *   lose-super p1 3                            when next p1 writes its super block, its disk loses
+ *                                              copy 0 (1), copy 1 (2) or both (3), and does not say so
  *   recover p1 super 0                         it crashes again at once, no copy being written
  *   flip p1 segment 2 byte 4097 bit 3          damage (segments 4 and 5: the super block's copies)
  *   settle                                     deliver in order and step until nothing is in flight

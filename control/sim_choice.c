@@ -18,6 +18,7 @@ const char *const choice_names[CHOICES] = {
     [CHOICE_CRASH_AT] = "crash-at",
     [CHOICE_CRASH_SENT] = "crash-sent",
     [CHOICE_CRASH_SUPER] = "crash-super",
+    [CHOICE_LOSE_SUPER] = "lose-super",
     [CHOICE_WRITTEN] = "written",
     [CHOICE_FLIP] = "flip",
     [CHOICE_RECOVER] = "recover",
@@ -94,6 +95,7 @@ int choice_text(const struct choice *c, const struct sim_app *app, char *text, s
     case CHOICE_CRASH_AT:
     case CHOICE_CRASH_SENT:
     case CHOICE_CRASH_SUPER:
+    case CHOICE_LOSE_SUPER:
         return crash_text(c, text, size);
     case CHOICE_RECOVER:
         if (c->k > 0)

@@ -26,11 +26,13 @@ enum choice_kind {
     CHOICE_CRASH_AT,    /* p steps and crashes at event k of that step, sending nothing */
     CHOICE_CRASH_SENT,  /* p steps and crashes when k of its frames have left */
     CHOICE_CRASH_SUPER, /* p crashes when it next writes its super block, k copies being written */
-    CHOICE_RECOVER,     /* p starts again under the next incarnation, its volatile state lost; if
+    CHOICE_LOSE_SUPER, /* when p next writes its super block, its disk loses copy 0 (k = 1), 1 (2) or
+                          both (3), and says that it has them */
+    CHOICE_RECOVER,    /* p starts again under the next incarnation, its volatile state lost; if
                           k > 0 it crashes at once, when k − 1 copies of the super block are there */
-    CHOICE_WRITTEN,     /* write #k of p's disk comes to its end, with fate b, and p steps */
-    CHOICE_FLIP,        /* bit b of byte a of p's segment k (or copy of the super block) flips */
-    CHOICE_PAUSE,       /* p takes no steps until … */
+    CHOICE_WRITTEN,    /* write #k of p's disk comes to its end, with fate b, and p steps */
+    CHOICE_FLIP,       /* bit b of byte a of p's segment k (or copy of the super block) flips */
+    CHOICE_PAUSE,      /* p takes no steps until … */
     CHOICE_RESUME,
     CHOICE_LIE, /* p's detector says: q crashed (P), is the leader (Ω); k = LIE_EPFD: ◇P suspects q,
                       or no more, if it did; p steps, unless b = WAITS */

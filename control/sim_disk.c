@@ -136,9 +136,11 @@ bool sim_disk_trusted(struct disk_sim *d, const struct stack_conf *conf, char *w
         snprintf(why, size, "log: %s", report.why);
         return false;
     }
-    if (d->lied)
-        snprintf(why, size, "the disk lost what it had acknowledged, and nothing on it shows that");
-    return !d->lied;
+    bool hidden = disk_sim_life_hidden(d);
+    if (d->lied || hidden)
+        snprintf(why, size, "the disk lost %s, and nothing on it shows that",
+                 d->lied ? "what it had acknowledged" : "the super block of a life");
+    return !d->lied && !hidden;
 }
 
 uint64_t sim_disk_hash(const struct disk_sim *d)

@@ -10,12 +10,13 @@
  *                             was under way: the log finds all that it acknowledged, and is never
  *                             refused; else the simulator stops, for that is a bug of the log
  *   say that a write failed   the process crashes; after that as above
- *   break its word            a write lost or misdirected though said to be durable, a bit flipped:
- *                             the log may refuse to open, with a sentence. The process then stays
- *                             down for good. A loss that nothing on the disk shows, since no batch
- *                             and no super block that tells what was durable was written later,
- *                             would go unnoticed: nobody can promise anything then, so that process
- *                             stays down as well.
+ *   break its word            a write lost or misdirected though said to be durable, one of a copy
+ *                             of the super block lost, a bit flipped: the log may refuse to open,
+ *                             with a sentence. The process then stays down for good. A loss that
+ *                             nothing on the disk shows, since no batch and no super block that
+ *                             tells what was durable was written later, and of a life that lost
+ *                             its super block no batch is there, would go unnoticed: nobody can
+ *                             promise anything then, so that process stays down as well.
  */
 #ifndef UPON_SIM_DISK_H
 #define UPON_SIM_DISK_H

@@ -370,7 +370,7 @@ static int sweep_stack(struct session *s, const struct stack_def *def)
     struct sweep_result r;
     struct sim_job job;
     struct mix mix;
-    char why[256];
+    char why[256], text[128];
     s->o.stack = def;
     make_job(s, s->o.first, &job, &mix);
     struct sim_world *w = session_world(s, &job);
@@ -385,18 +385,23 @@ static int sweep_stack(struct session *s, const struct stack_def *def)
     sim_result_say(s,
                    "%s n=%u seed=%" PRIu64 ": %" PRIu64 " crash points at %" PRIu64
                    " stores, %" PRIu64 " writes begun, %" PRIu64 " finished, %" PRIu64
-                   " deliveries%s%s; ",
+                   " deliveries, %" PRIu64 " checkpoints%s%s; ",
                    def->name, job.n, job.seed, r.points, r.stores, r.begun, r.finished,
-                   r.deliveries, r.bound == NULL ? "" : ", bounded by ",
+                   r.deliveries, r.checkpoints, r.bound == NULL ? "" : ", bounded by ",
                    r.bound == NULL ? "" : r.bound);
-    if (r.unfinished > 0)
-        sim_result_say(s, "%" PRIu64 " did not come to rest; ", r.unfinished);
+    if (r.unfinished > 0) {
+        choice_text(&r.open, &w->app, text, sizeof text);
+        sim_result_say(s,
+                       "%" PRIu64 " did not come to rest, and were not judged, the first of them "
+                       "with '%s' at choice %" PRIu64 " of the measure; ",
+                       r.unfinished, text, r.open_at);
+    }
     sim_result_say(s, "%s\n",
                    r.out.violated ? "a property is violated" : "no property is violated");
     sim_result_sweep(s, &job, &r);
     if (r.out.violated)
         session_report(s, w, &r.out);
-    return r.out.violated ? EXIT_VIOLATED : EXIT_HOLDS;
+    return r.out.violated ? EXIT_VIOLATED : r.unfinished > 0 ? EXIT_FAILED : EXIT_HOLDS;
 }
 
 /* One stack, or each that has a log. */

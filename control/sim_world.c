@@ -892,6 +892,11 @@ static bool on_process(struct sim_world *w, const struct choice *c)
         return recover(w, x, c);
     if (c->kind == CHOICE_FLIP)
         return w->needs.disk && sim_disk_flip(x->disk, c->k, c->a, c->b);
+    if (c->kind == CHOICE_LOSE_SUPER) {
+        if (w->needs.disk)
+            x->disk->super_loses = c->k;
+        return w->needs.disk && c->k < 4;
+    }
     if (x->state == SIM_CRASHED)
         return false;
     bool running = x->state == SIM_RUNNING;
@@ -947,8 +952,10 @@ static void heal(struct sim_world *w)
         struct sim_proc *x = &w->proc[p];
         for (uint32_t k = 0; w->needs.disk && k < x->disk->writes; k++)
             x->disk->write[k].fails = false;
-        if (w->needs.disk)
+        if (w->needs.disk) {
             x->disk->super_crash = -1;
+            x->disk->super_loses = 0;
+        }
         if (x->state == SIM_CRASHED)
             lose_frames_to(&w->sim, p);
         if (x->state == SIM_PAUSED)

@@ -15,7 +15,7 @@ struct mark {
     uint32_t events; /* of that step */
     uint32_t sends;
     bool torn; /* behind it, something is on its way to p's disk */
-    bool stores, begins, finishes, delivers;
+    bool stores, begins, finishes, delivers, checkpoints;
 };
 
 struct sweep {
@@ -29,7 +29,8 @@ struct sweep {
     const volatile sig_atomic_t *stop;
     struct timespec begin;
     struct mark now;  /* of the choice that is being applied */
-    uint64_t written; /* writes begun by all disks before it */
+    uint64_t written; /* writes begun by all disks before it … */
+    uint64_t supers;  /* … and super blocks written */
 };
 
 /* What ends the sweep before every point is tried; NULL: nothing yet. */
@@ -71,6 +72,20 @@ static uint64_t writes_begun(const struct sim_world *w)
     return n;
 }
 
+static uint64_t supers_written(const struct sim_world *w)
+{
+    uint64_t n = 0;
+    for (uint16_t p = 0; p < w->n; p++)
+        n += w->proc[p].disk->supers;
+    return n;
+}
+
+/* Whether a crash is tried at it. */
+static bool is_point(const struct mark *m)
+{
+    return m->stores || m->begins || m->finishes || m->delivers || m->checkpoints;
+}
+
 /* Apply a choice, and note what it did. True: it is one at which a crash is tried. */
 static bool measure(struct sweep *s, const struct choice *c)
 {
@@ -78,15 +93,17 @@ static bool measure(struct sweep *s, const struct choice *c)
     uint64_t at = w->records;
     s->now = (struct mark){.p = c->p};
     s->written = writes_begun(w);
+    s->supers = supers_written(w);
     if (!sim_world_apply(w, c))
         return false;
     s->now.begins = writes_begun(w) > s->written;
+    s->now.checkpoints = supers_written(w) > s->supers;
     s->now.finishes = c->kind == CHOICE_WRITTEN;
     s->now.torn = w->proc[s->now.p].disk->writes > 0;
     s->choice[at] = *c;
     s->mark[at] = s->now;
     s->choices = at + 1;
-    return s->now.stores || s->now.begins || s->now.finishes || s->now.delivers;
+    return is_point(&s->now);
 }
 
 /* An undisturbed execution that keeps time, until it has calmed down. */
@@ -117,12 +134,14 @@ static void count(struct sweep *s)
         s->r->begun += s->mark[i].begins;
         s->r->finished += s->mark[i].finishes;
         s->r->deliveries += s->mark[i].delivers;
+        s->r->checkpoints += s->mark[i].checkpoints;
     }
 }
 
 /* ---- a crash --------------------------------------------------------------------------------- */
 
-/* Run up to choice i, crash as `crash` says (after the choice's cause, if `within`), and recover. */
+/* Run up to choice i, crash as `crash` says (after the choice's cause, if `within`; at the super block
+ * that it writes, if of that kind), and recover. */
 static bool run_into(struct sweep *s, uint64_t i, struct choice crash, bool within, uint32_t super)
 {
     struct sim_world *w = s->w;
@@ -136,6 +155,8 @@ static bool run_into(struct sweep *s, uint64_t i, struct choice crash, bool with
         sim_world_apply(w, &cause);
     struct choice recover = {.kind = CHOICE_RECOVER, .p = crash.p, .k = super};
     bool done = sim_world_apply(w, &crash);
+    if (done && crash.kind == CHOICE_CRASH_SUPER)
+        sim_world_apply(w, &cause);
     if (done && super > 0) {
         sim_world_apply(w, &recover);
         recover.k = 0;
@@ -166,8 +187,16 @@ static bool try_crash(struct sweep *s, uint64_t i, struct choice crash, bool wit
     if (!run_into(s, i, crash, within, super))
         return false;
     s->r->points++;
-    bool violated = judge(s, 0) && run_into(s, i, crash, within, super) && judge(s, 9);
-    s->r->unfinished += !s->r->out.fair && !violated;
+    s->r->in_supers += crash.kind == CHOICE_CRASH_SUPER;
+    if (!judge(s, 0) && s->r->out.fair)
+        return false;
+    if (!run_into(s, i, crash, within, super))
+        return false;
+    bool violated = judge(s, 9);
+    if (!violated && !s->r->out.fair && s->r->unfinished++ == 0) {
+        s->r->open = crash;
+        s->r->open_at = i;
+    }
     return violated;
 }
 
@@ -190,6 +219,10 @@ static bool sweep_choice(struct sweep *s, uint64_t i)
         return true;
     for (uint32_t super = 1; super <= 2; super++)
         if (try_crash(s, i, c, false, super))
+            return true;
+    c.kind = CHOICE_CRASH_SUPER;
+    for (c.k = 0; m->checkpoints && c.k < 2; c.k++)
+        if (try_crash(s, i, c, false, 0))
             return true;
     c.kind = CHOICE_CRASH_AT;
     for (c.k = 0; c.k < m->events; c.k++)
@@ -226,8 +259,7 @@ int sweep_run(struct sim_world *w, const struct sim_job *job, uint64_t limit_ns,
         count(&s);
     }
     for (uint64_t i = 0; err == 0 && i < s.choices && r->bound == NULL; i++) {
-        const struct mark *m = &s.mark[i];
-        if (!m->stores && !m->begins && !m->finishes && !m->delivers)
+        if (!is_point(&s.mark[i]))
             continue;
         r->bound = bound(&s);
         if (r->bound == NULL && sweep_choice(&s, i))

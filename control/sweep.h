@@ -7,9 +7,10 @@
  *   before the choice; within the step, at each of its events; between its sends, and behind the
  *   last; of what was on its way to the disk nothing, all, the first or the last half is kept. And
  *   before the choice with a recovery that first ends before, or between, the two copies of the
- *   super block.
+ *   super block; and where the choice writes a checkpoint, before, or between, its two copies.
  *
- * Each such run then goes on undisturbed until it comes to rest, and every property is judged.
+ * Each such run then goes on undisturbed until it comes to rest, and every property is judged. One that
+ * does not come to rest, or in which something is violated, is tried again with much more patience.
  */
 #ifndef UPON_SWEEP_H
 #define UPON_SWEEP_H
@@ -19,13 +20,17 @@
 #include "adversary.h"
 
 struct sweep_result {
-    struct outcome out;  /* violated: the world stands there, its record leads there */
-    uint64_t stores;     /* choices of the measure in which the process stored … */
-    uint64_t begun;      /* … its disk began a write … */
-    uint64_t finished;   /* … or finished one … */
-    uint64_t deliveries; /* … or its top delivered; one choice may be several of these */
-    uint64_t points;     /* crashes tried */
-    uint64_t unfinished; /* runs that did not come to rest within their bound */
+    struct outcome out;   /* violated: the world stands there, its record leads there */
+    uint64_t stores;      /* choices of the measure in which the process stored … */
+    uint64_t begun;       /* … its disk began a write … */
+    uint64_t finished;    /* … or finished one … */
+    uint64_t deliveries;  /* … or its top delivered … */
+    uint64_t checkpoints; /* … or its log wrote a checkpoint; one choice may be several of these */
+    uint64_t points;      /* crashes tried … */
+    uint64_t in_supers;   /* … those at a checkpoint's copies among them */
+    uint64_t unfinished; /* runs that did not come to rest within their bound: nobody judged them */
+    struct choice open;  /* the crash of the first of them … */
+    uint64_t open_at;    /* … and the choice of the measure at which it fell */
     bool cut;            /* the measure ended before it had calmed down */
     const char *bound;   /* what ended the sweep, or its measure; NULL: every point was tried */
 };

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pkt.h"
+
 static struct disk_sim *sim(struct disk *d)
 {
     return (struct disk_sim *)d;
@@ -73,15 +75,45 @@ static int64_t sim_read(struct disk *d, uint32_t slot, uint64_t offset, void *to
 static int sim_write_super(struct disk *d, const void *block)
 {
     struct disk_sim *s = sim(d);
+    unsigned loses = s->super_loses;
+    uint32_t life = le32_get(((const struct log_super_wire *)block)->incarnation);
+    s->super_loses = 0;
     for (int copy = 0; copy < 2; copy++) {
         if (s->super_crash == copy)
             s->crashed = true;
         if (s->crashed)
             return -EIO;
+        if (loses >> copy & 1) {
+            s->tainted = true;
+            continue;
+        }
         memcpy(s->super + copy * LOG_BLOCK_BYTES, block, LOG_BLOCK_BYTES);
         s->lied &= s->dones > 0 || tells(s) == 0; /* it names what was durable, too */
     }
+    s->life_told &= life == s->life;
+    s->life = life;
+    s->supers++;
     return 0;
+}
+
+uint32_t disk_sim_life(const struct disk_sim *s)
+{
+    uint64_t newest = 0;
+    uint32_t life = 0;
+    for (int copy = 0; copy < 2; copy++) {
+        const uint8_t *block = s->super + copy * LOG_BLOCK_BYTES;
+        const struct log_super_wire *w = (const struct log_super_wire *)block;
+        if (!log_super_good(block) || le64_get(w->generation) < newest)
+            continue;
+        newest = le64_get(w->generation);
+        life = le32_get(w->incarnation);
+    }
+    return life;
+}
+
+bool disk_sim_life_hidden(const struct disk_sim *s)
+{
+    return !s->life_told && disk_sim_life(s) < s->life;
 }
 
 static int sim_read_super(struct disk *d, int copy, void *block)
@@ -145,7 +177,9 @@ void disk_sim_reset(struct disk_sim *s)
         s->used[slot] = 0;
     }
     memset(s->super, 0, 2 * LOG_BLOCK_BYTES);
-    s->ordinal = 0;
+    s->ordinal = s->life = s->super_loses = 0;
+    s->supers = 0;
+    s->life_told = false;
     s->tainted = s->lied = s->crashed = false;
     s->super_crash = -1;
 }
@@ -189,6 +223,7 @@ void disk_sim_finish(struct disk_sim *s, uint32_t k, enum disk_sim_fate fate,
     case DISK_KEEPS:
         apply(s, &w, NULL, NULL);
         s->lied &= w.tells != s->lost + 1;
+        s->life_told = true;
         break;
     case DISK_LOSES:
         lie(s, w.ordinal);
@@ -227,6 +262,7 @@ void disk_sim_crash(struct disk_sim *s, bool (*keep)(void *ctx), void *ctx)
     drop_writes(s);
     s->crashed = false;
     s->super_crash = -1;
+    s->super_loses = 0;
 }
 
 void disk_sim_flip(struct disk_sim *s, uint32_t slot, uint64_t byte, unsigned bit)

@@ -53,6 +53,11 @@ struct disk_sim {
     void *ctx;
     int super_crash; /* a crash after so many copies of the next super write; negative: none */
     bool crashed;    /* it came: nothing is written any more */
+    unsigned
+        super_loses; /* bitmap: copies of the next super write that it loses, and says to have */
+    uint32_t life;   /* the incarnation that it last said to be in its super block … */
+    bool life_told;  /* … and a batch of that life is there */
+    uint64_t supers; /* super blocks written */
 };
 
 /* A zero-filled disk with `buffers` of `buffer_bytes`. NULL: out of memory. */
@@ -68,6 +73,12 @@ void disk_sim_finish(struct disk_sim *d, uint32_t k, enum disk_sim_fate fate,
 
 /* The process crashed: each sector of each write under way is kept or not; the disk is as new. */
 void disk_sim_crash(struct disk_sim *d, bool (*keep)(void *ctx), void *ctx);
+
+/* The incarnation that the medium's super block tells of; 0: neither copy is valid. */
+uint32_t disk_sim_life(const struct disk_sim *d);
+
+/* Whether it has lost the super block of the life that wrote last, and nothing on it shows that. */
+bool disk_sim_life_hidden(const struct disk_sim *d);
 
 /* Flip a bit of the medium. */
 void disk_sim_flip(struct disk_sim *d, uint32_t slot, uint64_t byte, unsigned bit);

@@ -309,6 +309,7 @@ static void write_batch(struct log *log)
     le64_put(w.committed, log->durable_seq);
     le32_put(w.records, log->records);
     le32_put(w.bytes, log->stream);
+    le32_put(w.incarnation, log->incarnation);
     log_stream_put(to, 0, &w, sizeof w);
     pad(to, log->stream, blocks);
     for (uint32_t i = 0; i < blocks * LOG_BLOCK_SECTORS; i++)
@@ -393,12 +394,19 @@ uint64_t log_next(const struct log *log)
 
 /* ---- checkpoints ----------------------------------------------------------------------------- */
 
+/* Whether the batch that opens a segment is durable: a log does not begin where nothing may be. */
+static bool segment_there(const struct log *log, uint64_t segment)
+{
+    return log->segment_seq[segment % log->shape.slots] < log->durable_seq;
+}
+
 int log_checkpoint(struct log *log, uint64_t seq)
 {
     if (log->segment == UINT64_MAX || seq > log->durable_seq)
         return seq > log->durable_seq ? -EINVAL : 0;
     uint64_t first = log->first_segment;
-    while (first < log->segment && log->segment_seq[(first + 1) % log->shape.slots] <= seq)
+    while (first < log->segment && log->segment_seq[(first + 1) % log->shape.slots] <= seq &&
+           segment_there(log, first + 1))
         first++;
     if (seq <= log->first_seq)
         return 0;

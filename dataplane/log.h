@@ -38,11 +38,12 @@ enum log_outcome {
     LOG_CUT_TORN,      /* a torn batch that was never acknowledged: cut */
     LOG_CUT_UNORDERED, /* a batch missing before others that were never acknowledged: cut */
     LOG_DAMAGED,       /* a bad sector: refused */
-    LOG_LOST,          /* an acknowledged batch is missing or torn: refused */
-    LOG_FOREIGN,       /* of another cluster, process or version, or of another shape than its
+    LOG_LOST,       /* an acknowledged batch is missing or torn, or the super block of a life that
+                          wrote batches is: refused */
+    LOG_FOREIGN,    /* of another cluster, process or version, or of another shape than its
                           files: refused */
-    LOG_NO_SUPER,      /* neither copy of the super block is valid: refused */
-    LOG_UNREADABLE,    /* the disk says an error: refused */
+    LOG_NO_SUPER,   /* neither copy of the super block is valid: refused */
+    LOG_UNREADABLE, /* the disk says an error: refused */
     LOG_OUTCOMES
 };
 

@@ -19,7 +19,8 @@
  * stale sector was torn, and one with a bad sector was damaged: the two are never confused. Batches
  * are numbered without gaps while a process runs; a recovery continues above every number that it
  * saw. `committed` says which records were durable when the batch was made: a later batch is thus
- * the witness that an earlier one had been acknowledged.
+ * the witness that an earlier one had been acknowledged. And each names the life that wrote it: the
+ * witness of a super block that the disk has lost, after which that life's name would be used again.
  */
 #ifndef UPON_LOG_FORMAT_H
 #define UPON_LOG_FORMAT_H
@@ -27,7 +28,7 @@
 #include <assert.h>
 #include <stdint.h>
 
-#define LOG_VERSION       2
+#define LOG_VERSION       3
 #define LOG_SECTOR_BYTES  512
 #define LOG_TRAILER_BYTES 12
 #define LOG_DATA_BYTES    (LOG_SECTOR_BYTES - LOG_TRAILER_BYTES)
@@ -88,9 +89,10 @@ struct log_batch_wire {
     uint8_t first_seq[8];
     uint8_t committed[8]; /* records below it were durable when this batch was made */
     uint8_t records[4];
-    uint8_t bytes[4]; /* of the stream: this header and all records */
+    uint8_t bytes[4];       /* of the stream: this header and all records */
+    uint8_t incarnation[4]; /* of the process that wrote it: never above the super block's */
 };
-static_assert(sizeof(struct log_batch_wire) == 48, "the layout is the protocol");
+static_assert(sizeof(struct log_batch_wire) == 52, "the layout is the protocol");
 
 struct log_record_wire {
     uint8_t len[4];

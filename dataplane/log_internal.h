@@ -75,10 +75,10 @@ bool log_read_super(struct disk *d, int copy, uint8_t *block);
 int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_report *report);
 
 /* The recovery table: what stands where the log seems to end × what stands behind it × whether the
- * super block knows of more. */
+ * super block knows of more records, or of fewer lives, than were found. */
 enum log_here { HERE_ABSENT, HERE_TORN, HERE_BAD, HERES };
 enum log_later { LATER_NONE, LATER_UNACKED, LATER_ACKED, LATER_BAD, LATERS };
-enum log_known { KNOWN_FOUND, KNOWN_MORE, KNOWNS };
+enum log_known { KNOWN_FOUND, KNOWN_MORE, KNOWN_FEWER_LIVES, KNOWNS };
 enum log_outcome log_judge(enum log_here here, enum log_later later, enum log_known known);
 
 #endif

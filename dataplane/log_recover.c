@@ -4,8 +4,8 @@
  *
  * Batches are followed from the oldest live segment on, each naming the one before it. Where the
  * next one is not good, that place is looked at (`here`), and everything behind it (`later`), and
- * whether the super block knows of more (`known`); the table below then says, for each combination,
- * what is done. It cuts only what no batch and no super block shows to have been acknowledged, and it
+ * whether the super block knows of more records, or of fewer lives (`known`); the table below then
+ * says, for each combination, what is done. It cuts only what no batch and no super block shows to have been acknowledged, and it
  * refuses on any sector that no torn write could have left behind.
  */
 #include "log_internal.h"
@@ -30,6 +30,12 @@ enum log_outcome log_judge(enum log_here here, enum log_later later, enum log_kn
                 [HERE_BAD] = {LOG_DAMAGED, LOG_DAMAGED, LOG_DAMAGED, LOG_DAMAGED},
             },
         [KNOWN_MORE] =
+            {
+                [HERE_ABSENT] = {LOG_LOST, LOG_LOST, LOG_LOST, LOG_DAMAGED},
+                [HERE_TORN] = {LOG_LOST, LOG_LOST, LOG_LOST, LOG_DAMAGED},
+                [HERE_BAD] = {LOG_DAMAGED, LOG_DAMAGED, LOG_DAMAGED, LOG_DAMAGED},
+            },
+        [KNOWN_FEWER_LIVES] =
             {
                 [HERE_ABSENT] = {LOG_LOST, LOG_LOST, LOG_LOST, LOG_DAMAGED},
                 [HERE_TORN] = {LOG_LOST, LOG_LOST, LOG_LOST, LOG_DAMAGED},
@@ -71,6 +77,7 @@ struct scan {
     uint64_t bad;      /* … which is this portion */
     uint8_t *record;   /* one that lies in several sectors, put together */
     uint64_t highest;  /* batch number seen anywhere */
+    uint32_t life;     /* the same of incarnations */
     struct place damage; /* the first bad sector seen; segment UINT64_MAX: there was none … */
     bool idle;           /* … where nothing live is, as the header there says */
 };
@@ -398,6 +405,15 @@ static bool batch_records(struct scan *s, uint32_t block, const struct log_batch
     return pos == bytes;
 }
 
+/* Who wrote a batch counted up, and stored that first: a super block that knows nothing of it was lost
+ * though its disk said that it had it. */
+static void saw_life(struct scan *s, const struct log_batch_wire *w)
+{
+    uint32_t life = le32_get(w->incarnation);
+    if (life > s->life)
+        s->life = life;
+}
+
 /* ---- behind the end -------------------------------------------------------------------------- */
 
 /* Look at the segment looked at, from `block` on for batches above `last`. */
@@ -419,6 +435,7 @@ static enum log_later later_in(struct scan *s, uint32_t block, uint64_t last, ui
             struct log_batch_wire w;
             log_stream_get(block_at(s, block), 0, &w, sizeof w);
             s->report->cut_batches++;
+            saw_life(s, &w);
             enum log_later is = le64_get(w.committed) > next_seq ? LATER_ACKED : LATER_UNACKED;
             if (is > later)
                 later = is;
@@ -487,6 +504,13 @@ static void explain(struct scan *s, enum log_here here, uint64_t segment, uint32
                  slot, offset, here == HERE_TORN ? "was torn" : "is missing", log->next_seq);
         break;
     case LOG_LOST:
+        if (s->life > log->incarnation) {
+            snprintf(r->why, sizeof r->why,
+                     "super: it tells of incarnation %u, and a batch of %u is there: the disk lost "
+                     "a write of the super block; restore from a backup",
+                     log->incarnation, s->life);
+            break;
+        }
         snprintf(r->why, sizeof r->why,
                  "segment file %u, offset %" PRIu64 ": record %" PRIu64 " was acknowledged, and is "
                  "%s: the disk lost a write; restore from a backup",
@@ -539,6 +563,7 @@ static void walk(struct scan *s, log_found_fn *found, void *ctx, enum log_here *
             log->block = *block;
             log->previous = le64_get(w.number);
             log->next_seq += le32_get(w.records);
+            saw_life(s, &w);
             s->report->batches++;
             continue;
         }
@@ -606,7 +631,10 @@ int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_repo
         s.highest = log->previous;
     log->batch = s.highest + 1; /* above every number that is on this disk */
     report->next_seq = log->next_seq;
-    report->outcome = log_judge(here, later, log->next_seq < durable ? KNOWN_MORE : KNOWN_FOUND);
+    report->outcome = log_judge(here, later,
+                                s.life > log->incarnation ? KNOWN_FEWER_LIVES
+                                : log->next_seq < durable ? KNOWN_MORE
+                                                          : KNOWN_FOUND);
     if (report->outcome != LOG_CLEAN)
         explain(&s, here, segment, block);
     err = report->outcome > LOG_CUT_UNORDERED ? -EILSEQ : 0;

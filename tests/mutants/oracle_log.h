@@ -22,7 +22,7 @@
 #define ORACLE_BYTES   700
 #define ORACLE_PENDING 4096
 
-enum oracle_damage { NO_DAMAGE, FLIPS, LOSES, MISDIRECTS, FAILS, SHORT, DAMAGES };
+enum oracle_damage { NO_DAMAGE, FLIPS, LOSES, MISDIRECTS, FAILS, SHORT, DAMAGES, LOSES_SUPER };
 
 struct oracle {
     struct check *check;
@@ -102,6 +102,16 @@ static void oracle_answer(struct oracle *o)
         oracle_say(o, EV_LOG_STORED, o->name[o->answered++ % ORACLE_PENDING], 0, NULL, 0);
 }
 
+/* The disk loses one copy or both of the super block that is written next. With one of them nothing is
+ * lost, and the log must not refuse. */
+static void oracle_lose_super(struct oracle *o)
+{
+    if (o->damage != LOSES_SUPER || o->struck || random_below(&o->r, 4) != 0)
+        return;
+    o->disk->super_loses = 1 + random_below(&o->r, 3);
+    o->struck = o->disk->super_loses == 3;
+}
+
 /* As the log's component does: store again what is live, then release what is older. */
 static bool oracle_compact(struct oracle *o)
 {
@@ -111,6 +121,7 @@ static bool oracle_compact(struct oracle *o)
         o->compacting = false;
         if (o->damage != LOSES && o->damage != MISDIRECTS && random_below(&o->r, 4) == 0)
             o->disk->super_crash = (int)random_below(&o->r, 2); /* else they have a witness */
+        oracle_lose_super(o);
         if (log_checkpoint(o->log, o->compact_seq) != 0)
             return false;
         /* The super block bears witness of a lost write, if all before that had ended. */
@@ -156,7 +167,7 @@ static void oracle_finish(struct oracle *o)
     if (random_below(&o->r, 8) == 0 && oracle_land_on_the_one_before(o))
         return;
     uint32_t k = random_below(&o->r, o->disk->writes);
-    if (o->damage >= LOSES && !o->struck && random_below(&o->r, 8) == 0) {
+    if (o->damage >= LOSES && o->damage < DAMAGES && !o->struck && random_below(&o->r, 8) == 0) {
         fate = fates[o->damage];
         o->struck = true;
     }
@@ -204,13 +215,18 @@ static void oracle_flip(struct oracle *o)
 /* What the disk said was not so. A write that failed was said to have failed. */
 static bool oracle_deceived(const struct oracle *o)
 {
-    return o->struck && (o->damage == FLIPS || o->damage == LOSES || o->damage == MISDIRECTS);
+    return o->struck && (o->damage == FLIPS || o->damage == LOSES || o->damage == MISDIRECTS ||
+                         o->damage == LOSES_SUPER);
 }
 
-/* One life, until it ends. False: there is none, since the log refused to be opened. */
+/* One life, until it ends. False: there is none, since the log refused to be opened, or since the one
+ * before it lost its super block and left nothing behind that shows it. */
 static bool oracle_life(struct oracle *o)
 {
     struct log_report report;
+    if (disk_sim_life_hidden(o->disk))
+        return false;
+    oracle_lose_super(o);
     int err = log_open(&o->log, &o->disk->disk, oracle_id, oracle_found, o, false, &report);
     if (err != 0 && oracle_deceived(o))
         return false;
@@ -268,6 +284,8 @@ static void oracle_run(uint64_t seed, struct check *check)
     o->value = 1;
     o->damage =
         random_below(&o->r, 2) == 0 ? NO_DAMAGE : (enum oracle_damage)random_below(&o->r, DAMAGES);
+    if (o->damage == NO_DAMAGE && seed % 8 == 5)
+        o->damage = LOSES_SUPER;
     o->cuts = seed % 4 == 0;
     o->disk = disk_sim_new(oracle_shape, 4, 5 * LOG_BLOCK_BYTES);
     if (o->disk == NULL || log_format(&o->disk->disk, oracle_id, oracle_shape) != 0)

@@ -148,6 +148,28 @@ static void test_a_loss_that_nothing_shows_keeps_the_process_down(void **state)
     finish(w);
 }
 
+/* A life of which only its own batches tell, then one of which nothing tells. */
+static void test_a_lost_super_block_keeps_the_process_down(void **state)
+{
+    (void)state;
+    for (int batches = 0; batches < 2; batches++) {
+        struct sim_world *w = start("log", 1);
+        apply(w, (struct choice){.kind = CHOICE_CRASH});
+        apply(w, (struct choice){.kind = CHOICE_LOSE_SUPER, .k = 3});
+        apply(w, (struct choice){.kind = CHOICE_RECOVER});
+        assert_int_equal(w->proc[0].incarnation, 2);
+        if (batches > 0) {
+            store(w);
+            written(w, DISK_KEEPS);
+        }
+        crash_and_recover(w, KEEPS_NOTHING);
+        assert_int_equal(w->proc[0].state, SIM_CRASHED);
+        assert_non_null(strstr(refusal, batches > 0 ? "incarnation 1, and a batch of 2 is there"
+                                                    : "nothing on it shows that"));
+        finish(w);
+    }
+}
+
 static void test_a_flipped_bit_is_refused_but_in_one_copy_of_the_super_block(void **state)
 {
     (void)state;
@@ -184,18 +206,43 @@ static void test_a_frame_in_flight_may_reach_the_next_life(void **state)
 
 /* ---- the sweep ------------------------------------------------------------------------------- */
 
+static void sweep(struct sim_world *w, const char *stack, uint16_t n, uint32_t ops,
+                  struct sweep_result *r)
+{
+    struct sim_job job = {.def = stack_find(stack), .n = n, .seed = 3, .ops = ops};
+    assert_int_equal(sweep_run(w, &job, 0, NULL, r, why, sizeof why), 0);
+    if (r->out.violated)
+        fail_msg("%s: %s: %s", stack, r->out.result.code, r->out.result.witness);
+    assert_true(r->points > 20 && r->bound == NULL && r->unfinished == 0);
+}
+
 static void test_the_sweep_finds_no_violation(void **state)
 {
     (void)state;
-    static const char *const stacks[] = {"log", "lpl", "lbeb", "lurb", "handover_cursor", "luc"};
+    static const char *const stacks[] =
+        {"log", "lpl", "lbeb", "lurb", "luc", "handover_cursor", "handover_redeliver"};
     struct sim_world *w = sim_world_new(pool);
-    for (int i = 0; i < 6; i++) {
-        struct sim_job job = {.def = stack_find(stacks[i]), .n = 2, .seed = 3, .ops = 1};
-        struct sweep_result r;
-        assert_int_equal(sweep_run(w, &job, 0, NULL, &r, why, sizeof why), 0);
-        if (r.out.violated)
-            fail_msg("%s: %s: %s", stacks[i], r.out.result.code, r.out.result.witness);
-        assert_true(r.points > 20 && r.bound == NULL);
+    struct sweep_result r;
+    for (size_t i = 0; i < sizeof stacks / sizeof stacks[0]; i++)
+        sweep(w, stacks[i], 2, 1, &r);
+    sim_world_free(w);
+    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+}
+
+/* Between the two copies of the super block all is let go of that is older. */
+static void test_the_sweep_crashes_at_the_writes_of_a_checkpoint(void **state)
+{
+    (void)state;
+    struct sim_world *w = sim_world_new(pool);
+    struct sweep_result r;
+    static const struct {
+        const char *stack;
+        uint16_t n;
+        uint32_t ops;
+    } jobs[] = {{"log", 1, 20}, {"lurb", 2, 5}, {"handover_redeliver", 2, 5}};
+    for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
+        sweep(w, jobs[i].stack, jobs[i].n, jobs[i].ops, &r);
+        assert_true(r.checkpoints > 0 && r.in_supers == 2 * r.checkpoints);
     }
     sim_world_free(w);
     assert_int_equal(rte_mempool_avail_count(pool), pool_full);
@@ -249,9 +296,11 @@ int main(void)
         cmocka_unit_test(test_a_write_that_fails_is_a_crash),
         cmocka_unit_test(test_a_loss_that_a_later_write_shows_is_refused),
         cmocka_unit_test(test_a_loss_that_nothing_shows_keeps_the_process_down),
+        cmocka_unit_test(test_a_lost_super_block_keeps_the_process_down),
         cmocka_unit_test(test_a_flipped_bit_is_refused_but_in_one_copy_of_the_super_block),
         cmocka_unit_test(test_a_frame_in_flight_may_reach_the_next_life),
         cmocka_unit_test(test_the_sweep_finds_no_violation),
+        cmocka_unit_test(test_the_sweep_crashes_at_the_writes_of_a_checkpoint),
         cmocka_unit_test(test_a_sweep_says_that_its_measure_was_cut),
         cmocka_unit_test(test_the_sweep_finds_an_acknowledgement_before_the_flush),
     };

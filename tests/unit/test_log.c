@@ -528,7 +528,7 @@ static void judge_one(enum log_here here, enum log_later later, enum log_known k
 {
     enum log_outcome o = log_judge(here, later, known);
     bool bad = here == HERE_BAD || later == LATER_BAD;
-    bool lost = !bad && (later == LATER_ACKED || known == KNOWN_MORE);
+    bool lost = !bad && (later == LATER_ACKED || known != KNOWN_FOUND);
     bool clean = !bad && !lost && here == HERE_ABSENT && later == LATER_NONE;
     bool torn = !bad && !lost && here == HERE_TORN;
     bool unordered = !bad && !lost && here == HERE_ABSENT && later == LATER_UNACKED;
@@ -673,6 +673,105 @@ static void test_a_restored_log_takes_an_incarnation_of_its_own(void **state)
     disk_sim_free(disk);
 }
 
+/* A life whose super block the disk loses: both copies, or one, which loses nothing. */
+static int next_life_of(unsigned loses, bool (*keep)(void *ctx), struct log_report *report)
+{
+    struct log *log;
+    uint32_t sectors = 0;
+    fresh(17);
+    for (int life = 0; life < 2; life++) {
+        disk->super_loses = life == 0 ? 0 : loses;
+        assert_int_equal(open_log(&log, report), 0);
+        assert_int_equal(report->incarnation, 1 + life);
+        append(log);
+        assert_int_equal(log_pump(log), 0);
+        if (life == 0)
+            finish_all(log);
+        log_close(log);
+        disk_sim_crash(disk, keep, &sectors);
+    }
+    int err = open_log(&log, report);
+    if (err == 0)
+        log_close(log);
+    disk_sim_free(disk);
+    return err;
+}
+
+static void test_a_life_whose_super_block_is_lost_is_found_by_its_batch(void **state)
+{
+    (void)state;
+    struct log_report report;
+    bool (*const keep[])(void *ctx) = {NULL, all_but_the_second, the_first};
+    for (int i = 0; i < 3; i++) { /* whole, or torn: its beginning is there */
+        assert_int_equal(next_life_of(3, keep[i], &report), -EILSEQ);
+        assert_int_equal(report.outcome, LOG_LOST);
+        assert_non_null(strstr(report.why, "incarnation 1, and a batch of 2 is there"));
+    }
+    for (unsigned copy = 1; copy < 3; copy++) {
+        assert_int_equal(next_life_of(copy, NULL, &report), 0);
+        assert_int_equal(report.incarnation, 3);
+    }
+}
+
+/* Its log begins where it began before. */
+static void test_a_checkpoint_whose_super_block_is_lost_loses_nothing(void **state)
+{
+    (void)state;
+    struct log *log;
+    struct log_report report;
+    fresh(18);
+    assert_int_equal(open_log(&log, &report), 0);
+    for (int i = 0; i < 30; i++) {
+        append(log);
+        finish_all(log);
+    }
+    disk->super_loses = 3;
+    assert_int_equal(log_checkpoint(log, 28), 0);
+    append(log);
+    finish_all(log);
+    log_close(log);
+    assert_int_equal(open_log(&log, &report), 0);
+    assert_int_equal(report.outcome, LOG_CLEAN);
+    assert_int_equal(found_first, 0);
+    assert_int_equal(found_next, 31);
+    log_close(log);
+    disk_sim_free(disk);
+}
+
+static bool none(void *ctx)
+{
+    (void)ctx;
+    return false;
+}
+
+/* All is released that is durable, while the batch that opens the next segment is under way: it never
+ * comes. What was released before is not taken for what was cut. */
+static void test_a_checkpoint_at_the_very_end_leaves_a_clean_log(void **state)
+{
+    (void)state;
+    struct log *log;
+    struct log_report report;
+    fresh(19);
+    assert_int_equal(open_log(&log, &report), 0);
+    do {
+        append(log);
+        finish_all(log);
+    } while (log->block < segment_blocks(&shape));
+    uint64_t end = log_durable(log);
+    append(log);
+    assert_int_equal(log_pump(log), 0);
+    assert_int_equal(log->segment, 1);
+    assert_int_equal(log_checkpoint(log, end), 0);
+    log_close(log);
+    disk_sim_crash(disk, none, NULL);
+    assert_int_equal(open_log(&log, &report), 0);
+    assert_int_equal(report.next_seq, end);
+    assert_int_equal(report.outcome, LOG_CLEAN);
+    assert_int_equal(report.cut_batches, 0);
+    log_close(log);
+    disk_sim_free(disk);
+}
+
 static void test_a_super_block_that_cannot_be_written_is_said(void **state)
 {
     (void)state;
@@ -705,6 +804,9 @@ int main(void)
         cmocka_unit_test(test_damage_is_said_to_be_damage_though_records_are_missing),
         cmocka_unit_test(test_files_that_are_not_what_the_super_block_says_are_refused),
         cmocka_unit_test(test_a_restored_log_takes_an_incarnation_of_its_own),
+        cmocka_unit_test(test_a_life_whose_super_block_is_lost_is_found_by_its_batch),
+        cmocka_unit_test(test_a_checkpoint_whose_super_block_is_lost_loses_nothing),
+        cmocka_unit_test(test_a_checkpoint_at_the_very_end_leaves_a_clean_log),
         cmocka_unit_test(test_a_super_block_that_cannot_be_written_is_said),
         cmocka_unit_test(test_what_was_cut_with_a_segment_header_stays_cut),
     };
