@@ -199,23 +199,24 @@ static bool drop_pairs(struct shrink *s)
     return any;
 }
 
-static bool concerns(const struct choice *c, uint16_t p)
+/* Where a choice names no second process, its q says nothing. */
+static bool names_two(const struct choice *c, const struct sim_app *app)
 {
-    return c->p == p || ((on_frame(c) || c->kind == CHOICE_LIE) && c->q == p) ||
-           (c->kind == CHOICE_REQUEST && c->q == p);
+    return on_frame(c) || c->kind == CHOICE_LIE || (c->kind == CHOICE_REQUEST && app->to_process);
 }
 
 /* Leave out process p; those behind it move up. */
-static void drop_process(struct schedule *t, uint16_t p)
+static void drop_process(struct schedule *t, const struct sim_app *app, uint16_t p)
 {
     uint64_t count = 0;
     for (uint64_t i = 0; i < t->count; i++) {
         struct choice c = t->c[i];
         bool of_process = c.kind != CHOICE_ADVANCE && c.kind < CHOICE_ARM;
-        if (of_process && concerns(&c, p))
+        bool of_two = of_process && names_two(&c, app);
+        if ((of_process && c.p == p) || (of_two && c.q == p))
             continue;
         c.p = (uint16_t)(c.p - (of_process && c.p > p));
-        c.q = (uint16_t)(c.q - (of_process && c.q > p));
+        c.q = (uint16_t)(c.q - (of_two && c.q > p));
         /* Of a broadcast that was cut short, one frame at least still stays behind. */
         if (c.kind == CHOICE_CRASH_SENT && t->job.n > 2 && c.k + 2u > t->job.n - 1u)
             c.k = t->job.n - 3u;
@@ -238,7 +239,7 @@ static bool drop_processes(struct shrink *s)
             if (t->job.fault[i].from != FAULT_ANY || t->job.fault[i].to != FAULT_ANY ||
                 t->job.fault[i].side != 0)
                 return any; /* its rules name processes */
-        drop_process(t, p);
+        drop_process(t, &s->w->app, p);
         any |= keep(s);
     }
     return any;

@@ -168,6 +168,40 @@ static void test_a_true_notice_of_a_crash_does_not_become_a_lie(void **state)
     sim_world_free(w);
 }
 
+static void delivers_twice(struct co *self, const struct ev *ev, uint32_t n)
+{
+    planted_deliver(self, ev, n);
+    planted_deliver(self, ev, n);
+}
+
+/* A broadcast names no process: p0, which does nothing, is left out like any other. */
+static void test_who_does_nothing_is_left_out_though_it_is_p0(void **state)
+{
+    (void)state;
+    static struct co_upon upon[4];
+    static struct co_class twice;
+    twice = with_bug(&planted_class, upon, EV_BEB_DELIVER, delivers_twice);
+    const struct stack_layer layers[] = {{"pl", &pl_window_class, {NULL}},
+                                         {"beb", &beb_basic_class, {"pl"}},
+                                         {"rb", &twice, {"beb"}},
+                                         {0}};
+    const struct stack_def def = {.name = "rb_twice", .top = "rb", .layers = layers};
+    const struct sim_job job = {.def = &def, .n = 3, .ops = 1};
+    const struct choice c = {.kind = CHOICE_REQUEST, .p = 2, .a = 17};
+    struct sim_world *w = sim_world_new(pool);
+    assert_int_equal(sim_world_start(w, &job, why, sizeof why), 0);
+    assert_true(sim_world_apply(w, &c));
+    struct outcome out = {.violated = true};
+    const struct check_result *v = sim_world_violation(w, &out.layer);
+    assert_non_null(v);
+    assert_string_equal(v->code, "RB2");
+    out.result = *v;
+    struct shrink_result r;
+    assert_int_equal(shrink_run(w, &out, 0, &r), 0);
+    assert_int_equal(r.after.n, 1);
+    sim_world_free(w);
+}
+
 /* From 20 ms on p0 says that p1 has crashed. */
 static void p0_slanders(struct co *self, const struct ev *ev, uint32_t n)
 {
@@ -226,6 +260,7 @@ int main(void)
         cmocka_unit_test(test_the_record_of_the_smallest_shows_the_violation),
         cmocka_unit_test(test_a_record_without_violation_is_refused),
         cmocka_unit_test(test_a_true_notice_of_a_crash_does_not_become_a_lie),
+        cmocka_unit_test(test_who_does_nothing_is_left_out_though_it_is_p0),
         cmocka_unit_test(test_where_P_may_be_believed_nothing_becomes_late),
     };
     if (eal_start_light(64) != 0 || (pool = eal_pool("sim", 16383, 256, 1024)) == NULL)
