@@ -230,15 +230,36 @@ static void drop_process(struct schedule *t, const struct sim_app *app, uint16_t
         t->job.unstable--;
 }
 
+static uint64_t without_bit(uint64_t set, uint16_t p)
+{
+    const uint64_t below = p < 64 ? (1ull << p) - 1 : UINT64_MAX;
+    return (set & below) | (set >> 1 & ~below);
+}
+
+/* In a rule, too, those behind p move up. False: it is about p, or one of its sides about nobody. */
+static bool drop_from_rule(struct fault_rule *r, uint16_t p, uint16_t left)
+{
+    const uint64_t all = left < 64 ? (1ull << left) - 1 : UINT64_MAX;
+    const uint64_t side = without_bit(r->side, p) & all;
+    if (r->from == p || r->to == p || (r->side != 0 && (side == 0 || (side == all && left <= 64))))
+        return false;
+    r->from = (uint16_t)(r->from - (r->from != FAULT_ANY && r->from > p));
+    r->to = (uint16_t)(r->to - (r->to != FAULT_ANY && r->to > p));
+    r->side = side;
+    r->other = without_bit(r->other, p);
+    return true;
+}
+
 static bool drop_processes(struct shrink *s)
 {
     bool any = false;
     for (uint16_t p = s->best.job.n; p-- > 0 && s->best.job.n > 1;) {
         struct schedule *t = candidate(s);
+        bool left_out = true;
         for (uint16_t i = 0; i < t->job.faults; i++)
-            if (t->job.fault[i].from != FAULT_ANY || t->job.fault[i].to != FAULT_ANY ||
-                t->job.fault[i].side != 0)
-                return any; /* its rules name processes */
+            left_out &= drop_from_rule(&t->job.fault[i], p, (uint16_t)(t->job.n - 1));
+        if (!left_out)
+            continue;
         drop_process(t, &s->w->app, p);
         any |= keep(s);
     }

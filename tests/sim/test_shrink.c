@@ -25,7 +25,6 @@ static struct outcome violate(struct sim_world *w, uint64_t from)
         struct mix mix;
         struct sim_job job = {.def = &planted, .n = 5};
         adversary_draw(seed, &job, &mix);
-        job.faults = 0; /* a rule that names somebody keeps all below it */
         assert_int_equal(sim_world_start(w, &job, why, sizeof why), 0);
         struct outcome out = adversary_judge(adversary, w, &mix, seed);
         if (out.violated && strcmp(out.result.code, "RB4") == 0)
@@ -51,7 +50,7 @@ static void test_a_violation_shrinks_to_a_broadcast_and_a_crash(void **state)
         assert_string_equal(r.out.result.code, "RB4");
         /* The source, who delivers and who does not; request, crash between the sends, deliver. */
         assert_int_equal(r.after.n, 3);
-        assert_true(r.after.faults + r.after.mishaps <= 2);
+        assert_true(r.after.faults + r.after.mishaps <= 3); /* a rule is armed, too */
         assert_true(r.after.choices <= 8); /* a few more where credit holds a message back */
         assert_true(r.after.requests <= 4);
     }
@@ -202,6 +201,37 @@ static void test_who_does_nothing_is_left_out_though_it_is_p0(void **state)
     sim_world_free(w);
 }
 
+/* p3 reaches p4 alone, and crashes: of p0 to p2 one is needed, and the rule follows the numbers. */
+static void test_processes_are_left_out_where_a_rule_names_them(void **state)
+{
+    (void)state;
+    struct sim_job job = {.def = &planted, .n = 5, .ops = 1, .faults = 1};
+    assert_int_equal(fault_parse("oneway 3,4 > 0,1,2", &job.fault[0], why, sizeof why), 0);
+    const struct choice choices[] = {{.kind = CHOICE_REQUEST, .p = 3, .a = 17},
+                                     {.kind = CHOICE_DELIVER, .p = 3, .q = 4},
+                                     {.kind = CHOICE_CRASH, .p = 3}};
+    struct sim_world *w = sim_world_new(pool);
+    assert_int_equal(sim_world_start(w, &job, why, sizeof why), 0);
+    for (size_t i = 0; i < RTE_DIM(choices); i++)
+        assert_true(sim_world_apply(w, &choices[i]));
+    const struct mix mix = mix_default(STRATEGY_RANDOM, &planted, 5);
+    struct outcome out = {.violated = true, .fair = adversary_settle(w, &mix)};
+    sim_world_end(w, out.fair);
+    const struct check_result *v = sim_world_violation(w, &out.layer);
+    assert_non_null(v);
+    assert_string_equal(v->code, "RB4");
+    out.result = *v;
+    struct shrink_result r;
+    assert_int_equal(shrink_run(w, &out, 0, &r), 0);
+    assert_string_equal(r.out.result.code, "RB4");
+    assert_int_equal(r.after.n, 3);
+    assert_int_equal(r.after.faults, 1);
+    char rule[160];
+    fault_text(&w->job.fault[0], rule, sizeof rule);
+    assert_string_equal(rule, "oneway 1,2>0");
+    sim_world_free(w);
+}
+
 /* From 20 ms on p0 says that p1 has crashed. */
 static void p0_slanders(struct co *self, const struct ev *ev, uint32_t n)
 {
@@ -261,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_a_record_without_violation_is_refused),
         cmocka_unit_test(test_a_true_notice_of_a_crash_does_not_become_a_lie),
         cmocka_unit_test(test_who_does_nothing_is_left_out_though_it_is_p0),
+        cmocka_unit_test(test_processes_are_left_out_where_a_rule_names_them),
         cmocka_unit_test(test_where_P_may_be_believed_nothing_becomes_late),
     };
     if (eal_start_light(64) != 0 || (pool = eal_pool("sim", 16383, 256, 1024)) == NULL)
