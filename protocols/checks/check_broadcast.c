@@ -107,8 +107,12 @@ void broadcast_agreement(struct check *c, uint32_t property, bool uniform, bool 
     for (uint32_t i = 0; i < rows->rows; i++) {
         const struct broadcast_row *r = check_table_row(rows, i);
         uint16_t p = witness_of(c, r, uniform);
-        for (uint16_t q = 0; p != UINT16_MAX && q < c->n; q++)
-            if (check_correct(c, q) && r->got[q].times < r->got[p].times)
+        if (p == UINT16_MAX)
+            continue;
+        uint32_t most = r->times > 1 ? r->times : 1; /* what is beyond is a duplication */
+        uint32_t times = r->got[p].times < most ? r->got[p].times : most;
+        for (uint16_t q = 0; q < c->n; q++)
+            if (check_correct(c, q) && r->got[q].times < times)
                 check_owed(c, property, fair, step,
                            "p%u%s delivered %s from p%u (%s, first at step %" PRIu64
                            "), but p%u, which is correct, delivered it %s until step %" PRIu64,

@@ -183,7 +183,7 @@ void logged_validity(struct check *c, uint32_t property, enum logged_who who, bo
     }
 }
 
-/* The process that log-delivered r most often, though not more often than it was sent. */
+/* The process that log-delivered r most often. */
 static uint16_t witness_of(const struct check *c, const struct logged_row *r)
 {
     uint16_t best = UINT16_MAX;
@@ -201,9 +201,8 @@ void logged_agreement(struct check *c, uint32_t property, bool fair, uint64_t st
         uint16_t p = witness_of(c, r);
         if (p == UINT16_MAX)
             continue;
-        uint32_t times = r->got[p].times;
-        if (r->times > 0 && times > r->times) /* that is a duplication */
-            times = r->times;
+        uint32_t most = r->times > 1 ? r->times : 1; /* what is beyond is a duplication */
+        uint32_t times = r->got[p].times < most ? r->got[p].times : most;
         for (uint16_t q = 0; q < c->n; q++)
             if (check_correct(c, q) && r->got[q].held < times)
                 check_owed(
