@@ -290,6 +290,7 @@ static const char *const class_of[] = {[HAPPENS_REQUEST] = "request",
                                        [HAPPENS_RECEIVE] = "",
                                        [HAPPENS_CRASH] = "crash",
                                        [HAPPENS_RECOVERY] = "recovery",
+                                       [HAPPENS_IN_VAIN] = "recovery",
                                        [HAPPENS_PAUSE] = "pause"};
 
 static void draw_symbol(struct drawing *d, uint8_t kind, double x, double y)
@@ -307,6 +308,7 @@ static void draw_symbol(struct drawing *d, uint8_t kind, double x, double y)
                 x - 4.5, y - 4.5);
         return;
     case HAPPENS_RECOVERY:
+    case HAPPENS_IN_VAIN:
     case HAPPENS_PAUSE:
         fprintf(d->f, "<circle class=\"recovery\" cx=\"%.1f\" cy=\"%.1f\" r=\"5\"/>\n", x, y);
         return;

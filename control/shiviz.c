@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *const words[] = {[HAPPENS_REQUEST] = "",         [HAPPENS_INDICATION] = "",
-                                    [HAPPENS_DETECTION] = "",       [HAPPENS_SEND] = "send ",
-                                    [HAPPENS_RECEIVE] = "receive ", [HAPPENS_CRASH] = "",
-                                    [HAPPENS_RECOVERY] = "",        [HAPPENS_PAUSE] = ""};
+static const char *const words[] =
+    {[HAPPENS_REQUEST] = "",   [HAPPENS_INDICATION] = "",      [HAPPENS_DETECTION] = "",
+     [HAPPENS_SEND] = "send ", [HAPPENS_RECEIVE] = "receive ", [HAPPENS_CRASH] = "",
+     [HAPPENS_RECOVERY] = "",  [HAPPENS_IN_VAIN] = "",         [HAPPENS_PAUSE] = ""};
 
 static void put_event(FILE *f, const struct spacetime *s, const struct happening *h,
                       const uint64_t *clock)

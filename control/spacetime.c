@@ -139,11 +139,33 @@ static void crash(struct spacetime *s, uint16_t p)
         }
 }
 
+/* Whether something comes of the choice, as far as it is drawn (sim_world_apply). */
+static bool possible(const struct sim_world *w, const struct choice *c)
+{
+    switch (c->kind) {
+    case CHOICE_DELIVER:
+    case CHOICE_ARRIVE:
+    case CHOICE_DUPLICATE:
+    case CHOICE_CORRUPT:
+        return w->proc[c->q].state != SIM_CRASHED;
+    case CHOICE_RECOVER:
+        return w->proc[c->p].state == SIM_CRASHED && !w->proc[c->p].refused;
+    case CHOICE_PAUSE:
+        return w->proc[c->p].state == SIM_RUNNING;
+    case CHOICE_RESUME:
+        return w->proc[c->p].state == SIM_PAUSED;
+    default:
+        return true;
+    }
+}
+
 static void on_choice(void *ctx, struct sim_world *w, const struct choice *c)
 {
     struct spacetime *s = ctx;
     struct flight *l;
     s->choice = w->steps + 1;
+    if (c->p >= w->n || c->q >= w->n || !possible(w, c))
+        return;
     switch (c->kind) {
     case CHOICE_DELIVER:
     case CHOICE_ARRIVE:
@@ -158,7 +180,8 @@ static void on_choice(void *ctx, struct sim_world *w, const struct choice *c)
             l->lost_at = s->choice;
         }
         break;
-    case CHOICE_RECOVER:
+    case CHOICE_RECOVER: /* in front of what its new life does */
+        s->recovery = s->happenings;
         snprintf(happen(s, HAPPENS_RECOVERY, c->p)->text, sizeof s->happening[0].text, "recovers");
         break;
     case CHOICE_PAUSE:
@@ -169,6 +192,18 @@ static void on_choice(void *ctx, struct sim_world *w, const struct choice *c)
     default:
         break;
     }
+}
+
+/* Only now it is known whether there is a new life. */
+static void on_done(void *ctx, struct sim_world *w, const struct choice *c)
+{
+    struct spacetime *s = ctx;
+    if (c->kind != CHOICE_RECOVER || w->proc[c->p].state == SIM_RUNNING)
+        return;
+    struct happening *h = &s->happening[s->recovery];
+    h->kind = HAPPENS_IN_VAIN;
+    snprintf(h->text, sizeof h->text, "%s",
+             w->proc[c->p].refused ? "stays down: its log is refused" : "recovers in vain");
 }
 
 /* A crash falls behind what the step still did, whether it was chosen or a disk failed. */
@@ -212,6 +247,7 @@ void spacetime_attach(struct spacetime *s, struct sim_world *w)
                                         .sent = on_sent,
                                         .choice = on_choice,
                                         .crashed = on_crashed,
+                                        .done = on_done,
                                         .ctx = s};
 }
 

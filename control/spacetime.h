@@ -17,6 +17,7 @@ enum happening_kind {
     HAPPENS_RECEIVE,
     HAPPENS_CRASH,
     HAPPENS_RECOVERY,
+    HAPPENS_IN_VAIN, /* a recovery that leaves the process down */
     HAPPENS_PAUSE,
 };
 
@@ -46,6 +47,7 @@ struct flight {
 struct spacetime {
     struct sim_world *w;
     uint64_t choice;
+    uint32_t recovery; /* the last one, in the list of happenings */
     struct happening *happening;
     uint32_t happenings;
     uint32_t happenings_max;

@@ -131,6 +131,51 @@ static void test_vector_clocks_order_a_receipt_after_its_sending(void **state)
     sim_world_free(w);
 }
 
+static uint32_t count(const char *text, const char *what)
+{
+    uint32_t n = 0;
+    for (const char *at = text; (at = strstr(at, what)) != NULL; at++)
+        n++;
+    return n;
+}
+
+/* A life that ends while its super block is written, and a log that is refused, are no life. */
+static void test_who_recovers_in_vain_is_drawn_down(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line, *says;
+    } vain[] = {{"recover p1 super 0", "recovers in vain"},
+                {"flip p1 segment 0 byte 9 bit 1\nrecover p1", "stays down: its log is refused"}};
+    for (size_t i = 0; i < RTE_DIM(vain); i++) {
+        char text[512];
+        snprintf(text, sizeof text,
+                 "start lpl n=2 ops=2\nrequest p1 send p0 17\nsettle\nrun 50ms\ncrash p1\n%s\n",
+                 vain[i].line);
+        struct spacetime st = {0};
+        struct sim_world *w = obey(text, &st);
+        assert_int_equal(w->alive, 1);
+        struct choice c = {.kind = CHOICE_RECOVER, .p = 1};
+        spacetime_attach(&st, w); /* a choice that comes to nothing is no happening */
+        assert_true(sim_world_apply(w, &c) == (i == 0));
+        assert_false(sim_world_apply(w, &c));
+        spacetime_detach(&st);
+        assert_int_equal(diagram_write(path, &st, &(struct diagram_conf){0}), 0);
+        char *svg = read_all();
+        assert_int_equal(count(svg, vain[i].says), 1);
+        assert_int_equal(count(svg, ">recovers<"), i == 0);
+        assert_int_equal(count(svg, "class=\"tip\""), 1 + (i == 0)); /* who is up at the end */
+        assert_int_equal(count(svg, "class=\"dead\""), 1);
+        free(svg);
+        assert_int_equal(shiviz_write(path, &st), 0);
+        svg = read_all();
+        assert_int_equal(count(svg, vain[i].says), 1);
+        free(svg);
+        spacetime_free(&st);
+        sim_world_free(w);
+    }
+}
+
 struct found {
     const char *want;
     uint32_t times;
@@ -173,6 +218,7 @@ int main(void)
         cmocka_unit_test(test_a_diagram_is_well_formed_and_says_what_happened),
         cmocka_unit_test(test_a_window_shows_its_choices_only),
         cmocka_unit_test(test_vector_clocks_order_a_receipt_after_its_sending),
+        cmocka_unit_test(test_who_recovers_in_vain_is_drawn_down),
         cmocka_unit_test(test_a_difference_names_the_field_that_changed),
     };
     int fd = mkstemp(path);
