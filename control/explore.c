@@ -17,6 +17,7 @@
 #define SLEEP_MAX    64 /* choices asleep at one state; those beyond are explored again */
 #define MEMORY_BYTES (1ull << 30)
 #define SLOTS_START  4096u
+#define STREAM_WALKS 0x77616c6bu /* of the seed, apart from those of the processes */
 
 /* ---- choices as the search sees them --------------------------------------------------------- */
 
@@ -57,7 +58,8 @@ static bool independent(choice_key a, choice_key b)
 struct seen {
     uint64_t hash;  /* 0: free */
     uint32_t sleep; /* where in the pool the choices start that were asleep */
-    uint32_t sleeps;
+    uint16_t sleeps;
+    bool met; /* by a walk */
 };
 
 struct table {
@@ -466,7 +468,7 @@ static bool remember(struct table *t, struct seen *s, uint64_t hash, const struc
     while (t->pool == NULL || t->pooled + l->sleeps > t->pool_max)
         if (!grow_pool(t))
             return false;
-    *s = (struct seen){hash, (uint32_t)t->pooled, l->sleeps};
+    *s = (struct seen){hash, (uint32_t)t->pooled, (uint16_t)l->sleeps, false};
     memcpy(t->pool + t->pooled, l->sleep, l->sleeps * sizeof l->sleep[0]);
     t->pooled += l->sleeps;
     t->states++;
@@ -490,7 +492,8 @@ static bool wake(struct explore *x, struct seen *s, struct level *l)
     }
     if (woken == 0)
         return false;
-    s->sleeps = l->sleeps = keep;
+    l->sleeps = keep;
+    s->sleeps = (uint16_t)keep;
     memcpy(l->sleep, then, keep * sizeof then[0]);
     put_all(x, l);
     keep = 0;
@@ -725,6 +728,83 @@ static void search(struct explore *x)
         x->r->bound = x->table.full ? "memory" : limited;
 }
 
+/* ---- schedules in which no state is matched -------------------------------------------------- */
+
+/* A level with nothing in it; its list keeps its memory. */
+static void blank(struct level *l)
+{
+    struct act *act = l->act;
+    uint32_t max = l->act_max;
+    memset(l, 0, sizeof *l);
+    l->act = act;
+    l->act_max = max;
+}
+
+/* The world takes the choice, and comes to the child. */
+static void walk_on(struct explore *x, const struct act *a, struct level *child)
+{
+    uint16_t actor = (uint16_t)((a->key & KEY_PROC) >> 3);
+    apply(x, a, child);
+    child->state[actor] = process_hash(x, child, actor);
+    child->records = x->w->records;
+}
+
+/* One of the choices of the last level; now and then a crash, or a crash within the step. */
+static void walk_somewhere(struct explore *x, struct random *random, uint32_t useful)
+{
+    struct level *child = child_of(x), *l = &x->level[x->depth - 1];
+    bool crash = useful == 0 || random_below(random, 8) == 0;
+    struct act a = l->act[random_below(random, crash ? l->acts : useful)];
+    uint64_t before = x->w->events;
+    uint32_t acts = l->acts;
+    walk_on(x, &a, child);
+    if (random_below(random, 8) != 0 || violated(x))
+        return;
+    l->next = acts;
+    put_crashes(x, l, &a, x->w->events - before, x->sent);
+    if (l->acts == acts)
+        return;
+    a = l->act[acts + random_below(random, l->acts - acts)];
+    go_to(x, l);
+    walk_on(x, &a, child_of(x));
+}
+
+/* Where a walk stands is a state that the search has seen, too. */
+static bool met(const struct explore *x, const struct level *l, uint64_t *states)
+{
+    struct seen *s = slot_of(&x->table, state_hash(x, l));
+    *states += !s->met;
+    s->met = s->hash != 0;
+    return s->met;
+}
+
+/* From the start until nothing can be chosen. False: something on the way was unseen. */
+static bool walk(struct explore *x, struct random *random, uint64_t *states)
+{
+    blank(level_at(x, 0));
+    go_to(x, x->level);
+    for (x->depth = 1;; x->depth++) {
+        struct level *l = &x->level[x->depth - 1];
+        bool starts = put_start(x, l);
+        if (violated(x) || (!starts && !met(x, l, states)))
+            return false;
+        uint32_t useful = starts ? 1 : put_all(x, l);
+        if (l->acts == 0)
+            return x->conf.safety_only || !judge_end(x, l);
+        walk_somewhere(x, random, useful);
+    }
+}
+
+static void walks(struct explore *x)
+{
+    struct explore_result *r = x->r, aside = {0}; /* what a walk counts is not the search's */
+    struct random random = random_seeded(x->conf.job.seed, STREAM_WALKS);
+    x->r = &aside;
+    for (uint32_t i = 0; i < x->conf.walks && !r->unseen; i++)
+        r->unseen = !walk(x, &random, &r->met);
+    x->r = r;
+}
+
 static int prepare(struct explore *x, const struct explore_conf *conf, char *why, size_t size)
 {
     struct explore_conf *c = &x->conf;
@@ -776,6 +856,8 @@ int explore_run(struct sim_world *w, const struct explore_conf *conf, struct exp
     int err = prepare(&x, conf, why, size);
     if (err == 0)
         search(&x);
+    if (err == 0 && !r->out.violated && r->bound == NULL)
+        walks(&x);
     r->states = x.table.states;
     r->memory_bytes = table_bytes(&x.table);
     r->ns = since_ns(&x.begin);

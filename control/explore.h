@@ -32,6 +32,10 @@
  * unrelated events as above.
  *
  * A backtrack runs the path again from the start.
+ *
+ * That states which are taken as one have the same future is looked at by `walks`: when all has been
+ * seen, so many schedules are drawn at random, in which no state is matched with another. Each state
+ * on their way must be one that the search has seen, and none may violate what it has not.
  */
 #ifndef UPON_EXPLORE_H
 #define UPON_EXPLORE_H
@@ -54,6 +58,7 @@ struct explore_conf {
     uint64_t choices_max;              /* of one schedule; 0: no bound */
     uint64_t time_ns;                  /* 0: no bound */
     uint64_t memory_bytes;             /* of the table of states; 0: 1 GiB */
+    uint32_t walks;                    /* schedules without matching, if all was seen */
     const volatile sig_atomic_t *stop; /* not 0: the search is to end; NULL: never */
     bool unreduced;
     bool total_order;
@@ -71,6 +76,9 @@ struct explore_result {
     uint64_t judged;   /* … those in which liveness was judged … */
     uint64_t beyond;   /* … that have more crashes than the stack withstands … */
     uint64_t unfair;   /* … that did not come to rest */
+    uint64_t met;      /* states that the walks came through */
+    bool unseen;       /* a walk came to something that the search has not seen: there it ended,
+                          and the world stands there */
     uint64_t replayed; /* choices applied again by backtracks */
     uint64_t depth;    /* of the longest schedule, in choices */
     uint64_t memory_bytes;

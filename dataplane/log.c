@@ -392,6 +392,16 @@ uint64_t log_next(const struct log *log)
     return log->next_seq;
 }
 
+uint32_t log_staged(const struct log *log, uint32_t from, void *to, uint32_t max)
+{
+    from += (uint32_t)sizeof(struct log_batch_wire);
+    if (log->records == 0 || from >= log->stream)
+        return 0;
+    uint32_t len = log->stream - from < max ? log->stream - from : max;
+    log_stream_get(staged(log), from, to, len);
+    return len;
+}
+
 /* ---- checkpoints ----------------------------------------------------------------------------- */
 
 /* Whether the batch that opens a segment is durable: a log does not begin where nothing may be. */

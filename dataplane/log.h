@@ -102,6 +102,12 @@ uint64_t log_durable(const struct log *log);
 uint64_t log_next(const struct log *log);
 
 /*
+ * What is staged and has not begun to be written: copy its bytes from `from` on, at most `max`.
+ * Returns how many; 0: that is all. For views; not cheap.
+ */
+uint32_t log_staged(const struct log *log, uint32_t from, void *to, uint32_t max);
+
+/*
  * Records below `seq` are not needed any more: their segments are reused. Blocks for the super
  * block's writes: call it from time to time. 0 or −errno.
  */

@@ -288,11 +288,32 @@ static void log_device_check(const struct co *self)
     assert(d->tail - d->head <= d->mask + 1u);
 }
 
+static void show_staged(const struct log_device *d, struct view *v)
+{
+    uint8_t part[256];
+    uint32_t at = 0;
+    for (uint32_t len; (len = log_staged(d->log, at, part, sizeof part)) > 0; at += len) {
+        view_group(v, "staged", at);
+        v->bytes(v, "bytes", part, len);
+    }
+}
+
+static void show_compaction(const struct log_device *d, struct view *v)
+{
+    if (d->compact_seq == UINT64_MAX)
+        return;
+    uint64_t steps = d->co.st->steps;
+    view_u64(v, "compact_seq", d->compact_seq);
+    view_u64(v, "compact_end", d->compact_end);
+    view_u64(v, "compact_breaths", d->compact_step > steps ? d->compact_step - steps : 0);
+}
+
 static void log_device_show(const struct co *self, struct view *v)
 {
     const struct log_device *d = (const struct log_device *)self;
     view_u64(v, "next", log_next(d->log));
     view_u64(v, "durable", log_durable(d->log));
+    show_compaction(d, v);
     for (uint64_t i = d->head; i < d->tail; i++) {
         const struct request *r = &d->request[i & d->mask];
         view_group(v, "request", i - d->head);
@@ -300,6 +321,7 @@ static void log_device_show(const struct co *self, struct view *v)
         view_u64(v, "i", r->i);
         view_msg(v, "m", r->m);
     }
+    show_staged(d, v);
 }
 
 static void log_device_post(const struct co *self, struct co_post *p)

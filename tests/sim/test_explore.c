@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -253,6 +254,125 @@ static void test_a_crash_falls_between_the_sends_of_any_step(void **state)
     sim_world_free(w);
 }
 
+/* ---- what is taken as one has one future ------------------------------------------------------- */
+
+/* Schedules in which no state is matched come through states of the search, and through no other. */
+static void walk_through(const char *stack, struct explore_conf conf)
+{
+    conf.walks = 1000;
+    struct explore_result r = search_once(&conf);
+    print_message("%s n=%u: %" PRIu64 " of %" PRIu64 " states met\n", stack, conf.job.n, r.met,
+                  r.states);
+    assert_null(r.bound);
+    if (r.unseen)
+        fail_msg("%s: states are taken as one that are not", stack);
+    assert_in_range(r.met, r.states / 10, r.states);
+}
+
+static void test_schedules_without_matching_find_no_other_state(void **state)
+{
+    (void)state;
+    static const char *const stacks[] = {"beb",         "rb_eager", "rb_lazy",   "urb",
+                                         "urb_all_ack", "uc",       "c_flooding"};
+    for (size_t i = 0; i < sizeof stacks / sizeof stacks[0]; i++)
+        walk_through(stacks[i], conf_of(stacks[i], 3));
+    struct explore_conf conf = conf_of("beb", 3);
+    conf.losses = conf.duplicates = 1;
+    conf.timers = 2;
+    conf.crashes = 0;
+    walk_through("beb", conf);
+    conf = conf_of("uc", 2);
+    conf.crashes = 0;
+    conf.timers = 1;
+    walk_through("uc", conf);
+}
+
+static void test_schedules_without_matching_find_no_other_state_of_a_log(void **state)
+{
+    (void)state;
+    static const char *const stacks[] = {"log", "lpl", "lbeb", "handover_redeliver"};
+    for (size_t i = 0; i < sizeof stacks / sizeof stacks[0]; i++) {
+        struct explore_conf conf = conf_of(stacks[i], 2);
+        conf.recoveries = 1;
+        conf.safety_only = true; /* an end is judged slowly */
+        walk_through(stacks[i], conf);
+    }
+}
+
+/* p2 tells all who came first when it has heard three times, and shows it or not. */
+struct first_come {
+    struct co co;
+    uint64_t heard;
+    uint16_t first;
+};
+
+static size_t first_come_bytes(const struct stack_conf *conf)
+{
+    (void)conf;
+    return sizeof(struct first_come);
+}
+
+static void first_come_deliver(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct first_come *f = (struct first_come *)self;
+    for (uint32_t i = 0; i < n; i++) {
+        f->first = f->heard == 0 ? ev[i].proc : f->first;
+        if (++f->heard != 3 || self->st->self != 2)
+            continue;
+        struct msg m = msg_new(self->st, 8);
+        le64_put(msg_data(m), f->first);
+        trigger(self->use[0], ev_make(EV_BEB_BROADCAST, 0, 0, 0, m));
+    }
+}
+
+static void first_come_show(const struct co *self, struct view *v)
+{
+    view_u64(v, "heard", ((const struct first_come *)self)->heard);
+    view_u64(v, "first", ((const struct first_come *)self)->first);
+}
+
+static void first_come_show_less(const struct co *self, struct view *v)
+{
+    view_u64(v, "heard", ((const struct first_come *)self)->heard);
+}
+
+static const struct co_upon first_come_upon[] = {{EV_RB_BROADCAST, planted_broadcast},
+                                                 {EV_BEB_DELIVER, first_come_deliver},
+                                                 {EV_NONE, NULL}};
+
+static struct explore_result search_first_come(void (*show)(const struct co *, struct view *))
+{
+    const struct co_class cls = {.name = "first_come",
+                                 .title = "tells who came first",
+                                 .implements = ABS_RB,
+                                 .uses = {ABS_BEB},
+                                 .bytes = first_come_bytes,
+                                 .upon = first_come_upon,
+                                 .show = show};
+    const struct stack_layer layers[] = {{"pl", &pl_window_class, {NULL}},
+                                         {"beb", &beb_basic_class, {"pl"}},
+                                         {"rb", &cls, {"beb"}},
+                                         {0}};
+    const struct stack_def def = {.name = "first_come", .top = "rb", .layers = layers};
+    struct explore_conf conf = conf_of("beb", 3);
+    conf.job.def = &def;
+    conf.sources = 3;
+    conf.crashes = 0;
+    conf.safety_only = true; /* its users hear nothing */
+    conf.walks = 200;
+    struct explore_result r = search_once(&conf);
+    assert_false(r.out.violated);
+    assert_null(r.bound);
+    return r;
+}
+
+static void test_a_field_that_is_not_shown_is_found_out(void **state)
+{
+    (void)state;
+    assert_true(search_first_come(first_come_show_less).unseen);
+    assert_false(search_first_come(first_come_show).unseen);
+}
+
 static void test_ends_are_counted_by_what_is_judged_in_them(void **state)
 {
     (void)state;
@@ -313,6 +433,9 @@ int main(void)
         cmocka_unit_test(test_losses_and_duplicates_keep_what_links_promise),
         cmocka_unit_test(test_a_planted_bug_is_found_and_its_record_shows_it),
         cmocka_unit_test(test_a_crash_falls_between_the_sends_of_any_step),
+        cmocka_unit_test(test_schedules_without_matching_find_no_other_state),
+        cmocka_unit_test(test_schedules_without_matching_find_no_other_state_of_a_log),
+        cmocka_unit_test(test_a_field_that_is_not_shown_is_found_out),
         cmocka_unit_test(test_ends_are_counted_by_what_is_judged_in_them),
         cmocka_unit_test(test_a_bound_is_told),
         cmocka_unit_test(test_what_cannot_be_searched_is_refused),
