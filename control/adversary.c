@@ -136,10 +136,9 @@ static bool crash_at_disk(struct adversary *a, uint16_t p)
                                  .p = p,
                                  .k = d->write[random_below(&a->random, d->writes)].ordinal,
                                  .b = WRITTEN_WAITS});
-    c = (struct choice){.kind = CHOICE_CRASH_AT,
-                        .p = p,
-                        .k = random_below(&a->random, 12),
-                        .a = some_sectors(a)};
+    c = (struct choice){.kind = CHOICE_CRASH_AT, .p = p};
+    c.k = random_below(&a->random, 12); /* not in an initializer, which has no order */
+    c.a = some_sectors(a);
     return apply(a, c);
 }
 
@@ -233,7 +232,8 @@ static bool some_timer(struct adversary *a)
 /* Somebody's detector says something about somebody. */
 static bool lie(struct adversary *a)
 {
-    struct choice c = {.kind = CHOICE_LIE, .p = some_process(a), .q = some_process(a)};
+    struct choice c = {.kind = CHOICE_LIE, .p = some_process(a)};
+    c.q = some_process(a);
     const struct sim_needs *needs = &a->w->needs;
     if (needs->epfd && (!needs->omega || random_below(&a->random, 2) == 0))
         c.k = LIE_EPFD;

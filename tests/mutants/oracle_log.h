@@ -206,9 +206,9 @@ static void oracle_bear_witness(struct oracle *o)
 
 static void oracle_flip(struct oracle *o)
 {
-    uint32_t bytes = oracle_shape.segment_bytes;
-    disk_sim_flip(o->disk, random_below(&o->r, oracle_shape.slots), random_below(&o->r, bytes),
-                  random_below(&o->r, 8));
+    uint32_t bit = random_below(&o->r, 8), byte = random_below(&o->r, oracle_shape.segment_bytes);
+    uint32_t slot = random_below(&o->r, oracle_shape.slots);
+    disk_sim_flip(o->disk, slot, byte, bit);
     o->struck = true;
 }
 

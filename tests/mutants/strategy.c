@@ -77,10 +77,10 @@ static bool write_something(struct adversary *a)
     const struct disk_sim *d = w->proc[p].disk;
     if (d->writes == 0)
         return false;
-    apply(a, (struct choice){.kind = CHOICE_WRITTEN,
-                             .p = p,
-                             .k = d->write[draw(a, d->writes)].ordinal,
-                             .b = percent(a, 20) ? WRITTEN_WAITS : 0});
+    struct choice c = {.kind = CHOICE_WRITTEN, .p = p};
+    c.k = d->write[draw(a, d->writes)].ordinal; /* not in an initializer, which has no order */
+    c.b = percent(a, 20) ? WRITTEN_WAITS : 0;
+    apply(a, c);
     return true;
 }
 
@@ -125,7 +125,10 @@ static void crash_somebody(struct adversary *a)
         x->events_left = x->sends_left = UINT64_MAX;
         kind = CHOICE_CRASH;
     }
-    apply(a, (struct choice){.kind = kind, .p = p, .k = draw(a, 8), .a = some_sectors(a)});
+    struct choice c = {.kind = kind, .p = p};
+    c.k = draw(a, 8);
+    c.a = some_sectors(a);
+    apply(a, c);
     a->crashes--;
 }
 
