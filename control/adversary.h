@@ -71,6 +71,8 @@ struct outcome {
     uint64_t state;             /* hash of the configuration between the phases */
     uint16_t layer;             /* violated: at whose border … */
     struct check_result result; /* … and what */
+    bool stopped; /* violated: at an assertion, or by a panic, of a protocol: it is the witness, and
+                     the world is abandoned (sim_world_abandon()) */
 };
 
 /*

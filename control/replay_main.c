@@ -157,66 +157,64 @@ static int diff(struct sim_world *w, const struct replay_options *o, const char 
 
 /* It is the execution that was recorded, or the exit status says that it is not. */
 static int compare(const struct sim_world *w, const struct replay_options *o,
-                   const struct replay_info *info, int status)
+                   const struct replay_info *info, const struct outcome *out, int status)
 {
-    uint16_t layer;
-    const struct check_result *v = sim_world_violation(w, &layer);
-    return session_recorded(info, o->path, w->steps, w->trace_hash, v != NULL ? v->code : "-",
-                            status);
+    const bool cut = out->stopped && sim_world_within(w);
+    return session_recorded(info, o->path, w->steps, cut ? w->trace_before : w->trace_hash,
+                            out->violated ? out->result.code : "-", status);
 }
 
-/* What can be drawn of a run that ends at an assertion: all choices but the last. */
-static int draw_cut(struct sim_world *w, const struct replay_options *o,
-                    const struct replay_info *info, const char *text)
+static int shrink_replayed(struct sim_world *w, const struct replay_options *o,
+                           const struct outcome *out)
 {
-    if (o->picture.diagram == NULL && o->picture.shiviz == NULL)
-        return EXIT_HOLDS;
-    int status = play(w, o->path, text, info->choices - 1);
-    return status == EXIT_HOLDS ? session_draw(w, &o->picture, NULL) : status;
-}
-
-static int shrink_replayed(struct sim_world *w, const struct replay_options *o, bool fair)
-{
-    struct outcome out = {.violated = true, .fair = fair};
     char path[4096];
-    const struct check_result *v = sim_world_violation(w, &out.layer);
-    if (v == NULL) {
+    if (!out->violated) {
         fprintf(stderr, "upon replay: %s: no property is violated: there is nothing to shrink\n",
                 o->path);
         return EXIT_FAILED;
     }
-    out.result = *v;
     session_small_path(o->path, path, sizeof path);
-    int status = session_shrink(w, &out, o->out != NULL ? o->out : path, o->limit_ns);
+    int status = session_shrink(w, out, o->out != NULL ? o->out : path, o->limit_ns);
     return status == EXIT_HOLDS ? EXIT_VIOLATED : status;
+}
+
+/* A look at configurations. */
+struct look {
+    struct sim_world *w;
+    const struct replay_options *o;
+    const char *text;
+    int status;
+};
+
+static void look(void *ctx)
+{
+    struct look *l = ctx;
+    l->status =
+        l->o->diff ? diff(l->w, l->o, l->text) : dump(l->w, l->o->path, l->text, l->o->dump);
 }
 
 static int replay(struct session *s, const struct replay_options *o, const struct replay_info *info,
                   const char *text)
 {
     struct sim_world *w = s->large = session_new_world(s);
-    bool cut = strcmp(info->property, REPLAY_ASSERT) == 0;
-    session_hold_again(w, NULL, NULL, o->path);
-    if (o->dump != UINT64_MAX)
-        return dump(w, o->path, text, o->dump);
-    if (o->diff)
-        return diff(w, o, text);
-    if (cut && o->shrink) {
+    struct outcome out;
+    if (o->diff || o->dump != UINT64_MAX) {
+        struct look l = {w, o, text, EXIT_FAILED};
+        if (session_run(s, w, look, &l, &out))
+            return l.status;
         fprintf(stderr,
-                "upon replay: %s: it ends at an assertion, and so would this program with the "
-                "first smaller schedule that shows it: --shrink is for violated properties\n",
-                o->path);
-        return EXIT_FAILED;
+                "upon replay: %s: there is no configuration after choice %" PRIu64
+                ": it stops there, at an assertion\n",
+                o->path, w->steps);
+        return EXIT_VIOLATED;
     }
-    int status = cut ? draw_cut(w, o, info, text) : EXIT_HOLDS;
-    if (status != EXIT_HOLDS)
-        return status;
-    status = session_script(w, o->path, text, info, o->trace, false);
+    int status = session_script(s, w, o->path, text, info, o->trace, false, &out);
     if (status != EXIT_FAILED)
-        status = compare(w, o, info, status);
+        status = compare(w, o, info, &out, status);
+    status = session_draw_script(w, &o->picture, &out, status);
     if (status != EXIT_FAILED && o->shrink)
-        status = shrink_replayed(w, o, strstr(text, "\nend fair") != NULL);
-    return session_draw_script(w, &o->picture, status);
+        status = shrink_replayed(w, o, &out);
+    return status;
 }
 
 /* One sentence on what was asked for and would not be done; NULL: all of it is. */

@@ -484,6 +484,12 @@ static int obey_choice(struct script *s, const struct words *ws, char *why, size
         return refuse(why, size, "frame #%u of %u->%u is not in flight", c.k, c.p, c.q);
     if (c.kind == CHOICE_WRITTEN)
         return refuse(why, size, "write #%u of p%u is not under way", c.k, c.p);
+    if (c.kind == CHOICE_REQUEST && s->w->app.instance && s->w->proc[c.p].state == SIM_RUNNING &&
+        !sim_world_takes(s->w, &c))
+        return refuse(why, size,
+                      "p%u takes no proposal for instance %" PRIu64
+                      " now: it is beyond what its table of instances holds, or there is no room",
+                      c.p, c.b);
     return refuse(why, size, "'%s' is not possible now: p%u has crashed, is paused, or has no room",
                   ws->word[0], c.p);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "shrink.h"
 
+#include "catch.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -109,34 +111,71 @@ static void settle(struct shrink *s, struct outcome *out)
         sim_world_end(w, out->fair);
 }
 
+/* A schedule that is being run. */
+struct trial {
+    struct shrink *s;
+    struct schedule *t;
+    struct outcome *out;
+    uint64_t count;  /* of its choices so far, without those that were not possible */
+    bool timely;     /* nothing was late */
+    bool settling;   /* it is in its second phase */
+    bool unsuitable; /* it asks for more than it may */
+};
+
+static void try_choices(void *ctx)
+{
+    struct trial *x = ctx;
+    struct shrink *s = x->s;
+    struct sim_world *w = s->w;
+    struct schedule *t = x->t;
+    char why[256];
+    x->unsuitable = sim_world_start(w, &t->job, why, sizeof why) != 0;
+    for (uint64_t i = 0; i < t->count && !x->unsuitable && !same(s, x->out); i++) {
+        struct choice c = t->c[i];
+        x->timely &= !late(w, &c);
+        x->unsuitable = !x->timely && s->timely;
+        if (!x->unsuitable &&
+            (sim_world_apply(w, &c) || (rename_frame(w, &c) && sim_world_apply(w, &c))))
+            t->c[x->count++] = c;
+    }
+    x->out->first_steps = w->steps;
+    x->settling = !x->unsuitable && !x->out->violated && s->settle;
+    if (x->settling)
+        settle(s, x->out);
+}
+
+/* It stopped at an assertion. True: at the one at which it should. */
+static bool stops(struct trial *x)
+{
+    struct shrink *s = x->s;
+    struct sim_world *w = s->w;
+    sim_world_abandon(w);
+    if (!s->want.stopped || strcmp(catch_place(), s->want.result.witness) != 0 ||
+        (w->untrue & ~s->untrue) != 0)
+        return false;
+    if (!x->settling && sim_world_within(w))
+        x->t->c[x->count++] = w->current;
+    x->t->count = x->count;
+    w->job.ops = x->t->job.ops;
+    *x->out = s->want;
+    x->out->first_steps = x->count;
+    x->out->result.step = w->steps;
+    return true;
+}
+
 /* Run a schedule. True: it violates what it should; its choices become those that were possible. */
 static bool shows(struct shrink *s, struct schedule *t, struct outcome *out)
 {
-    struct sim_world *w = s->w;
-    char why[256];
-    uint64_t count = 0;
-    bool timely = true;
+    struct trial x = {.s = s, .t = t, .out = out, .timely = true};
     s->r->candidates++;
     *out = (struct outcome){0};
-    if (sim_world_start(w, &t->job, why, sizeof why) != 0)
+    if (!catch_run(try_choices, &x))
+        return stops(&x);
+    t->count = x.count;
+    if (x.unsuitable || !same(s, out))
         return false;
-    for (uint64_t i = 0; i < t->count && !same(s, out); i++) {
-        struct choice c = t->c[i];
-        timely &= !late(w, &c);
-        if (!timely && s->timely)
-            return false;
-        if (sim_world_apply(w, &c) || (rename_frame(w, &c) && sim_world_apply(w, &c)))
-            t->c[count++] = c;
-    }
-    t->count = count;
-    out->first_steps = w->steps;
-    if (!out->violated && s->settle) {
-        if ((uint32_t)(w->n - w->alive) > adversary_crashes_max(t->job.def, t->job.n))
-            return false; /* nothing would be owed */
-        settle(s, out);
-    }
-    s->timely |= timely && w->needs.synchronous && same(s, out);
-    return same(s, out);
+    s->timely |= x.timely && s->w->needs.synchronous;
+    return true;
 }
 
 /* Begin a candidate that is the best one so far. */
@@ -382,8 +421,10 @@ static void take_record(struct shrink *s)
     s->best.job = w->job;
     memcpy(s->best.c, w->record, w->records * sizeof s->best.c[0]);
     s->best.count = w->records;
-    for (uint64_t i = 0; i < w->records; i++)
-        if (w->record[i].kind == CHOICE_HEAL) {
+    if (s->want.stopped && sim_world_within(w))
+        s->best.c[s->best.count++] = w->current;
+    for (uint64_t i = 0; i < s->best.count; i++)
+        if (s->best.c[i].kind == CHOICE_HEAL) {
             s->best.count = i;
             return;
         }
@@ -426,12 +467,13 @@ int shrink_run(struct sim_world *w, const struct outcome *out, uint64_t limit_ns
                        .untrue = w->untrue,
                        .r = r,
                        .limit_ns = limit_ns,
-                       .max = w->records + 1};
+                       .max = w->records + 2};
     *r = (struct shrink_result){0};
     clock_gettime(CLOCK_MONOTONIC, &s.begin);
     s.best.c = malloc(s.max * sizeof s.best.c[0]);
     s.try.c = malloc(s.max * sizeof s.try.c[0]);
     int err = s.best.c == NULL || s.try.c == NULL ? -ENOMEM : 0;
+    catch_quiet(true);
     if (err == 0) {
         take_record(&s);
         r->before = size_of(&s.best);
@@ -443,6 +485,7 @@ int shrink_run(struct sim_world *w, const struct outcome *out, uint64_t limit_ns
         err = shows(&s, &s.try, &r->out) ? 0 : -EINVAL;
         r->after = size_of(&s.try);
     }
+    catch_quiet(false);
     free(s.best.c);
     free(s.try.c);
     r->ns = since_ns(&s.begin);

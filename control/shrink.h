@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Make a violation small: fewer processes, faults, requests, choices; shorter delays; simpler kinds
- * of choices; as long as the same property of the same layer is violated. Delta debugging (Zeller
- * and Hildebrandt 2002) over the recorded choices: a candidate runs from the start, and choices
- * that have become impossible are left out of it.
+ * of choices; as long as the same property of the same layer is violated, or it stops at the same
+ * assertion. Delta debugging (Zeller and Hildebrandt 2002) over the recorded choices: a candidate
+ * runs from the start, and choices that have become impossible are left out of it. A candidate that
+ * stops at an assertion and should not is no smaller one.
  *
  * A candidate may ask no more of who is blamed than the record did: no other detector says what is
  * not so, and where P is promised that nothing is late (sim_needs), nothing is, if nothing was.
@@ -36,7 +37,8 @@ struct shrink_result {
 
 /*
  * Shrink what the world has recorded, which violates `out`, within about `limit_ns` (0: no limit).
- * 0, or −EINVAL when the record does not show the violation again.
+ * 0, or −EINVAL when the record does not show the violation again. No other world may hold packets
+ * of its pool.
  */
 int shrink_run(struct sim_world *w, const struct outcome *out, uint64_t limit_ns,
                struct shrink_result *r);

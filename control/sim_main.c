@@ -52,8 +52,8 @@ static void count_run(struct session *s, uint32_t stack, const struct sim_world 
     struct tally *t = &s->tally[stack];
     t->runs++;
     const bool unsettled = s->o.unsettled && !s->o.unfair && adversary_may_lie(w->job.def);
-    t->unsettled += unsettled && !out->fair;
-    t->unfair += !unsettled && !out->fair;
+    t->unsettled += !out->stopped && unsettled && !out->fair;
+    t->unfair += !out->stopped && !unsettled && !out->fair;
     s->runs++;
     s->events += w->events;
     s->breaths += w->breaths;
@@ -63,6 +63,9 @@ static void count_run(struct session *s, uint32_t stack, const struct sim_world 
     s->digest ^= s->digest >> 32;
     if (out->state != 0)
         count_state(s, out->state);
+    t->stopped += out->stopped;
+    if (out->stopped)
+        return;
     for (int i = 0; i < CO_STACK_MAX; i++)
         if (w->check[i] != NULL && !(w->lies >> w->check[i]->cls->abstraction & 1))
             for (uint16_t r = 0; r < w->check[i]->results; r++) {
@@ -99,6 +102,8 @@ static void print_table(struct session *s)
         sim_result_say(s, "%s: %" PRIu64 " schedules", stack_defs[k]->name, t->runs);
         if (sim_args_untimed(&s->o) && sim_needs(stack_defs[k]).synchronous)
             sim_result_say(s, ", timed, since P needs a clock");
+        if (t->stopped > 0)
+            sim_result_say(s, ", %" PRIu64 " stopped at an assertion", t->stopped);
         if (t->unfair > 0)
             sim_result_say(s, ", %" PRIu64 " stopped before they came to rest", t->unfair);
         if (t->unsettled > 0)
@@ -246,6 +251,21 @@ static void fit_tables(const struct options *o, struct sim_job *job)
     fit(o, "ring_msgs", rows, &job->conf.ring_msgs);
 }
 
+/* A schedule that is about to be judged. */
+struct judged {
+    struct adversary *a;
+    struct sim_world *w;
+    struct mix *mix;
+    uint64_t seed;
+    struct outcome out;
+};
+
+static void judge(void *ctx)
+{
+    struct judged *j = ctx;
+    j->out = adversary_judge(j->a, j->w, j->mix, j->seed);
+}
+
 /* One seed. 0, or EXIT_FAILED with a sentence printed. */
 static int run_seed(struct session *s, uint64_t seed)
 {
@@ -265,23 +285,21 @@ static int run_seed(struct session *s, uint64_t seed)
         fprintf(stderr, "upon sim: %s\n", w == NULL ? "out of memory" : why);
         return EXIT_FAILED;
     }
-    session_hold(&s->o, w, &job);
     if (s->o.trace || (s->o.first == s->o.last && s->o.seeds_given)) {
         adversary_text(&w->job, &mix, text, sizeof text);
         printf("%s\n", text);
     }
     if (s->o.trace)
         explain_attach(&x, w, stdout);
-    struct outcome out = adversary_judge(s->adversary, w, &mix, seed);
+    struct judged j = {s->adversary, w, &mix, seed, {0}};
+    session_run(s, w, judge, &j, &j.out);
     if (s->o.trace)
         explain_detach(&x);
-    count_run(s, session_stack(job.def), w, &out);
-    if (out.violated)
-        session_report(s, w, &out);
-    session_hold(NULL, NULL, NULL);
-    return s->o.first == s->o.last
-               ? session_draw(w, &s->o.picture, out.violated ? &out.result : NULL)
-               : 0;
+    count_run(s, session_stack(job.def), w, &j.out);
+    const struct picture *p = s->o.first == s->o.last ? &s->o.picture : NULL;
+    if (j.out.violated)
+        return session_report(s, w, &j.out, p);
+    return p != NULL ? session_draw(w, p, NULL) : 0;
 }
 
 static int run_seeds(struct session *s)
@@ -318,13 +336,39 @@ static int run_seeds(struct session *s)
 
 /* ---- exhaustive search ----------------------------------------------------------------------- */
 
+/* A search or a sweep that is about to be made. */
+struct sought {
+    struct sim_world *w;
+    const struct explore_conf *c;
+    struct explore_result found;
+    const struct sim_job *job;
+    uint64_t limit_ns;
+    struct sweep_result swept;
+    int err;
+    char why[256];
+};
+
+/* It stopped at an assertion, and so did the search or sweep that led there. */
+static int stopped(struct session *s, struct sim_world *w, const struct outcome *out)
+{
+    sim_result_say(s, "%s n=%u: stopped at an assertion\n", w->job.def->name, w->n);
+    session_report(s, w, out, NULL);
+    return EXIT_VIOLATED;
+}
+
+static void search(void *ctx)
+{
+    struct sought *x = ctx;
+    x->err = explore_run(x->w, x->c, &x->found, x->why, sizeof x->why);
+}
+
 /* Search one stack, or each in turn, and say whether all was seen. */
 static int search_stack(struct session *s, const struct stack_def *def)
 {
     struct explore_conf c = s->o.search;
-    struct explore_result r;
+    struct outcome out;
     struct mix mix;
-    char why[256], text[1024];
+    char text[1024];
     s->o.stack = def;
     make_job(s, s->o.first, &c.job, &mix);
     if (!is_set(&s->o, "ops"))
@@ -337,20 +381,21 @@ static int search_stack(struct session *s, const struct stack_def *def)
     c.stop = &interrupted;
     c.choices_max = s->o.steps;
     c.time_ns = s->o.time_ns != 0 ? s->o.time_ns : 6 * DEFAULT_NS;
-    struct sim_world *w = session_world(s, &c.job);
-    session_hold(&s->o, w, &c.job);
-    int err = w != NULL ? explore_run(w, &c, &r, why, sizeof why) : -ENOMEM;
-    session_hold(NULL, NULL, NULL);
-    if (err != 0) {
-        fprintf(stderr, "upon sim: %s\n", w == NULL ? "out of memory" : why);
+    struct sought x = {.w = session_world(s, &c.job), .c = &c, .why = "out of memory"};
+    if (x.w == NULL)
+        x.err = -ENOMEM;
+    else if (!session_run(s, x.w, search, &x, &out))
+        return stopped(s, x.w, &out);
+    if (x.err != 0) {
+        fprintf(stderr, "upon sim: %s\n", x.why);
         return EXIT_FAILED;
     }
-    explore_text(&c, &r, text, sizeof text);
+    explore_text(&c, &x.found, text, sizeof text);
     sim_result_say(s, "%s\n", text);
-    sim_result_search(s, &c, &r);
-    if (r.out.violated)
-        session_report(s, w, &r.out);
-    return r.out.violated ? EXIT_VIOLATED : EXIT_HOLDS;
+    sim_result_search(s, &c, &x.found);
+    if (x.found.out.violated)
+        session_report(s, x.w, &x.found.out, NULL);
+    return x.found.out.violated ? EXIT_VIOLATED : EXIT_HOLDS;
 }
 
 static int search_stacks(struct session *s)
@@ -365,23 +410,33 @@ static int search_stacks(struct session *s)
 
 /* ---- crash-point sweep ----------------------------------------------------------------------- */
 
+static void sweep(void *ctx)
+{
+    struct sought *x = ctx;
+    x->err = sweep_run(x->w, x->job, x->limit_ns, &interrupted, &x->swept, x->why, sizeof x->why);
+}
+
 static int sweep_stack(struct session *s, const struct stack_def *def)
 {
-    struct sweep_result r;
+    struct outcome out;
     struct sim_job job;
     struct mix mix;
-    char why[256], text[128];
+    char text[128];
     s->o.stack = def;
     make_job(s, s->o.first, &job, &mix);
-    struct sim_world *w = session_world(s, &job);
-    session_hold(&s->o, w, &job);
-    int err =
-        w != NULL ? sweep_run(w, &job, s->o.time_ns, &interrupted, &r, why, sizeof why) : -ENOMEM;
-    session_hold(NULL, NULL, NULL);
-    if (err != 0) {
-        fprintf(stderr, "upon sim: %s\n", w == NULL ? "out of memory" : why);
+    struct sought x = {.w = session_world(s, &job),
+                       .job = &job,
+                       .limit_ns = s->o.time_ns,
+                       .why = "out of memory"};
+    if (x.w == NULL)
+        x.err = -ENOMEM;
+    else if (!session_run(s, x.w, sweep, &x, &out))
+        return stopped(s, x.w, &out);
+    if (x.err != 0) {
+        fprintf(stderr, "upon sim: %s\n", x.why);
         return EXIT_FAILED;
     }
+    const struct sweep_result r = x.swept;
     sim_result_say(s,
                    "%s n=%u seed=%" PRIu64 ": %" PRIu64 " crash points at %" PRIu64
                    " stores, %" PRIu64 " writes begun, %" PRIu64 " finished, %" PRIu64
@@ -390,7 +445,7 @@ static int sweep_stack(struct session *s, const struct stack_def *def)
                    r.deliveries, r.checkpoints, r.bound == NULL ? "" : ", bounded by ",
                    r.bound == NULL ? "" : r.bound);
     if (r.unfinished > 0) {
-        choice_text(&r.open, &w->app, text, sizeof text);
+        choice_text(&r.open, &x.w->app, text, sizeof text);
         sim_result_say(s,
                        "%" PRIu64 " did not come to rest, and were not judged, the first of them "
                        "with '%s' at choice %" PRIu64 " of the measure; ",
@@ -400,7 +455,7 @@ static int sweep_stack(struct session *s, const struct stack_def *def)
                    r.out.violated ? "a property is violated" : "no property is violated");
     sim_result_sweep(s, &job, &r);
     if (r.out.violated)
-        session_report(s, w, &r.out);
+        session_report(s, x.w, &r.out, NULL);
     return r.out.violated ? EXIT_VIOLATED : r.unfinished > 0 ? EXIT_FAILED : EXIT_HOLDS;
 }
 
@@ -457,10 +512,11 @@ int sim_main(int argc, char **argv)
         return status;
     signal(SIGINT, on_interrupt);
     if (s.o.script != NULL) {
+        struct outcome out;
         s.large = session_new_world(&s);
-        status = session_script(s.large, s.o.script, text != NULL ? text : "", NULL, s.o.trace,
-                                s.o.transcript);
-        status = session_draw_script(s.large, &s.o.picture, status);
+        status = session_script(&s, s.large, s.o.script, text != NULL ? text : "", NULL, s.o.trace,
+                                s.o.transcript, &out);
+        status = session_draw_script(s.large, &s.o.picture, &out, status);
     } else if (s.o.sweep) {
         status = sweep_stacks(&s);
     } else if (s.o.exhaustive) {

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "catch.h"
 #include "dataplane/eal.h"
 #include "diagram.h"
 #include "replay.h"
@@ -19,25 +20,17 @@
 #define PKT_BYTES 1024          /* of a packet, and more where a job's messages are larger */
 #define SHRINK_NS 2000000000ull /* given to a violation that has just been found */
 
-/* ---- an execution in hand --------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
-/* What an abort in a protocol's own assertion leaves behind: the schedule that led there. */
-static struct {
-    const struct sim_world *w;
-    const struct options *o;            /* where to write it; NULL: nowhere */
-    const struct explain *x;            /* what was seen of it; NULL: nothing */
-    const struct replay_info *recorded; /* what is run again; NULL: it is run for the first time */
-    char path[512];
-    const char *command;
-    uint64_t memory; /* packets that were asked for; 0: nobody did */
-} in_hand;
+static const char *command;   /* of the session: sim or replay */
+static uint64_t memory_asked; /* packets; 0: nobody asked for so many */
 
 /* How the file is run again, which may need as many packets. */
 static void say_again(FILE *to, const char *path)
 {
     fprintf(to, "again: upon replay %s", path);
-    if (in_hand.memory != 0)
-        fprintf(to, " --memory %" PRIu64, in_hand.memory);
+    if (memory_asked != 0)
+        fprintf(to, " --memory %" PRIu64, memory_asked);
     fprintf(to, "\n");
 }
 
@@ -75,44 +68,12 @@ int session_recorded(const struct replay_info *info, const char *path, uint64_t 
     return strcmp(info->revision, upon_revision) == 0 ? EXIT_FAILED : status;
 }
 
-static void keep_cut(const struct sim_world *w, bool within)
+/* What is written behind the choices of an execution that ended so. */
+static enum replay_end end_of(const struct sim_world *w, const struct outcome *out)
 {
-    int err = 0;
-    if (in_hand.o == NULL || session_make_dir(in_hand.o) != 0)
-        return;
-    err = replay_write(in_hand.path, w, REPLAY_ASSERT, within ? REPLAY_CUT : REPLAY_END);
-    if (err == 0)
-        say_again(stderr, in_hand.path);
-    else
-        fprintf(stderr, "%s could not be written: %s\n", in_hand.path, strerror(-err));
-}
-
-static void on_abort(int signal_number)
-{
-    const struct sim_world *w = in_hand.w;
-    char what[256] = "(no choice)";
-    int status = EXIT_VIOLATED;
-    signal(signal_number, SIG_DFL);
-    if (w != NULL) {
-        bool within = w->steps > w->records; /* a choice, which is not recorded yet */
-        if (in_hand.x != NULL)
-            explain_print(in_hand.x, stdout);
-        fflush(stdout);
-        if (within)
-            choice_text(&w->current, &w->app, what, sizeof what);
-        fprintf(stderr,
-                "\nstack %s stopped at an assertion in seed %" PRIu64 ", after %" PRIu64
-                " choices, in: %s\n",
-                w->job.def->name, w->job.seed, w->records, what);
-        keep_cut(w, within);
-        if (in_hand.recorded != NULL)
-            status =
-                session_recorded(in_hand.recorded, in_hand.path, w->steps,
-                                 within ? w->trace_before : w->trace_hash, REPLAY_ASSERT, status);
-    }
-    fflush(NULL);
-    if (w != NULL)
-        _exit(status);
+    return out->stopped && sim_world_within(w) ? REPLAY_CUT
+           : out->fair                         ? REPLAY_END_FAIR
+                                               : REPLAY_END;
 }
 
 static void replay_path(const struct options *o, const struct sim_job *job, char *path, size_t size)
@@ -120,44 +81,92 @@ static void replay_path(const struct options *o, const struct sim_job *job, char
     snprintf(path, size, "%s/%s-%" PRIu64 ".replay", out_dir(o), job->def->name, job->seed);
 }
 
-void session_hold(const struct options *o, const struct sim_world *w, const struct sim_job *job)
+/* ---- what stops at an assertion ---------------------------------------------------------------- */
+
+/* Others give back what they hold of the pool: `w` may have to be abandoned. */
+static void give_back_others(struct session *s, const struct sim_world *w)
 {
-    in_hand.x = NULL;
-    in_hand.recorded = NULL;
-    in_hand.path[0] = '\0';
-    in_hand.w = w;
-    in_hand.o = o;
-    if (job != NULL)
-        replay_path(o, job, in_hand.path, sizeof in_hand.path);
+    struct sim_world **all = &s->world[0][0];
+    for (uint32_t i = 0; i < STACKS_MAX * SHAPES_MAX; i++)
+        if (all[i] != NULL && all[i] != w)
+            sim_world_give_back(all[i]);
+    if (s->large != NULL && s->large != w)
+        sim_world_give_back(s->large);
 }
 
-void session_hold_again(const struct sim_world *w, const struct explain *x,
-                        const struct replay_info *recorded, const char *path)
+bool session_run(struct session *s, struct sim_world *w, void (*fn)(void *ctx), void *ctx,
+                 struct outcome *out)
 {
-    session_hold(NULL, w, NULL);
-    in_hand.x = x;
-    in_hand.recorded = recorded;
-    snprintf(in_hand.path, sizeof in_hand.path, "%s", path);
+    if (catch_run(fn, ctx))
+        return true;
+    give_back_others(s, w);
+    sim_world_abandon(w);
+    *out = (struct outcome){.violated = true, .stopped = true, .first_steps = w->steps};
+    out->result = (struct check_result){REPLAY_ASSERT, CHECK_VIOLATED, w->steps, ""};
+    snprintf(out->result.witness, sizeof out->result.witness, "%s", catch_place());
+    return false;
+}
+
+/* Where it stopped: behind what it printed. */
+static void say_stopped(const struct sim_world *w, const struct outcome *out)
+{
+    char what[256] = "(no choice)";
+    fflush(stdout);
+    if (sim_world_within(w))
+        choice_text(&w->current, &w->app, what, sizeof what);
+    fprintf(stderr,
+            "\nstack %s stopped at an assertion in seed %" PRIu64 ", after %" PRIu64
+            " choices, in: %s\n    %s\n",
+            w->job.def->name, w->job.seed, w->records, what, out->result.witness);
+}
+
+/* ---- an execution that has been run ------------------------------------------------------------ */
+
+/* Choices that are applied to a world again. */
+struct again {
+    struct sim_world *w;
+    struct choice *record;
+    uint64_t records;
+};
+
+/* Take what the world has recorded, and where `out` stopped within a choice that one, too. */
+static bool take_again(struct again *a, struct sim_world *w, const struct outcome *out)
+{
+    *a = (struct again){.w = w, .records = w->records};
+    a->record = malloc((w->records + 1) * sizeof *a->record);
+    if (a->record == NULL)
+        return false;
+    memcpy(a->record, w->record, w->records * sizeof *a->record);
+    if (out != NULL && out->stopped && sim_world_within(w))
+        a->record[a->records++] = w->current;
+    return true;
+}
+
+static void apply_again(void *ctx)
+{
+    const struct again *a = ctx;
+    for (uint64_t i = 0; i < a->records; i++)
+        sim_world_apply(a->w, &a->record[i]);
 }
 
 /* Run the same choices again, this time watched. */
-static void explain(struct sim_world *w)
+static void explain(struct sim_world *w, const struct outcome *out)
 {
     static struct explain x;
-    uint64_t records = w->records;
-    struct choice *record = malloc((records + 1) * sizeof *record);
+    struct again a;
     char why[256];
-    if (record == NULL)
+    if (!take_again(&a, w, out))
         return;
-    memcpy(record, w->record, records * sizeof *record);
+    catch_quiet(true);
     if (sim_world_start(w, &w->job, why, sizeof why) == 0) {
         explain_attach(&x, w, NULL);
-        for (uint64_t i = 0; i < records; i++)
-            sim_world_apply(w, &record[i]);
+        if (!catch_run(apply_again, &a))
+            sim_world_abandon(w);
         explain_detach(&x);
         explain_print(&x, stdout);
     }
-    free(record);
+    catch_quiet(false);
+    free(a.record);
 }
 
 static void draw_title(const struct sim_world *w, char *title, size_t size)
@@ -172,31 +181,29 @@ static int picture_failed(const char *path, int err)
     return EXIT_FAILED;
 }
 
-int session_draw(struct sim_world *w, const struct picture *p, const struct check_result *violation)
+int session_draw(struct sim_world *w, const struct picture *p, const struct outcome *out)
 {
     struct spacetime st = {0};
-    uint64_t records = w->records;
-    struct choice *record = malloc((records + 1) * sizeof *record);
+    struct again a = {0};
+    const struct choice current = w->current;
+    const uint64_t steps = w->steps;
     char why[256], title[128], caption[320] = "";
     int err = 0, status = EXIT_HOLDS;
-    if ((p->diagram == NULL && p->shiviz == NULL) || record == NULL) {
-        free(record);
+    if ((p->diagram == NULL && p->shiviz == NULL) || !take_again(&a, w, NULL))
         return EXIT_HOLDS;
-    }
     draw_title(w, title, sizeof title);
-    if (violation != NULL)
-        snprintf(caption, sizeof caption, "%s violated at choice %" PRIu64 ": %s", violation->code,
-                 violation->step, violation->witness);
-    memcpy(record, w->record, records * sizeof *record);
+    if (out != NULL)
+        snprintf(caption, sizeof caption, "%s%s at choice %" PRIu64 ": %s",
+                 out->stopped ? "stopped" : out->result.code, out->stopped ? "" : " violated",
+                 out->result.step, out->result.witness);
     if (sim_world_start(w, &w->job, why, sizeof why) == 0) {
         spacetime_attach(&st, w);
-        for (uint64_t i = 0; i < records; i++)
-            sim_world_apply(w, &record[i]);
+        apply_again(&a);
         spacetime_detach(&st);
         struct diagram_conf conf = {.first = p->first,
                                     .last = p->last,
                                     .title = title,
-                                    .caption = violation != NULL ? caption : NULL};
+                                    .caption = out != NULL ? caption : NULL};
         if (p->diagram != NULL && (err = diagram_write(p->diagram, &st, &conf)) != 0)
             status = picture_failed(p->diagram, err);
         if (p->shiviz != NULL && (err = shiviz_write(p->shiviz, &st)) != 0)
@@ -204,8 +211,10 @@ int session_draw(struct sim_world *w, const struct picture *p, const struct chec
     }
     if (status == EXIT_HOLDS && p->shiviz != NULL)
         printf("ShiViz reads %s with the expression %s\n", p->shiviz, SHIVIZ_REGEX);
+    w->current = current; /* the choice in which it stopped, which is not drawn */
+    w->steps = steps;
     spacetime_free(&st);
-    free(record);
+    free(a.record);
     return status;
 }
 
@@ -231,17 +240,17 @@ int session_shrink(struct sim_world *w, const struct outcome *out, const char *p
     char text[512];
     if (shrink_run(w, out, limit_ns, &r) != 0) {
         printf("it cannot be shrunk: %s does not show up again under a fair end\n",
-               out->result.code);
+               out->stopped ? "the assertion" : out->result.code);
         return EXIT_FAILED;
     }
     shrink_text(&r, text, sizeof text);
     printf("shrunk: %s\n    %s%s\n", text, r.out.result.witness, liars(w));
-    int err = replay_write(path, w, r.out.result.code, r.out.fair ? REPLAY_END_FAIR : REPLAY_END);
+    int err = replay_write(path, w, r.out.result.code, end_of(w, &r.out));
     if (err != 0) {
         fprintf(stderr, "upon: %s: %s\n", path, strerror(-err));
         return EXIT_FAILED;
     }
-    explain(w);
+    explain(w, &r.out);
     say_again(stdout, path);
     return EXIT_HOLDS;
 }
@@ -253,47 +262,83 @@ void session_small_path(const char *path, char *small, size_t size)
     snprintf(small, size, "%.*s.small.replay", stem, path);
 }
 
-void session_report(struct session *s, struct sim_world *w, const struct outcome *out)
+static void say_violated(const struct sim_world *w, const struct outcome *out)
 {
     const struct stack_layer *l = &w->job.def->layers[out->layer];
-    char path[512];
-    enum replay_end end = out->fair ? REPLAY_END_FAIR : REPLAY_END;
-    replay_path(&s->o, &w->job, path, sizeof path);
-    int err = session_make_dir(&s->o) == 0 ? replay_write(path, w, out->result.code, end) : -ENOENT;
     printf("%s\n%s of stack %s: %s violated in seed %" PRIu64 ", at choice %" PRIu64 " of %" PRIu64
            "%s\n    %s\nThe end of the execution:\n",
            isatty(STDERR_FILENO) ? "\r" : "", l->name, w->job.def->name, out->result.code,
            w->job.seed, out->result.step, w->steps, liars(w), out->result.witness);
-    explain(w);
-    if (err == 0)
-        say_again(stdout, path);
-    else
-        printf("(%s could not be written: %s)\n", path, strerror(-err));
-    char small[600];
-    session_hold(NULL, NULL, NULL); /* the file of the whole schedule is not to be overwritten */
-    session_small_path(path, small, sizeof small);
+}
+
+static json_t *found_of(const struct sim_world *w, const struct outcome *out)
+{
     json_t *found =
-        json_pack("{s:s, s:I, s:s, s:s, s:I, s:I, s:s, s:b}", "stack", w->job.def->name, "seed",
-                  (json_int_t)w->job.seed, "layer", l->name, "property", out->result.code, "choice",
+        json_pack("{s:s, s:I, s:s, s:I, s:I, s:s, s:b}", "stack", w->job.def->name, "seed",
+                  (json_int_t)w->job.seed, "property", out->result.code, "choice",
                   (json_int_t)out->result.step, "choices", (json_int_t)w->steps, "witness",
                   out->result.witness, "detector_lied", (int)(w->untrue != 0));
+    json_object_set_new(found, "layer",
+                        out->stopped ? json_null()
+                                     : json_string(w->job.def->layers[out->layer].name));
+    return found;
+}
+
+int session_report(struct session *s, struct sim_world *w, const struct outcome *out,
+                   const struct picture *p)
+{
+    char path[512], small[600];
+    replay_path(&s->o, &w->job, path, sizeof path);
+    session_small_path(path, small, sizeof small);
+    int err = session_make_dir(&s->o) == 0 ? replay_write(path, w, out->result.code, end_of(w, out))
+                                           : -ENOENT;
+    json_t *found = found_of(w, out);
+    give_back_others(s, w);
+    int status = p != NULL ? session_draw(w, p, out) : EXIT_HOLDS;
+    if (out->stopped)
+        say_stopped(w, out);
+    else
+        say_violated(w, out);
+    explain(w, out);
+    fflush(stdout);
+    if (err == 0)
+        say_again(out->stopped ? stderr : stdout, path);
+    else
+        fprintf(out->stopped ? stderr : stdout, "(%s could not be written: %s)\n", path,
+                strerror(-err));
     json_object_set_new(found, "replay", err == 0 ? json_string(path) : json_null());
     bool shrunk = session_shrink(w, out, small, SHRINK_NS) == EXIT_HOLDS;
     json_object_set_new(found, "small_replay", shrunk ? json_string(small) : json_null());
     json_array_append_new(s->found, found);
     printf("\n");
+    return status;
 }
 
 /* ---- scenarios ------------------------------------------------------------------------------- */
 
-static int judge_script(struct sim_world *w, const struct script *sc)
+/* A scenario that is being obeyed. */
+struct obeyed {
+    struct script sc;
+    const char *text;
+    int err;
+    char why[1024];
+};
+
+static void obey(void *ctx)
 {
-    uint16_t layer;
-    const struct check_result *r = sim_world_violation(w, &layer);
+    struct obeyed *o = ctx;
+    o->err = script_text(&o->sc, o->text, o->why, sizeof o->why);
+    if (o->err == 0)
+        o->err = script_over(&o->sc, o->why, sizeof o->why);
+}
+
+static int judge_script(const struct sim_world *w, const struct script *sc,
+                        const struct outcome *out)
+{
     if (sc->echo == NULL) /* a transcript is to change only where what it shows has changed */
         printf("trace %016" PRIx64 ", %" PRIu64 " choices, %" PRIu64 " events\n", w->trace_hash,
                w->steps, w->events);
-    if (r == NULL) {
+    if (!out->violated) {
         printf("no property is violated%s%s\n",
                !sc->judged ? "; liveness was not judged"
                : sc->fair  ? ""
@@ -301,51 +346,59 @@ static int judge_script(struct sim_world *w, const struct script *sc)
                liars(w));
         return EXIT_HOLDS;
     }
+    const char *layer = w->job.def->layers[out->layer].name;
     if (sc->echo != NULL)
-        printf("%s: %s is violated%s\n", w->job.def->layers[layer].name, r->code, liars(w));
+        printf("%s: %s is violated%s\n", layer, out->result.code, liars(w));
     else
-        printf("%s: %s violated at choice %" PRIu64 "%s\n    %s\n", w->job.def->layers[layer].name,
-               r->code, r->step, liars(w), r->witness);
+        printf("%s: %s violated at choice %" PRIu64 "%s\n    %s\n", layer, out->result.code,
+               out->result.step, liars(w), out->result.witness);
     return EXIT_VIOLATED;
 }
 
-int session_script(struct sim_world *w, const char *name, const char *text,
-                   const struct replay_info *recorded, bool trace, bool transcript)
+static void outcome_of(const struct sim_world *w, bool fair, struct outcome *out)
 {
-    static struct explain x;
-    struct script sc = {.w = w,
-                        .echo = transcript ? stdout : NULL,
-                        .name = name,
-                        .recorded = recorded != NULL};
-    char why[1024];
-    explain_attach(&x, w, trace || transcript ? stdout : NULL);
-    x.transcript = transcript;
-    x.shown = &sc.shown;
-    session_hold_again(w, &x, recorded, name);
-    int err = script_text(&sc, text, why, sizeof why);
-    if (err == 0)
-        err = script_over(&sc, why, sizeof why);
-    session_hold(NULL, NULL, NULL);
-    explain_detach(&x);
-    if (err != 0) {
-        fflush(stdout);
-        fprintf(stderr, "upon: %s\n", why);
-        return EXIT_FAILED;
-    }
-    uint16_t layer;
-    if (sim_world_violation(w, &layer) != NULL)
-        explain_print(&x, stdout);
-    return judge_script(w, &sc);
+    const struct check_result *r = sim_world_violation(w, &out->layer);
+    out->fair = fair;
+    out->violated = r != NULL;
+    if (r != NULL)
+        out->result = *r;
 }
 
-int session_draw_script(struct sim_world *w, const struct picture *p, int status)
+int session_script(struct session *s, struct sim_world *w, const char *name, const char *text,
+                   const struct replay_info *recorded, bool trace, bool transcript,
+                   struct outcome *out)
 {
-    uint16_t layer;
-    const struct check_result *v = sim_world_violation(w, &layer);
-    struct check_result copy = {0};
-    if (v != NULL)
-        copy = *v;
-    int failed = status != EXIT_FAILED ? session_draw(w, p, v != NULL ? &copy : NULL) : EXIT_HOLDS;
+    static struct explain x;
+    struct obeyed o = {.sc = {.w = w,
+                              .echo = transcript ? stdout : NULL,
+                              .name = name,
+                              .recorded = recorded != NULL},
+                       .text = text};
+    *out = (struct outcome){0};
+    explain_attach(&x, w, trace || transcript ? stdout : NULL);
+    x.transcript = transcript;
+    x.shown = &o.sc.shown;
+    bool done = session_run(s, w, obey, &o, out);
+    explain_detach(&x);
+    if (o.err != 0) {
+        fflush(stdout);
+        fprintf(stderr, "upon: %s\n", o.why);
+        return EXIT_FAILED;
+    }
+    if (done)
+        outcome_of(w, o.sc.fair, out);
+    if (out->violated)
+        explain_print(&x, stdout);
+    if (out->stopped)
+        say_stopped(w, out);
+    return out->stopped ? EXIT_VIOLATED : judge_script(w, &o.sc, out);
+}
+
+int session_draw_script(struct sim_world *w, const struct picture *p, const struct outcome *out,
+                        int status)
+{
+    int failed =
+        status != EXIT_FAILED ? session_draw(w, p, out->violated ? out : NULL) : EXIT_HOLDS;
     return failed != EXIT_HOLDS ? failed : status;
 }
 
@@ -366,7 +419,7 @@ static void on_starved(const struct sim_world *w)
     fprintf(stderr,
             "upon %s: stack %s, n = %u, seed %" PRIu64 ": all %u packets are in use after %" PRIu64
             " choices: give more with --memory\n",
-            in_hand.command, w->job.def->name, w->n, w->job.seed, w->pool->size, w->steps);
+            command, w->job.def->name, w->n, w->job.seed, w->pool->size, w->steps);
     fflush(NULL);
     _exit(EXIT_FAILED);
 }
@@ -397,13 +450,13 @@ static uint64_t pool_pkts(const struct options *o, uint64_t n)
     return o->pool_pkts != 0 ? o->pool_pkts : pkts < POOL_MOST ? pkts : POOL_MOST;
 }
 
-int session_start(struct session *s, const char *command, const struct sim_job *like)
+int session_start(struct session *s, const char *verb, const struct sim_job *like)
 {
     uint64_t pkts = pool_pkts(&s->o, like->n);
     uint64_t bytes = like->msg_bytes + 512u > PKT_BYTES ? like->msg_bytes + 512u : PKT_BYTES;
     unsigned megabytes = (unsigned)(32 + pkts * (bytes + 512) / (1u << 20));
-    in_hand.command = command;
-    in_hand.memory = s->o.pool_pkts;
+    command = verb;
+    memory_asked = s->o.pool_pkts;
     if (eal_start_light(megabytes) != 0 ||
         (s->pool = eal_pool("sim", (unsigned)pkts, 256, (unsigned)bytes)) == NULL) {
         fprintf(stderr, "upon %s: no memory for %" PRIu64 " packets: lower --memory\n", command,
@@ -419,7 +472,6 @@ int session_start(struct session *s, const char *command, const struct sim_job *
     if (s->stacks > STACKS_MAX)
         rte_panic("simulator: raise STACKS_MAX to %u\n", s->stacks);
     clock_gettime(CLOCK_MONOTONIC, &s->begin);
-    signal(SIGABRT, on_abort);
     return 0;
 }
 
@@ -440,7 +492,7 @@ int session_leak(struct session *s, int status)
     unsigned full = s->pool->size, have = rte_mempool_avail_count(s->pool);
     if (have == full)
         return status;
-    fprintf(stderr, "upon %s: %u packets did not return to the pool: a leak\n", in_hand.command,
+    fprintf(stderr, "upon %s: %u packets did not return to the pool: a leak\n", command,
             full - have);
     return status == EXIT_HOLDS ? EXIT_VIOLATED : status;
 }

@@ -18,6 +18,7 @@
 
 struct tally {
     uint64_t runs;
+    uint64_t stopped;   /* at an assertion: what their checkers had heard is not counted */
     uint64_t unfair;    /* that did not come to rest */
     uint64_t unsettled; /* in which Ω or ◇P never settled */
     uint64_t state[CO_STACK_MAX][CHECK_PROPERTIES_MAX][4];
@@ -50,10 +51,10 @@ struct session {
 };
 
 /*
- * Start EAL and make what a session of `command` has: the pool for jobs of as many processes, and of
+ * Start EAL and make what a session of `verb` has: the pool for jobs of as many processes, and of
  * messages of as many bytes, as `like`. 0, or EXIT_FAILED with a sentence on stderr.
  */
-int session_start(struct session *s, const char *command, const struct sim_job *like);
+int session_start(struct session *s, const char *verb, const struct sim_job *like);
 void session_end(struct session *s);
 
 /* The pool must be full again: a packet that is missing is a leak in a protocol. */
@@ -69,15 +70,12 @@ struct sim_world *session_new_world(struct session *s);
 struct sim_world *session_world(struct session *s, const struct sim_job *job);
 
 /*
- * A schedule is about to be run, of `job` unless that is NULL; NULL: it has been. Should a protocol
- * stop at an assertion of its own, the choices that led there are written beside the others.
+ * Do fn(ctx), which runs schedules in `w`. False: a protocol stopped at an assertion of its own, or
+ * panicked; *out says where, and the world is abandoned, as all others of the session have given
+ * back what they held.
  */
-void session_hold(const struct options *o, const struct sim_world *w, const struct sim_job *job);
-
-/* The same of a scenario, or of what was `recorded` in file `path` and is run again: told with what
- * `x` has seen, if that is not NULL. */
-void session_hold_again(const struct sim_world *w, const struct explain *x,
-                        const struct replay_info *recorded, const char *path);
+bool session_run(struct session *s, struct sim_world *w, void (*fn)(void *ctx), void *ctx,
+                 struct outcome *out);
 
 /* Make the folder of the replay files. 0, or EXIT_FAILED with a sentence on stderr. */
 int session_make_dir(const struct options *o);
@@ -89,12 +87,14 @@ int session_make_dir(const struct options *o);
 int session_recorded(const struct replay_info *info, const char *path, uint64_t choices,
                      uint64_t trace_hash, const char *property, int status);
 
-/* Say a violation, keep the schedule in a file, and a small one beside it. */
-void session_report(struct session *s, struct sim_world *w, const struct outcome *out);
+/* Say a violation, keep the schedule in a file, draw it as `p` asks (NULL: it does not), keep a small
+ * one beside it. EXIT_FAILED with a sentence where it could not be drawn, else EXIT_HOLDS. */
+int session_report(struct session *s, struct sim_world *w, const struct outcome *out,
+                   const struct picture *p);
 
-/* Run what the world has recorded again and draw it, if that was asked. `violation`: NULL, none. */
-int session_draw(struct sim_world *w, const struct picture *p,
-                 const struct check_result *violation);
+/* Run what the world has recorded again and draw it, if that was asked. `out`: what it violates;
+ * NULL, nothing. Of a run that stopped the choice in which it did is not drawn. */
+int session_draw(struct sim_world *w, const struct picture *p, const struct outcome *out);
 
 /* Make what the world has recorded as small as `limit_ns` allows, and keep that in a file. */
 int session_shrink(struct sim_world *w, const struct outcome *out, const char *path,
@@ -103,11 +103,14 @@ int session_shrink(struct sim_world *w, const struct outcome *out, const char *p
 /* "runs/urb-7.replay" → "runs/urb-7.small.replay" */
 void session_small_path(const char *path, char *small, size_t size);
 
-/* Obey a scenario, or what was `recorded` (NULL: it was not), and judge it. An exit status. */
-int session_script(struct sim_world *w, const char *name, const char *text,
-                   const struct replay_info *recorded, bool trace, bool transcript);
+/* Obey a scenario, or what was `recorded` (NULL: it was not), and judge it. An exit status, and in
+ * *out what is violated. */
+int session_script(struct session *s, struct sim_world *w, const char *name, const char *text,
+                   const struct replay_info *recorded, bool trace, bool transcript,
+                   struct outcome *out);
 
 /* Draw what a scenario or a replay did. Its exit status stands, unless drawing fails. */
-int session_draw_script(struct sim_world *w, const struct picture *p, int status);
+int session_draw_script(struct sim_world *w, const struct picture *p, const struct outcome *out,
+                        int status);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sim_world.h"
 
+#include "dataplane/eal.h"
 #include "dataplane/large.h"
 #include "dataplane/refuse.h"
 #include "late.h"
@@ -219,7 +220,7 @@ struct sim_world *sim_world_new(struct rte_mempool *pool)
     return w;
 }
 
-static void give_back(struct sim_world *w)
+void sim_world_give_back(struct sim_world *w)
 {
     for (uint16_t p = 0; p < w->n; p++)
         if (w->proc[p].st != NULL) {
@@ -229,6 +230,17 @@ static void give_back(struct sim_world *w)
         }
     if (w->n_max > 0)
         sim_reset(&w->sim);
+}
+
+void sim_world_abandon(struct sim_world *w)
+{
+    w->observer = (struct sim_observer){0};
+    for (uint16_t p = 0; p < w->n; p++) {
+        w->proc[p].st = NULL;
+        w->sim.env[p].ins = 0;
+    }
+    w->sim.flights = 0;
+    eal_pool_refill(w->pool);
 }
 
 static void close_checks(struct sim_world *w)
@@ -263,7 +275,7 @@ static void free_stacks(struct sim_world *w)
 
 void sim_world_free(struct sim_world *w)
 {
-    give_back(w);
+    sim_world_give_back(w);
     close_checks(w);
     free_procs(w);
     free_stacks(w);
@@ -522,7 +534,7 @@ static int check_unstable(const struct sim_job *job, char *why, size_t size)
 
 int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, size_t size)
 {
-    give_back(w);
+    sim_world_give_back(w);
     if (job != &w->job)
         w->job = *job;
     sim_conf_default(&w->job.conf);
@@ -754,11 +766,18 @@ static bool on_frame(struct sim_world *w, const struct choice *c)
     }
 }
 
+bool sim_world_takes(const struct sim_world *w, const struct choice *c)
+{
+    const struct co *top = w->proc[c->p].st->app->use[0];
+    return co_room(top) > 0 &&
+           (!w->app.instance || top->cls->takes == NULL || top->cls->takes(top, c->b));
+}
+
 static bool on_request(struct sim_world *w, struct sim_proc *x, const struct choice *c)
 {
     struct stack *st = x->st;
     struct co *top = st->app->use[0];
-    if (w->app.type == EV_NONE || c->q >= w->n || co_room(top) == 0)
+    if (w->app.type == EV_NONE || c->q >= w->n || !sim_world_takes(w, c))
         return false;
     struct msg m = sim_app_payload(st, c->a, payload_bytes(w));
     bool link = sim_is_link(top->cls->implements), log = w->app.type == EV_LOG_STORE;

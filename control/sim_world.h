@@ -150,6 +150,16 @@ struct sim_world {
 struct sim_world *sim_world_new(struct rte_mempool *pool);
 void sim_world_free(struct sim_world *w);
 
+/* Give back the packets that the run before holds: the world can only be started. */
+void sim_world_give_back(struct sim_world *w);
+
+/*
+ * The run stopped within a choice (catch.h): what it holds is not looked at, and every packet of the
+ * pool is there again, so nobody else may have one. Left are what was recorded, the `current` choice
+ * unless that was, and what checkers had heard; the world can only be started.
+ */
+void sim_world_abandon(struct sim_world *w);
+
 /* Begin a run. 0, or −EINVAL with one sentence in `why`. The run before is dropped. */
 int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, size_t size);
 
@@ -168,6 +178,9 @@ uint32_t sim_world_choices(const struct sim_world *w, struct choice *out, uint32
 /* The next request of p's application; false when it has made all, or there is no room. */
 bool sim_world_request(const struct sim_world *w, uint16_t p, struct choice *c);
 
+/* Whether the top of p's stack takes that request now, p being up: of that instance, too. */
+bool sim_world_takes(const struct sim_world *w, const struct choice *c);
+
 /* Whether p has something to do in a step: frames in its InBuf, events, a due timer. */
 bool sim_world_busy(const struct sim_world *w, uint16_t p);
 
@@ -185,6 +198,12 @@ uint64_t sim_world_hash(struct sim_world *w);
 
 /* Write C_t as text, a line each, through `put`. */
 void sim_world_dump(struct sim_world *w, void (*put)(void *ctx, const char *line), void *ctx);
+
+/* Of a run that stopped: whether `current`, which is not recorded, is the choice in which it did. */
+static inline bool sim_world_within(const struct sim_world *w)
+{
+    return w->steps > w->records;
+}
 
 /* The clock that observers see: that of the process furthest ahead. */
 static inline uint64_t sim_world_now(const struct sim_world *w)

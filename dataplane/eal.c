@@ -297,3 +297,17 @@ struct rte_mempool *eal_pool(const char *name, unsigned count, unsigned cache, u
     rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
     return pool;
 }
+
+static void renew(struct rte_mempool *pool, void *arg, void *packet, unsigned i)
+{
+    rte_pktmbuf_init(pool, arg, packet, i);
+    rte_mempool_put(pool, packet);
+}
+
+void eal_pool_refill(struct rte_mempool *pool)
+{
+    void *packet;
+    while (rte_mempool_get(pool, &packet) == 0)
+        ;
+    rte_mempool_obj_iter(pool, renew, NULL);
+}

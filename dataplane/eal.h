@@ -61,4 +61,7 @@ void eal_runtime_folder(char *path, size_t size);
 /* A pool of `count` packets with `data_bytes` behind the headroom. NULL: rte_errno says why. */
 struct rte_mempool *eal_pool(const char *name, unsigned count, unsigned cache, unsigned data_bytes);
 
+/* Make it full again, whoever had its packets: nobody may look at one that it had. */
+void eal_pool_refill(struct rte_mempool *pool);
+
 #endif

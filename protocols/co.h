@@ -134,6 +134,8 @@ struct co_class {
     const struct co_upon *upon;
     /* Requests that it can take now without loss, its lower layers included; NULL: no bound. */
     uint32_t (*room)(const struct co *self);
+    /* A row of instances: whether a request for instance i is within its bounds; NULL: always. */
+    bool (*takes)(const struct co *self, uint64_t i);
     /* Who uses the log: records that may be on their way there at once, by the bounds of its tables,
      * what a compaction stores again included. NULL: it keeps to the log's room(). */
     uint32_t (*stores)(const struct stack_conf *conf);

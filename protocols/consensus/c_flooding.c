@@ -290,6 +290,12 @@ static void upon_p_crash(struct co *self, const struct ev *ev, uint32_t n)
 }
 
 /* Half of the rows is for what we propose, the other half for who is ahead of us. */
+static bool c_flooding_takes(const struct co *self, uint64_t inst)
+{
+    const struct c_flooding *s = (const struct c_flooding *)self;
+    return inst < s->floor + s->rows / 2;
+}
+
 static uint32_t c_flooding_room(const struct co *self)
 {
     const struct c_flooding *s = (const struct c_flooding *)self;
@@ -394,6 +400,7 @@ const struct co_class c_flooding_class = {
     .init = c_flooding_init,
     .upon = upon,
     .room = c_flooding_room,
+    .takes = c_flooding_takes,
     .fini = c_flooding_fini,
     .check = c_flooding_check,
     .show = c_flooding_show,

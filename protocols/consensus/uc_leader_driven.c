@@ -364,6 +364,12 @@ static void upon_luc_release(struct co *self, const struct ev *ev, uint32_t n)
 
 /* ---- the rest -------------------------------------------------------------------------------- */
 
+static bool uc_takes(const struct co *self, uint64_t inst)
+{
+    const struct uc *u = (const struct uc *)self;
+    return inst < u->done + u->window;
+}
+
 /* Proposals that the application may make: instances of its own row, and what is below takes. */
 static uint32_t uc_room(const struct co *self)
 {
@@ -470,6 +476,7 @@ const struct co_class uc_leader_driven_class = {
     .init = uc_init,
     .upon = upon,
     .room = uc_room,
+    .takes = uc_takes,
     .fini = uc_fini,
     .check = uc_check,
     .show = uc_show,
@@ -500,6 +507,7 @@ const struct co_class luc_leader_driven_class = {
     .init = luc_init,
     .upon = luc_upon,
     .room = uc_room,
+    .takes = uc_takes,
     .fini = uc_fini,
     .check = uc_check,
     .show = uc_show,

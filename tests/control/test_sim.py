@@ -56,13 +56,36 @@ class Assertions(Sim):
             self.assertNotIn("not the execution", again.stderr)
             self.assertIn("⟨", again.stdout)
 
-    def test_its_choices_can_be_drawn_and_not_shrunk(self):
+    def test_its_choices_can_be_drawn_and_shrunk(self):
         self.upon(*FAILS, status=1, program=PLANTED)
-        name = "runs/beb-1.replay"
-        self.upon("replay", name, "--diagram", "x.svg", status=1, program=PLANTED)
+        self.upon("replay", "runs/beb-1.replay", "--diagram", "x.svg", status=1, program=PLANTED)
         self.assertGreater(os.path.getsize(self.path("x.svg")), 1000)
-        got = self.upon("replay", name, "--shrink", status=2, program=PLANTED)
-        self.assertIn("ends at an assertion", got.stderr)
+        self.upon("replay", "runs/beb-1.replay", "--shrink", "-o", "k", status=1, program=PLANTED)
+        with open(self.path("k"), encoding="utf-8") as f:
+            small = int(re.search("^choices ([0-9]+)$", f.read(), flags=re.MULTILINE).group(1))
+        self.assertLess(small, 12)
+        self.assertIn("stopped at an assertion",
+                      self.upon("replay", "k", status=1, program=PLANTED).stderr)
+        self.upon("replay", "k", "--dump", str(small - 1), program=PLANTED)
+        self.assertIn("no configuration", self.upon("replay", "k", "--dump", str(small), status=1,
+                                                    program=PLANTED).stderr)
+
+    def test_a_run_that_ends_at_one_has_its_table_and_its_summary(self):
+        got = self.upon(*FAILS, "--json", "-o", "new", status=1, program=PLANTED)
+        told = json.loads(got.stdout)
+        self.assertEqual(told["verdict"], "invalid")
+        self.assertEqual(told["stacks"][0]["stopped_at_assertion"], 1)
+        found = told["violations"][0]
+        self.assertEqual((found["property"], found["layer"]), ("assert", None))
+        self.assertIn("planted_assertion.c", found["witness"])
+        with open(self.path("new/table.txt"), encoding="utf-8") as f:
+            self.assertIn("1 stopped at an assertion", f.read())
+        got = self.upon(*FAILS[:-2], "--seeds", "1..3", "--keep-going", status=1, program=PLANTED)
+        self.assertIn("beb: 3 schedules, 3 stopped at an assertion", got.stdout)
+        for how in (["exhaustive", "--stack", "epfd", "--timers", "1"],
+                    ["sweep", "--stack", "log", "--set", "disk_ns=1ms"]):
+            got = self.upon("sim", "--json", "--strategy", *how, status=1, program=PLANTED)
+            self.assertEqual(json.loads(got.stdout)["violations"][0]["property"], "assert")
 
     def test_one_that_does_not_fail_any_more_is_said_to_be_another_execution(self):
         self.upon(*FAILS, status=1, program=PLANTED)

@@ -8,6 +8,10 @@
 
 #include <cmocka.h>
 
+#undef assert /* protocols have the C library's */
+#include <assert.h>
+
+#include "control/catch.h"
 #include "control/shrink.h"
 #include "dataplane/eal.h"
 #include "planted.h"
@@ -283,6 +287,110 @@ static void test_where_P_may_be_believed_nothing_becomes_late(void **state)
     sim_world_free(w);
 }
 
+/* ---- what stops at an assertion ------------------------------------------------------------------ */
+
+static uint32_t last[8]; /* request of each process */
+static uint32_t gaps;
+
+static void strict_init(struct co *self)
+{
+    last[self->st->self] = 0;
+}
+
+/* Requests of a process are numbered from 1 on, and none is missing; the first goes nowhere. */
+static void strict_broadcast(struct co *self, const struct ev *ev, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t k = (uint32_t)le64_get(msg_data(ev_msg(&ev[i])));
+        gaps += k != last[self->st->self] + 1;
+        assert(k == last[self->st->self] + 1);
+        last[self->st->self] = k;
+        if (k > 1)
+            handler_of(&planted_class, EV_RB_BROADCAST)(self, &ev[i], 1);
+    }
+}
+
+/* A stack that forgets to relay, and asserts that no request is missing. */
+static const struct stack_def *strict_stack(void)
+{
+    static struct co_upon upon[8];
+    static struct co_class strict;
+    static const struct stack_layer layers[] = {{"pl", &pl_window_class, {NULL}},
+                                                {"beb", &beb_basic_class, {"pl"}},
+                                                {"rb", &strict, {"beb"}},
+                                                {0}};
+    static const struct stack_def def = {.name = "rb_strict", .top = "rb", .layers = layers};
+    strict = with_bug(&planted_class, upon, EV_RB_BROADCAST, strict_broadcast);
+    strict.init = strict_init;
+    return &def;
+}
+
+static void test_a_candidate_that_stops_at_an_assertion_is_no_smaller_one(void **state)
+{
+    (void)state;
+    struct sim_world *w = sim_world_new(pool);
+    const struct sim_job job = {.def = strict_stack(), .n = 3};
+    assert_int_equal(sim_world_start(w, &job, why, sizeof why), 0);
+    struct choice choices[] = {{.kind = CHOICE_REQUEST, .p = 0, .a = 1},
+                               {.kind = CHOICE_REQUEST, .p = 0, .a = 2},
+                               {.kind = CHOICE_CRASH, .p = 0}};
+    assert_true(sim_world_apply(w, &choices[0]));
+    assert_true(sim_world_apply(w, &choices[1]));
+    while (w->sim.flights > 0) { /* p1 hears of the second, p2 does not */
+        struct choice c = choice_frame(CHOICE_DELIVER, &w->sim, 0);
+        c.kind = c.q == 1 ? CHOICE_DELIVER : CHOICE_DROP;
+        assert_true(sim_world_apply(w, &c));
+    }
+    assert_true(sim_world_apply(w, &choices[2]));
+    const struct mix mix = mix_default(STRATEGY_RANDOM, job.def, 3);
+    struct outcome out = {.violated = true, .fair = adversary_settle(w, &mix)};
+    sim_world_end(w, out.fair);
+    out.result = *sim_world_violation(w, &out.layer);
+    assert_string_equal(out.result.code, "RB4");
+    struct shrink_result r;
+    gaps = 0;
+    assert_int_equal(shrink_run(w, &out, 0, &r), 0);
+    assert_true(gaps > 0);
+    assert_string_equal(r.out.result.code, "RB4");
+    assert_int_equal(r.after.requests, 2);
+    sim_world_free(w);
+    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+}
+
+static void apply_all(void *ctx)
+{
+    const struct choice choices[] = {{.kind = CHOICE_REQUEST, .p = 1, .a = 1},
+                                     {.kind = CHOICE_REQUEST, .p = 1, .a = 2},
+                                     {.kind = CHOICE_ADVANCE, .a = 1000},
+                                     {.kind = CHOICE_REQUEST, .p = 1, .a = 4}};
+    for (size_t i = 0; i < RTE_DIM(choices); i++)
+        sim_world_apply(ctx, &choices[i]);
+}
+
+static void test_what_stops_at_an_assertion_shrinks_to_it(void **state)
+{
+    (void)state;
+    struct sim_world *w = sim_world_new(pool);
+    const struct sim_job job = {.def = strict_stack(), .n = 3, .ops = 4};
+    assert_int_equal(sim_world_start(w, &job, why, sizeof why), 0);
+    assert_false(catch_run(apply_all, w));
+    sim_world_abandon(w);
+    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+    assert_true(sim_world_within(w));
+    struct outcome out = {.violated = true, .stopped = true};
+    snprintf(out.result.witness, sizeof out.result.witness, "%s", catch_place());
+    assert_non_null(strstr(catch_place(), "test_shrink.c:"));
+    struct shrink_result r;
+    assert_int_equal(shrink_run(w, &out, 0, &r), 0);
+    assert_int_equal(r.before.choices, 4);
+    assert_int_equal(r.after.choices, 1);
+    assert_int_equal(r.after.n, 1);
+    assert_true(sim_world_within(w));
+    assert_int_equal(w->current.a, 4);
+    sim_world_free(w);
+    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +401,8 @@ int main(void)
         cmocka_unit_test(test_who_does_nothing_is_left_out_though_it_is_p0),
         cmocka_unit_test(test_processes_are_left_out_where_a_rule_names_them),
         cmocka_unit_test(test_where_P_may_be_believed_nothing_becomes_late),
+        cmocka_unit_test(test_a_candidate_that_stops_at_an_assertion_is_no_smaller_one),
+        cmocka_unit_test(test_what_stops_at_an_assertion_shrinks_to_it),
     };
     if (eal_start_light(64) != 0 || (pool = eal_pool("sim", 16383, 256, 1024)) == NULL)
         return 2;
