@@ -44,11 +44,16 @@ struct intake {
     struct intake_peer *peer;
 };
 
-/* Numbers of one sender that may be under way. */
+/* What is known of a window is stored again as one record, a bit for each number: any packet of a
+ * fabric holds it. */
+#define INTAKE_WINDOW_MAX 8192
+
+/* Numbers of one sender that may be under way: a power of two. */
 static inline uint32_t intake_window(const struct stack_conf *conf)
 {
     uint32_t w = conf->ring_msgs < conf->store_msgs ? conf->ring_msgs : conf->store_msgs;
-    return w >= 4 ? w / 4 : 1;
+    w = w >= 4 ? w / 4 : 1;
+    return w < INTAKE_WINDOW_MAX ? w : INTAKE_WINDOW_MAX;
 }
 
 /* co_class.keeps */

@@ -140,6 +140,21 @@ static void test_what_is_not_released_stops_the_sender(void **state)
     world_end(&w);
 }
 
+/* What a compaction stores of a sender: of 2^19 rows a quarter was a record of 16 KiB, more than a packet
+ * of the pool. */
+static void test_large_tables_are_compacted(void **state)
+{
+    (void)state;
+    const struct stack_conf large = {.store_msgs = 1u << 19, .ring_msgs = 1u << 19};
+    memset(got, 0, sizeof got);
+    world_start(&w, stack_find("lpl"), 1, &large);
+    trigger(w.st[0]->app->use[0], ev_make(EV_LOG_COMPACT, 0, 0, 0, MSG_NONE));
+    world_step(&w, 0);
+    world_run(&w, 50000000);
+    assert_int_equal(w.st[0]->counters[COUNT_log_records], 1);
+    world_end(&w);
+}
+
 /* A log of 1 MiB, many times over: it is compacted, through crashes, and nothing is lost. */
 static void test_small_logs_are_compacted_and_lose_nothing(void **state)
 {
@@ -242,6 +257,7 @@ int main(void)
         cmocka_unit_test(test_a_sender_that_crashed_begins_anew_without_reusing_ids),
         cmocka_unit_test(test_memory_is_bounded_and_the_sender_waits_for_a_receiver_that_is_down),
         cmocka_unit_test(test_what_is_not_released_stops_the_sender),
+        cmocka_unit_test(test_large_tables_are_compacted),
         cmocka_unit_test(test_small_logs_are_compacted_and_lose_nothing),
         cmocka_unit_test(test_LPL1_LPL2_LPL3_under_crashes_of_the_receiver),
         cmocka_unit_test(test_bad_messages_are_dropped_and_counted),
