@@ -77,6 +77,7 @@ int sim_disk_start(struct disk_sim **d, const struct stack_conf *conf, uint32_t 
     if (*d == NULL)
         return -ENOMEM;
     (*d)->beginning = beginning;
+    (*d)->super_fails = NULL;
     (*d)->ctx = ctx;
     return log_format(&(*d)->disk, id_of(conf), shape);
 }

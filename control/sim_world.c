@@ -207,6 +207,18 @@ static void writing(void *ctx, struct disk_sim_write *write)
     write->fails = fate.fails;
 }
 
+/* Whether a rule has the next super block of a process's disk fail. It takes no time here. */
+static bool super_fails(void *ctx)
+{
+    const struct sim_proc *x = ctx;
+    const struct sim_world *w = x->world;
+    struct env_sim *e = &x->world->sim.env[x->self];
+    return w->faults.armed != 0 &&
+           fault_disk(&w->faults, x->self, FAULT_DISK_WAITED | x->disk->supers,
+                      e->env.ops->now(&e->env))
+               .fails;
+}
+
 /* ---- life of a world ------------------------------------------------------------------------- */
 
 struct sim_world *sim_world_new(struct rte_mempool *pool)
@@ -600,6 +612,7 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
         }
     for (uint16_t p = 0; p < w->n && w->needs.disk; p++) {
         begin_life(w, &w->proc[p]);
+        w->proc[p].disk->super_fails = super_fails; /* no rule holds before there is a process */
         refresh(w, p);
     }
     return 0;
@@ -877,8 +890,8 @@ static bool recover(struct sim_world *w, struct sim_proc *x, const struct choice
     x->suspected = x->told = 0;
     x->leader = UINT16_MAX;
     wire(w, x->self);
-    if (c->k > 0) {
-        recover_in_vain(w, x, c->k - 1);
+    if (c->k > 0 || (w->needs.disk && super_fails(x))) {
+        recover_in_vain(w, x, c->k > 0 ? c->k - 1 : 0);
         return true;
     }
     x->state = SIM_RUNNING;

@@ -2,6 +2,7 @@
 #include "disk_fault.h"
 
 #include <errno.h>
+#include <time.h>
 
 #include "env.h"
 
@@ -91,16 +92,32 @@ static int64_t fault_read_end(struct disk *disk)
     return below->ops->read_end(below);
 }
 
+/* What is waited for: 0 when it may begin, or −EIO. */
+static int wait_for_fate(struct disk_fault *d)
+{
+    uint64_t ordinal = FAULT_DISK_WAITED | d->waited++;
+    if (likely(d->engine->armed == 0))
+        return 0;
+    struct fault_disk_fate fate = fault_disk(d->engine, d->self, ordinal, now_ns(d));
+    struct timespec left = {(time_t)(fate.delay_ns / 1000000000),
+                            (long)(fate.delay_ns % 1000000000)};
+    while (nanosleep(&left, &left) != 0 && errno == EINTR)
+        ;
+    return fate.fails ? -EIO : 0;
+}
+
 static int fault_flush(struct disk *disk)
 {
-    struct disk *below = fault_disk_of(disk)->below;
-    return below->ops->flush(below);
+    struct disk_fault *d = fault_disk_of(disk);
+    int err = wait_for_fate(d);
+    return err != 0 ? err : d->below->ops->flush(d->below);
 }
 
 static int fault_write_super(struct disk *disk, const void *block)
 {
-    struct disk *below = fault_disk_of(disk)->below;
-    return below->ops->write_super(below, block);
+    struct disk_fault *d = fault_disk_of(disk);
+    int err = wait_for_fate(d);
+    return err != 0 ? err : d->below->ops->write_super(d->below, block);
 }
 
 static int fault_read_super(struct disk *disk, int copy, void *block)

@@ -2,7 +2,9 @@
 /*
  * A disk under the fault engine: over another disk, it lets writes take longer, and fail. It sits
  * there for as long as the process does, since a write costs microseconds and a rule may be armed
- * at any time. A write that fails is not begun below: what stood there stands there still.
+ * at any time. A write that fails is not begun below: what stood there stands there still. The super
+ * block, and the flush with which a life begins, are waited for, so what makes them slow blocks; each
+ * is one write to the rules, whatever it takes below.
  */
 #ifndef UPON_DISK_FAULT_H
 #define UPON_DISK_FAULT_H
@@ -22,6 +24,7 @@ struct disk_fault {
     struct env *clock; /* whose time it is */
     uint16_t self;
     uint64_t writes;
+    uint64_t waited;                          /* flushes, and super blocks written */
     uint64_t slow_ns[DISK_FAULT_BUFFERS_MAX]; /* what is added to the write from this buffer */
     uint32_t lates;
     struct disk_late {

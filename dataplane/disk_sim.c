@@ -78,6 +78,9 @@ static int sim_write_super(struct disk *d, const void *block)
     unsigned loses = s->super_loses;
     uint32_t life = le32_get(((const struct log_super_wire *)block)->incarnation);
     s->super_loses = 0;
+    if (s->super_fails != NULL && s->super_fails(s->ctx))
+        s->super_crash = 0;
+    s->supers++;
     for (int copy = 0; copy < 2; copy++) {
         if (s->super_crash == copy)
             s->crashed = true;
@@ -92,7 +95,6 @@ static int sim_write_super(struct disk *d, const void *block)
     }
     s->life_told &= life == s->life;
     s->life = life;
-    s->supers++;
     return 0;
 }
 

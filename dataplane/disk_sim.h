@@ -50,6 +50,9 @@ struct disk_sim {
     uint32_t lost;    /* lied: the last write that is not there */
     /* Called for every write that begins. May be NULL. */
     void (*beginning)(void *ctx, struct disk_sim_write *w);
+    /* Whether the super block that is about to be written cannot be: its process crashes. May be
+     * NULL. */
+    bool (*super_fails)(void *ctx);
     void *ctx;
     int super_crash; /* a crash after so many copies of the next super write; negative: none */
     bool crashed;    /* it came: nothing is written any more */
@@ -57,7 +60,7 @@ struct disk_sim {
         super_loses; /* bitmap: copies of the next super write that it loses, and says to have */
     uint32_t life;   /* the incarnation that it last said to be in its super block … */
     bool life_told;  /* … and a batch of that life is there */
-    uint64_t supers; /* super blocks written */
+    uint64_t supers; /* super blocks written, or begun to be */
 };
 
 /* A zero-filled disk with `buffers` of `buffer_bytes`. NULL: out of memory. */

@@ -134,6 +134,9 @@ uint32_t fault_touching(const struct fault_engine *e, uint16_t from, uint16_t to
 /* Whether rule i is about disks. */
 bool fault_of_disk(const struct fault_rule *rule);
 
+/* Set in the ordinal of what a process waits for: a super block, or the flush of a new life. */
+#define FAULT_DISK_WAITED (1ull << 63)
+
 /* What comes of the ordinal-th write of process p to its disk. */
 struct fault_disk_fate fault_disk(const struct fault_engine *e, uint16_t p, uint64_t ordinal,
                                   uint64_t now_ns);

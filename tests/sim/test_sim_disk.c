@@ -148,6 +148,24 @@ static void test_a_loss_that_nothing_shows_keeps_the_process_down(void **state)
     finish(w);
 }
 
+/* A rule that has a disk fail has super blocks fail, too: nobody recovers under it. */
+static void test_a_rule_keeps_a_life_from_beginning(void **state)
+{
+    (void)state;
+    struct sim_job job = {.def = stack_find("log"), .n = 1, .seed = 1, .ops = 40, .faults = 1};
+    struct sim_world *w = sim_world_new(pool);
+    assert_int_equal(fault_parse("disk-fail 0", &job.fault[0], why, sizeof why), 0);
+    assert_int_equal(sim_world_start(w, &job, why, sizeof why), 0);
+    assert_int_equal(w->proc[0].incarnation, 1); /* no rule holds before it is there */
+    crash_and_recover(w, KEEPS_NOTHING);
+    assert_int_equal(w->proc[0].state, SIM_CRASHED);
+    apply(w, (struct choice){.kind = CHOICE_DISARM});
+    apply(w, (struct choice){.kind = CHOICE_RECOVER});
+    assert_int_equal(w->proc[0].state, SIM_RUNNING);
+    assert_int_equal(w->proc[0].incarnation, 2);
+    finish(w);
+}
+
 /* A life of which only its own batches tell, then one of which nothing tells. */
 static void test_a_lost_super_block_keeps_the_process_down(void **state)
 {
@@ -296,6 +314,7 @@ int main(void)
         cmocka_unit_test(test_a_write_that_fails_is_a_crash),
         cmocka_unit_test(test_a_loss_that_a_later_write_shows_is_refused),
         cmocka_unit_test(test_a_loss_that_nothing_shows_keeps_the_process_down),
+        cmocka_unit_test(test_a_rule_keeps_a_life_from_beginning),
         cmocka_unit_test(test_a_lost_super_block_keeps_the_process_down),
         cmocka_unit_test(test_a_flipped_bit_is_refused_but_in_one_copy_of_the_super_block),
         cmocka_unit_test(test_a_frame_in_flight_may_reach_the_next_life),

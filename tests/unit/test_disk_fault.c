@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A disk under the fault engine: slow writes are told late, failing ones do not reach the disk. */
 #include <errno.h>
+#include <time.h>
 
 #include "dataplane/disk_fault.h"
 #include "dataplane/env.h"
@@ -15,6 +16,7 @@ struct below {
     uint64_t now_ns;
     uint32_t writes;
     uint32_t finished;
+    uint32_t waited; /* flushes, and super blocks */
     struct disk_done done[16];
 };
 
@@ -42,6 +44,19 @@ static uint32_t below_reap(struct disk *d, struct disk_done *done, uint32_t n)
     return got;
 }
 
+static int below_flush(struct disk *d)
+{
+    ((struct below *)d)->waited++;
+    return 0;
+}
+
+static int below_write_super(struct disk *d, const void *block)
+{
+    (void)block;
+    ((struct below *)d)->waited++;
+    return 0;
+}
+
 static uint64_t below_now(struct env *env)
 {
     const uintptr_t at = (uintptr_t)env - offsetof(struct below, env);
@@ -50,7 +65,9 @@ static uint64_t below_now(struct env *env)
 
 static const struct disk_ops below_disk_ops = {.write = below_write,
                                                .submit = below_submit,
-                                               .reap = below_reap};
+                                               .reap = below_reap,
+                                               .flush = below_flush,
+                                               .write_super = below_write_super};
 static const struct env_ops below_env_ops = {.now = below_now};
 
 struct bench_disk {
@@ -137,6 +154,37 @@ static void the_disks_of_others_are_left_alone(void **state)
     assert_int_equal(t.done[0].result, 4096);
 }
 
+/* The flush of a new life and the super block: 0, or −errno of both. */
+static int wait_for_both(struct bench_disk *t)
+{
+    struct disk *d = &t->fault.disk;
+    int flushed = d->ops->flush(d), written = d->ops->write_super(d, NULL);
+    assert_int_equal(flushed, written);
+    return flushed;
+}
+
+static void what_is_waited_for_fails_and_is_slow_as_well(void **state)
+{
+    (void)state;
+    struct bench_disk t;
+    struct timespec begin, end;
+    start(&t, "disk-fail 1");
+    assert_int_equal(wait_for_both(&t), -EIO);
+    assert_int_equal(t.below.waited, 0);
+    t.engine.armed = 0;
+    assert_int_equal(wait_for_both(&t), 0);
+    assert_int_equal(t.below.waited, 2);
+    start(&t, "disk-fail 0"); /* another's */
+    assert_int_equal(wait_for_both(&t), 0);
+    start(&t, "disk-slow constant 5ms 1");
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    assert_int_equal(wait_for_both(&t), 0);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    assert_int_equal(t.below.waited, 2);
+    assert_true((uint64_t)(end.tv_sec - begin.tv_sec) * 1000 * MS + (uint64_t)end.tv_nsec >=
+                (uint64_t)begin.tv_nsec + 10 * MS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +192,7 @@ int main(void)
         cmocka_unit_test(slow_writes_are_told_when_their_delay_is_over),
         cmocka_unit_test(failing_writes_never_reach_the_disk),
         cmocka_unit_test(the_disks_of_others_are_left_alone),
+        cmocka_unit_test(what_is_waited_for_fails_and_is_slow_as_well),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
