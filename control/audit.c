@@ -7,9 +7,12 @@
 #include "host.h"
 #include "storage.h"
 
-/* A set of tags. Open addressing, at most half full; 0 is no tag. */
-struct tags {
-    uint64_t *slot;
+/* By a key that is not 0, a value. Open addressing, at most half full. */
+struct map {
+    struct slot {
+        uint64_t key; /* 0: it is free */
+        uint64_t value;
+    } * slot;
     uint64_t mask;
     uint64_t count;
     bool no_memory;
@@ -20,71 +23,98 @@ struct reading {
     const struct load_reader *reader;
     const struct stack_layer *layer; /* whose records they are, by port … */
     uint32_t layers;                 /* … below this */
-    struct tags tags;                /* that it holds */
+    bool delivers;                   /* its log-deliveries are told apart */
+    struct map held;                 /* what it holds, tags: by tag, or by place + 1 … */
+    struct map message;              /* … with those of messages, by their names */
     uint64_t first_seq;              /* of its records; UINT64_MAX: none yet */
     uint64_t kept;                   /* what its first compaction kept begins at this place … */
     bool said;                       /* … if it says so */
 };
 
-static void put(uint64_t *slot, uint64_t mask, uint64_t tag)
+static struct slot *slot_of(struct slot *slot, uint64_t mask, uint64_t key)
 {
-    uint64_t i = tag & mask;
-    while (slot[i] != 0 && slot[i] != tag)
+    uint64_t i = key * 0x9e3779b97f4a7c15 >> 20 & mask;
+    while (slot[i].key != 0 && slot[i].key != key)
         i = (i + 1) & mask;
-    slot[i] = tag;
+    return &slot[i];
 }
 
-static bool grow(struct tags *t)
+static bool grow(struct map *m)
 {
-    uint64_t mask = t->mask * 2 + 1, *slot = calloc(mask + 1, sizeof *slot);
+    uint64_t mask = m->mask * 2 + 1;
+    struct slot *slot = calloc(mask + 1, sizeof *slot);
     if (slot == NULL)
         return false;
-    for (uint64_t i = 0; t->slot != NULL && i <= t->mask; i++)
-        if (t->slot[i] != 0)
-            put(slot, mask, t->slot[i]);
-    free(t->slot);
-    t->slot = slot;
-    t->mask = mask;
+    for (uint64_t i = 0; m->slot != NULL && i <= m->mask; i++)
+        if (m->slot[i].key != 0)
+            *slot_of(slot, mask, m->slot[i].key) = m->slot[i];
+    free(m->slot);
+    m->slot = slot;
+    m->mask = mask;
     return true;
 }
 
-static bool has(const struct tags *t, uint64_t tag)
+/* 0: there is none. */
+static uint64_t get(const struct map *m, uint64_t key)
 {
-    uint64_t i = tag & t->mask;
-    while (t->slot[i] != 0 && t->slot[i] != tag)
-        i = (i + 1) & t->mask;
-    return t->slot[i] == tag;
+    return slot_of(m->slot, m->mask, key)->value;
 }
 
-/* Whether it is new. */
-static bool add(struct tags *t, uint64_t tag)
+/* Whether it is new; the value of one that is there stays. */
+static bool add(struct map *m, uint64_t key, uint64_t value)
 {
-    if (t->no_memory || has(t, tag))
+    if (m->no_memory || slot_of(m->slot, m->mask, key)->key != 0)
         return false;
-    if (2 * ++t->count > t->mask)
-        t->no_memory = !grow(t);
-    if (!t->no_memory)
-        put(t->slot, t->mask, tag);
+    if (2 * ++m->count > m->mask)
+        m->no_memory = !grow(m);
+    if (!m->no_memory)
+        *slot_of(m->slot, m->mask, key) = (struct slot){key, value};
     return true;
 }
 
-static bool tags_open(struct tags *t)
+static bool map_open(struct map *m)
 {
-    *t = (struct tags){.mask = (1 << 15) - 1};
-    return grow(t);
+    *m = (struct map){.mask = (1 << 15) - 1};
+    return grow(m);
+}
+
+/* A log-delivery is one when it names a message, and counts at its position alone; a second one
+ * there is none, as for a recovery. */
+static void delivery_found(struct reading *r, const struct co_record *told, uint64_t tag)
+{
+    if (!told->delivered && tag != 0)
+        (void)add(&r->message, told->message, tag);
+    if (!told->delivered)
+        return;
+    if (tag == 0)
+        tag = get(&r->message, told->message);
+    if (tag != 0)
+        (void)add(&r->held, told->position + 1, tag);
 }
 
 static void record_found(void *ctx, uint64_t seq, uint16_t type, const void *data, uint32_t len)
 {
     struct reading *r = ctx;
     const struct co_class *cls = type < r->layers ? r->layer[type].cls : NULL;
+    const uint8_t *behind = (const uint8_t *)data + 8; /* the record's name */
     uint64_t tag = load_reader_tag(r->reader, data, len);
-    if (tag != 0)
-        (void)add(&r->tags, tag);
+    struct co_record told;
     if (seq < r->first_seq)
         r->first_seq = seq;
-    if (!r->said && cls != NULL && cls->keeps != NULL && len >= 8)
-        r->said = cls->keeps(le64_get(data), (const uint8_t *)data + 8, len - 8, &r->kept);
+    if (!r->delivers && tag != 0)
+        (void)add(&r->held, tag, tag);
+    if (cls == NULL || len < 8)
+        return;
+    if (cls->tells != NULL && cls->tells(le64_get(data), behind, len - 8, &told))
+        delivery_found(r, &told, tag);
+    if (!r->said && cls->keeps != NULL)
+        r->said = cls->keeps(le64_get(data), behind, len - 8, &r->kept);
+}
+
+/* Whether the log holds what was acknowledged there. */
+static bool holds(const struct reading *r, uint64_t place, uint64_t tag)
+{
+    return get(&r->held, r->delivers ? place + 1 : tag) == tag;
 }
 
 /* Places below this are in the log no more, since a compaction dropped them: it begins with what that
@@ -104,7 +134,7 @@ static void broken(struct audit *a, uint16_t p, uint64_t key, const char *what)
 
 /* Look for each entry of the ledger of p; each is there once, and none was dropped before it was. */
 static void compare(struct audit *a, const struct board *b, uint16_t p, const struct reading *log,
-                    struct tags *told)
+                    struct map *told)
 {
     uint64_t missing = 0, gone = dropped(log);
     for (uint64_t place = 0; place < b->ledger_max && missing < LOAD_WINDOW_OPS; place++) {
@@ -121,11 +151,10 @@ static void compare(struct audit *a, const struct board *b, uint16_t p, const st
         if (tag == 0)
             continue;
         a->acknowledged++;
-        if (!add(told, tag) && !told->no_memory) {
+        if (!add(told, tag, tag) && !told->no_memory) {
             a->doubled++;
             broken(a, p, key, " twice");
-        }
-        if (has(&log->tags, tag)) {
+        } else if (holds(log, place, tag)) {
             a->found++;
         } else if (place < gone) {
             a->released++;
@@ -140,12 +169,12 @@ static bool audit_log(struct audit *a, const struct job *job, struct board *b, u
                       const struct load_reader *reader)
 {
     struct reading r = {.reader = reader, .layer = job->def->layers, .first_seq = UINT64_MAX};
-    while (r.layer[r.layers].name != NULL)
-        r.layers++;
-    struct tags told = {0};
+    for (; r.layer[r.layers].name != NULL; r.layers++)
+        r.delivers |= r.layer[r.layers].cls->tells != NULL;
+    struct map told = {0};
     struct log_report report;
     char why[sizeof a->why] = "";
-    bool good = tags_open(&r.tags) && tags_open(&told);
+    bool good = map_open(&r.held) && map_open(&r.message) && map_open(&told);
     if (!good) {
         /* said by the caller */
     } else if (storage_read(job, p, record_found, &r, &report, why, sizeof why) != 0) {
@@ -157,9 +186,10 @@ static bool audit_log(struct audit *a, const struct job *job, struct board *b, u
         a->records += report.records;
         compare(a, b, p, &r, &told);
     }
-    free(r.tags.slot);
+    free(r.held.slot);
+    free(r.message.slot);
     free(told.slot);
-    return good && !r.tags.no_memory && !told.no_memory;
+    return good && !r.held.no_memory && !r.message.no_memory && !told.no_memory;
 }
 
 bool audit_logs(struct audit *a, const struct job *job, struct board *board)

@@ -13,8 +13,8 @@
 struct audit {
     uint32_t logs;         /* read */
     uint64_t acknowledged; /* log-deliveries, decisions: of all processes */
-    uint64_t found;        /* of these, in the log of their process */
-    uint64_t released;     /* not found, and below what the log says that its compaction kept */
+    uint64_t found; /* of these, in the log of their process: at that position, where it says so */
+    uint64_t released; /* not found, and below what the log says that its compaction kept */
     uint64_t lost;    /* not found else, or dropped without having been told of: a broken promise */
     uint64_t doubled; /* acknowledged under a second position or instance: another */
     uint64_t unaudited; /* acknowledged as well, beyond what the ledgers hold: not looked for */

@@ -119,6 +119,13 @@ struct co_upon {
     co_upon_fn *fn;
 };
 
+/* What the record of a class that log-delivers says, for an auditor. */
+struct co_record {
+    bool delivered;    /* it is a log-delivery … */
+    uint64_t position; /* … at this one */
+    uint64_t message;  /* not 0: it stands in it, or in a record before it that says the same */
+};
+
 struct co_class {
     const char *name;          /* <abstraction>_<algorithm> */
     const char *title;         /* the algorithm in words, with its number in CGR or its paper */
@@ -142,6 +149,9 @@ struct co_class {
     /* Whether record (i, data) is the one by which a compaction says from which position or instance
      * on it has stored all again; then that is in *from. For an auditor. NULL: it never says so. */
     bool (*keeps)(uint64_t i, const void *data, uint32_t len, uint64_t *from);
+    /* Whether record (i, data) is a log-delivery or a message for one; then what it says. For an
+     * auditor. NULL: the class does not log-deliver. */
+    bool (*tells)(uint64_t i, const void *data, uint32_t len, struct co_record *r);
     /* End of the breath: make frames of what is to be sent. Called when co_dirty() was. */
     void (*flush)(struct co *self);
     /* The breath's frames have left: do what nobody waits for. Called when its bit in `late` is set. */

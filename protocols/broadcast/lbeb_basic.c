@@ -138,6 +138,7 @@ const struct co_class lbeb_basic_class = {
     .room = lbeb_room,
     .stores = intake_stores,
     .keeps = intake_keeps,
+    .tells = intake_tells,
     .flush = intake_flush,
     .fini = intake_fini,
     .check = lbeb_check,

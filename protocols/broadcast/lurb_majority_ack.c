@@ -648,6 +648,21 @@ static bool lurb_keeps(uint64_t i, const void *data, uint32_t len, uint64_t *fro
     return true;
 }
 
+/* A log-delivery names a message that was pending. */
+static bool lurb_tells(uint64_t i, const void *data, uint32_t len, struct co_record *r)
+{
+    const struct name_wire *w = data;
+    enum record_kind kind = record_kind(i);
+    if ((kind != RECORD_PENDING && kind != RECORD_DELIVERED) || len < sizeof *w ||
+        le64_get(w->number) > RECORD_NUMBER_MAX)
+        return false;
+    *r = (struct co_record){.delivered = kind == RECORD_DELIVERED,
+                            .position = record_number(i),
+                            .message =
+                                record_name(RECORD_PENDING, record_proc(i), le64_get(w->number))};
+    return true;
+}
+
 /* Rows first: the record of an origin says which of them were delivered. What is on its way to
  * stable storage is stored again too: its first record lies in what is about to be dropped. */
 static void upon_log_compact(struct co *self, const struct ev *ev, uint32_t n)
@@ -783,6 +798,7 @@ const struct co_class lurb_majority_ack_class = {
     .room = lurb_room,
     .stores = lurb_stores,
     .keeps = lurb_keeps,
+    .tells = lurb_tells,
     .flush = lurb_flush,
     .fini = lurb_fini,
     .check = lurb_check,

@@ -150,6 +150,7 @@ const struct co_class lpl_log_delivered_class = {
     .room = lpl_room,
     .stores = intake_stores,
     .keeps = intake_keeps,
+    .tells = intake_tells,
     .flush = intake_flush,
     .fini = intake_fini,
     .check = lpl_check,

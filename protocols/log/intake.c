@@ -265,6 +265,15 @@ bool intake_keeps(uint64_t i, const void *data, uint32_t len, uint64_t *from)
     return true;
 }
 
+bool intake_tells(uint64_t i, const void *data, uint32_t len, struct co_record *r)
+{
+    (void)data;
+    if (record_kind(i) != RECORD_DELIVERED || len < NAME_BYTES)
+        return false;
+    *r = (struct co_record){.delivered = true, .position = record_number(i), .message = i};
+    return true;
+}
+
 /* What is being stored is stored again too: its first record lies in what is about to be dropped. */
 void intake_upon_compact(struct co *self, const struct ev *ev, uint32_t n)
 {

@@ -56,8 +56,9 @@ static inline uint32_t intake_window(const struct stack_conf *conf)
     return w < INTAKE_WINDOW_MAX ? w : INTAKE_WINDOW_MAX;
 }
 
-/* co_class.keeps */
+/* co_class.keeps, co_class.tells */
 bool intake_keeps(uint64_t i, const void *data, uint32_t len, uint64_t *from);
+bool intake_tells(uint64_t i, const void *data, uint32_t len, struct co_record *r);
 
 /* Records on their way at once: log-deliveries, and at a compaction all again with the floors. */
 static inline uint32_t intake_stores(const struct stack_conf *conf)

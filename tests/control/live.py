@@ -77,6 +77,17 @@ class Job:
                     found[words[words.index("--rank") + 1]] = int(pid)
         return found
 
+    def node(self, fits=lambda ranks: True):
+        """The ranks and the OS process of a node, the smallest whose ranks are such. In /proc there may
+        be none for a moment."""
+        found = []
+
+        def seen(_):
+            found[:] = [n for n in self.nodes().items() if fits(n[0].split(","))]
+            return bool(found)
+        self.wait(seen)
+        return min(found, key=lambda n: len(n[0]))
+
     def end(self):
         self.child.send_signal(signal.SIGINT)
         out, err = self.child.communicate(timeout=180)

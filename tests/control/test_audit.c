@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The audit of logs, over real ones that were written by hand: what was acknowledged and is there is
- * found; what is lost, altered, acknowledged twice or in the log of another is told; so is a log that
+ * found; what is lost, altered, pending only, delivered elsewhere, acknowledged twice or in the log of another is told; so is a log that
  * cannot be read. Of a log that has dropped something, what its compaction said to have kept is lost
  * if it is missing, and the rest is not.
  */
@@ -27,7 +27,7 @@
 #define N    3
 #define OPS  40
 #define SIZE 64
-#define HEAD 24 /* of a record, in front of its operation; whatever wrote it */
+#define HEAD 24 /* of a record: its name, and that of the message */
 
 struct desk {
     char dir[32];
@@ -64,6 +64,32 @@ static void acknowledge(uint16_t p, uint64_t place, uint16_t source, uint64_t nu
     board_put(&entry(p, place)->tag, le64_get(((struct op_wire *)op)->tag));
 }
 
+static uint16_t port_of_lurb(void)
+{
+    uint16_t port = 0;
+    while (strcmp(desk.job.def->layers[port].name, "lurb") != 0)
+        port++;
+    return port;
+}
+
+/* A record of message `number` of p0, whole if there is an operation. */
+static void append(struct log *log, enum record_kind kind, uint64_t position, uint64_t number,
+                   const uint8_t *op)
+{
+    uint8_t head[HEAD];
+    le64_put(head, record_name(kind, 0, position));
+    name_put(head + 8, (struct name){.kind = NAME_DATA, .number = number});
+    log_append(log, port_of_lurb(), head, sizeof head, op, op != NULL ? SIZE : 0);
+}
+
+/* Log-delivered at this position, in write_log() and compact_log(): itself, unless a test says else. */
+static uint64_t (*position_of)(uint64_t number);
+
+static uint64_t position(uint64_t number)
+{
+    return position_of != NULL ? position_of(number) : number;
+}
+
 /* Write the log of p: operations of p0 from `first` to `last`, without `skip`; of `altered` the byte
  * at `at` is another. */
 static void write_log(uint16_t p, uint64_t first, uint64_t last, uint64_t skip, uint64_t altered,
@@ -78,11 +104,14 @@ static void write_log(uint16_t p, uint64_t first, uint64_t last, uint64_t skip, 
                               false, &report),
                      0);
     for (uint64_t k = first; k <= last; k++) {
-        uint8_t head[HEAD] = {1}, op[SIZE];
+        uint8_t op[SIZE];
         write_op(op, 0, k);
         op[k == altered ? at : 0] ^= k == altered;
-        if (k != skip)
-            log_append(log, 1, head, sizeof head, op, sizeof op);
+        if (k == skip)
+            continue;
+        append(log, RECORD_PENDING, k, k, op);
+        if (position(k) != UINT64_MAX)
+            append(log, RECORD_DELIVERED, position(k), k, NULL);
     }
     while (log_durable(log) < log_next(log))
         assert_int_equal(log_pump(log), 0);
@@ -123,10 +152,7 @@ static void compact_log(uint16_t p, uint64_t kept, uint64_t last, uint64_t skip,
     struct log *log;
     struct log_report report;
     char why[320];
-    uint8_t floor[8 + 32 + 64] = {0}, head[HEAD] = {1}, op[SIZE];
-    uint16_t port = 0;
-    while (strcmp(desk.job.def->layers[port].name, "lurb") != 0)
-        port++;
+    uint8_t floor[8 + 32 + 64] = {0}, op[SIZE];
     assert_int_equal(storage_open(&desk.job, p, &disk, why, sizeof why), 0);
     assert_int_equal(log_open(&log, disk, (struct log_id){desk.job.conf.cluster, p}, NULL, NULL,
                               false, &report),
@@ -134,11 +160,11 @@ static void compact_log(uint16_t p, uint64_t kept, uint64_t last, uint64_t skip,
     uint64_t seq = log_next(log);
     le64_put(floor, record_name(RECORD_FLOOR, 0, 0));
     le64_put(floor + 8 + 24, kept);
-    log_append(log, port, floor, sizeof floor, NULL, 0);
+    log_append(log, port_of_lurb(), floor, sizeof floor, NULL, 0);
     for (uint64_t k = kept; k <= last; k++) {
         write_op(op, 0, k);
         if (k != skip)
-            log_append(log, 1, head, sizeof head, op, sizeof op);
+            append(log, RECORD_DELIVERED, k, k, op);
     }
     while (log_durable(log) < log_next(log))
         assert_int_equal(log_pump(log), 0);
@@ -206,6 +232,47 @@ static void test_a_lost_operation_is_told(void **state)
     assert_int_equal(desk.audit.found, N * OPS - 1);
     assert_string_equal(desk.audit.why,
                         "p1 acknowledged operation 17 of p0, and its log does not hold it");
+    close_desk();
+}
+
+static uint64_t all_but_17(uint64_t number)
+{
+    return number == 17 ? UINT64_MAX : number;
+}
+
+/* The message is there, and no record of its log-delivery: another life would tell of it anew. */
+static void test_what_is_pending_only_is_not_log_delivered(void **state)
+{
+    (void)state;
+    open_desk();
+    for (uint16_t p = 0; p < N; p++) {
+        position_of = p == 1 ? all_but_17 : NULL;
+        write_log(p, 0, OPS - 1, UINT64_MAX, UINT64_MAX, 0);
+    }
+    position_of = NULL;
+    assert_false(look());
+    assert_int_equal(desk.audit.lost, 1);
+    assert_string_equal(desk.audit.why,
+                        "p1 acknowledged operation 17 of p0, and its log does not hold it");
+    close_desk();
+}
+
+static uint64_t with_17_and_18_swapped(uint64_t number)
+{
+    return number == 17 ? 18 : number == 18 ? 17 : number;
+}
+
+static void test_a_log_delivery_at_another_position_is_another(void **state)
+{
+    (void)state;
+    open_desk();
+    for (uint16_t p = 0; p < N; p++) {
+        position_of = p == 1 ? with_17_and_18_swapped : NULL;
+        write_log(p, 0, OPS - 1, UINT64_MAX, UINT64_MAX, 0);
+    }
+    position_of = NULL;
+    assert_false(look());
+    assert_int_equal(desk.audit.lost, 2);
     close_desk();
 }
 
@@ -336,6 +403,8 @@ int main(void)
         cmocka_unit_test(test_what_was_acknowledged_is_found),
         cmocka_unit_test(test_what_the_ledger_did_not_hold_is_counted),
         cmocka_unit_test(test_a_lost_operation_is_told),
+        cmocka_unit_test(test_what_is_pending_only_is_not_log_delivered),
+        cmocka_unit_test(test_a_log_delivery_at_another_position_is_another),
         cmocka_unit_test(test_what_a_compaction_dropped_is_not_lost),
         cmocka_unit_test(test_what_a_compaction_kept_and_is_missing_is_lost),
         cmocka_unit_test(test_a_compaction_that_was_cut_short_excuses_nothing),

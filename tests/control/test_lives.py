@@ -164,9 +164,9 @@ class Lives(unittest.TestCase):
                           f"operations, {audit['found']} found in {audit['logs']} logs, "
                           f"{audit['lost']} lost")
 
-    def killed(self, job, ranks):
-        """Kill the node of these ranks, and wait for the next one."""
-        before = job.nodes()[ranks]
+    def killed(self, job, fits):
+        """Kill a node whose ranks are such, and wait for the next one."""
+        ranks, before = job.node(fits)
         os.kill(before, signal.SIGKILL)
         job.wait(lambda stats: job.nodes().get(ranks, before) != before)
 
@@ -175,7 +175,7 @@ class Lives(unittest.TestCase):
                                          "job.restart=1"])
         job.progress(10)
         job.must("crash", "1")
-        self.killed(job, next(r for r in job.nodes() if "1" in r.split(",")))
+        self.killed(job, lambda ranks: "1" in ranks)
         job.must("recover", "1")
         job.progress(10)
         self.found(job.end(), 4)
@@ -184,10 +184,9 @@ class Lives(unittest.TestCase):
         job = Job(self, UPON, ENDLESS + ["job.stack=lpl", "job.device=memif", "load.rate=100",
                                          "job.restart=2"])
         job.progress(10, who=(1,))
-        nodes = job.nodes()
-        self.killed(job, next(r for r in nodes if "0" not in r.split(",")))  # it issues nothing
+        self.killed(job, lambda ranks: "0" not in ranks)  # it issues nothing
         job.progress(10, who=(1,))
-        os.kill(next(pid for r, pid in nodes.items() if "0" in r.split(",")), signal.SIGKILL)
+        os.kill(job.node(lambda ranks: "0" in ranks)[1], signal.SIGKILL)
         out, err = job.child.communicate(timeout=180)
         summary = json.loads(out)
         self.assertEqual((job.child.returncode, summary["verdict"]), (2, "unknown"), err)
