@@ -48,13 +48,15 @@ static const struct load_top tops[] = {
      EV_RB_BROADCAST,
      false,
      "broadcast",
-     {.own = "RB1", .duplication = "RB2", .creation = "RB3", .complete = "RB4"}},
+     {.own = "RB1", .duplication = "RB2", .creation = "RB3", .complete = "RB4"},
+     .owed = LOAD_OWED_OF_CORRECT},
     {ABS_URB,
      LOAD_TO_ALL,
      EV_URB_BROADCAST,
      false,
      "broadcast",
-     {.own = "URB1", .duplication = "URB2", .creation = "URB3", .complete = "URB4"}},
+     {.own = "URB1", .duplication = "URB2", .creation = "URB3", .complete = "URB4"},
+     .owed = LOAD_OWED_OF_ANY},
     {.abstraction = ABS_LPL,
      .shape = LOAD_TO_NEXT,
      .request = EV_LPL_SEND,
@@ -75,7 +77,8 @@ static const struct load_top tops[] = {
      .verb = "broadcast",
      .property = {.own = "LURB1", .duplication = "LURB2", .creation = "LURB3", .complete = "LURB4"},
      .logged = LOAD_LOG_STORES,
-     .release = EV_LURB_RELEASE},
+     .release = EV_LURB_RELEASE,
+     .owed = LOAD_OWED_OF_ANY},
     {.abstraction = ABS_HO,
      .shape = LOAD_TO_ALL,
      .request = EV_HO_BROADCAST,
@@ -88,14 +91,16 @@ static const struct load_top tops[] = {
      EV_UC_PROPOSE,
      false,
      "propose",
-     {.complete = "UC1", .creation = "UC2", .duplication = "UC3", .agreement = "UC4"}},
+     {.complete = "UC1", .creation = "UC2", .duplication = "UC3", .agreement = "UC4"},
+     .owed = LOAD_OWED_OF_CORRECT},
     {.abstraction = ABS_LUC,
      .shape = LOAD_ONE_VALUE,
      .request = EV_LUC_PROPOSE,
      .verb = "propose",
      .property = {.complete = "LUC1", .creation = "LUC2", .agreement = "LUC3"},
      .logged = LOAD_LOG_STORES,
-     .release = EV_LUC_RELEASE},
+     .release = EV_LUC_RELEASE,
+     .owed = LOAD_OWED_OF_ANY},
 };
 
 const struct load_top *load_top(enum abstraction a)
@@ -204,9 +209,12 @@ static uint32_t issue_open(struct load *l, uint32_t room, uint64_t now)
     return (uint32_t)(l->next_op - first);
 }
 
+/* The count first: of what it counts, whom a kill stops before the digest has sent nothing that the
+ * digest lacks, so nobody has delivered as many. */
 void load_post_issued(struct load *l)
 {
     board_put(&l->row->issued, l->next_op);
+    atomic_thread_fence(memory_order_release);
     board_put(&l->row->issued_digest, l->issued_digest);
     board_put(&l->row->issued_measured, l->issued_measured);
     board_put(&l->row->offered_measured, l->conf.closed ? l->issued_measured : l->offered_measured);
@@ -357,14 +365,15 @@ static void post_taken(struct load *l, uint64_t now, uint64_t before)
     atomic_store_explicit(&row->samples, l->samples, memory_order_release);
 }
 
+/* The count last: behind a count that a killed process posted stands its digest. */
 void load_post_sequence(struct load *l, uint32_t source)
 {
     const struct sequence *s = &l->seen[source];
     struct board_source *to = board_source(l->conf.board, l->co.st->self, source);
-    board_put(&to->delivered, s->count);
     board_put(&to->digest, s->digest);
     board_put(&to->floor, s->floor);
     board_put(&to->top, s->top);
+    atomic_store_explicit(&to->delivered, s->count, memory_order_release);
 }
 
 /* First time; or false, and the fault is noted. */

@@ -50,6 +50,13 @@ struct load_properties {
     const char *agreement;
 };
 
+/* What all correct processes owe of a source that crashed; of decisions, whoever proposed. */
+enum load_owed {
+    LOAD_OWED_NOTHING,
+    LOAD_OWED_OF_CORRECT, /* what a correct process delivered or decided */
+    LOAD_OWED_OF_ANY      /* what any process did, one that crashed included */
+};
+
 /* What is on stable storage. */
 enum load_logged {
     LOAD_UNLOGGED,
@@ -67,6 +74,7 @@ struct load_top {
     struct load_properties property;
     uint8_t logged;   /* enum load_logged */
     uint16_t release; /* enum ev_type: a log-delivery is over */
+    uint8_t owed;     /* enum load_owed */
 };
 
 /* NULL: nothing can be requested of that abstraction. */

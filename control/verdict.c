@@ -226,14 +226,26 @@ static bool receives(const struct load_top *top, const struct board *b, uint32_t
     return top->shape == LOAD_TO_ALL || p == (source + 1) % b->n;
 }
 
-/* What some correct process has delivered of a source that crashed: with agreement, all shall. */
-static uint64_t delivered_most(const struct board *b, uint32_t source)
+/* How many operations of a source p is known to lack of those that q has; at least 1 if it may lack
+ * some. Equal counts and digests are equal operations. */
+static uint64_t behind(const struct board_source *p, const struct board_source *q)
+{
+    uint64_t have = board_get(&p->delivered), others = board_get(&q->delivered);
+    if (board_get(&q->top) <= board_get(&p->floor) ||
+        (others == have && board_get(&q->digest) == board_get(&p->digest)))
+        return 0;
+    return others > have ? others - have : 1;
+}
+
+/* … of what others have delivered of a source that crashed, or decided: no count says what is due. */
+static uint64_t behind_others(const struct load_top *top, const struct board *b, uint32_t p,
+                              uint32_t source)
 {
     uint64_t most = 0;
-    for (uint32_t p = 0; p < b->n; p++) {
-        uint64_t have = board_get(&board_source(b, p, source)->delivered);
-        if (board_correct(b, p) && have > most)
-            most = have;
+    for (uint32_t q = 0; q < b->n && top->owed != LOAD_OWED_NOTHING; q++) {
+        uint64_t lacks = behind(board_source(b, p, source), board_source(b, q, source));
+        if ((board_correct(b, q) || top->owed == LOAD_OWED_OF_ANY) && lacks > most)
+            most = lacks;
     }
     return most;
 }
@@ -243,15 +255,19 @@ static uint64_t delivered_most(const struct board *b, uint32_t source)
 static uint64_t lacking(const struct load_top *top, const struct board *b, uint32_t p,
                         uint32_t source)
 {
-    uint64_t due;
-    if (top->shape == LOAD_ONE_VALUE)
-        due = source == 0 ? instances_issued(b) : 0;
-    else if (!board_correct(b, source))
-        due = top->property.agreement != NULL ? delivered_most(b, source) : 0;
-    else
-        due = receives(top, b, p, source) ? board_get(&board_row(b, source)->issued) : 0;
+    const bool one_value = top->shape == LOAD_ONE_VALUE;
+    if (!board_correct(b, p) || (one_value && source != 0))
+        return 0;
+    uint64_t due = 0, others = 0;
+    if (one_value || !board_correct(b, source))
+        others = behind_others(top, b, p, source);
+    if (one_value)
+        due = instances_issued(b);
+    else if (board_correct(b, source) && receives(top, b, p, source))
+        due = board_get(&board_row(b, source)->issued);
     uint64_t have = board_get(&board_source(b, p, source)->delivered);
-    return board_correct(b, p) && due > have ? due - have : 0;
+    uint64_t lacks = due > have ? due - have : 0;
+    return lacks > others ? lacks : others;
 }
 
 bool verdict_drained(const struct load_top *top, const struct board *b)
@@ -283,13 +299,16 @@ static void judge_arrival(struct verdict *v, const struct board *b)
         for (uint32_t source = 0; source < b->n; source++) {
             uint64_t lacks = lacking(v->top, b, p, source);
             uint64_t first = board_get(&board_source(b, p, source)->floor);
-            const char *code = !board_correct(b, source)         ? has->agreement
-                               : p == source && has->own != NULL ? has->own
-                                                                 : has->complete;
+            const char *code = p == source && has->own != NULL ? has->own : has->complete;
             if (lacks > 0 && one_value)
                 find(v, code, VERDICT_UNKNOWN,
                      "p%u lacks the decisions of %" PRIu64 " instances, from %" PRIu64 " on", p,
                      lacks, first);
+            else if (lacks > 0 && !board_correct(b, source))
+                find(v, code, VERDICT_UNKNOWN,
+                     "p%u lacks what others delivered of p%u, which crashed, from message %" PRIu64
+                     " on",
+                     p, source, first);
             else if (lacks > 0)
                 find(v, code, VERDICT_UNKNOWN,
                      "p%u has not delivered %" PRIu64
@@ -298,15 +317,34 @@ static void judge_arrival(struct verdict *v, const struct board *b)
         }
 }
 
+/* Who crashed may have issued more than all have of it. Who has the same numbers has the same
+ * messages, or some are not of that source. */
+static void compare_receivers(struct verdict *v, const struct board *b, uint32_t source)
+{
+    for (uint32_t p = 0; p < b->n; p++)
+        for (uint32_t q = 0; q < p; q++) {
+            const struct board_source *at = board_source(b, p, source);
+            const struct board_source *other = board_source(b, q, source);
+            uint64_t have = board_get(&at->delivered);
+            if (board_correct(b, p) && board_correct(b, q) && board_get(&at->top) == have &&
+                board_get(&other->top) == have && board_get(&other->delivered) == have &&
+                board_get(&at->digest) != board_get(&other->digest))
+                find(v, v->top->property.creation, VERDICT_INVALID,
+                     "p%u and p%u delivered %" PRIu64 " messages from p%u, the same numbers, and "
+                     "not the same messages",
+                     q, p, have, source);
+        }
+}
+
 /* Who has as many as were issued must have what was issued. */
 static void judge_content(struct verdict *v, const struct board *b)
 {
     for (uint32_t source = 0; source < b->n; source++) {
-        if (!board_correct(b, source)) /* it may have issued more than it came to post */
-            continue;
         uint64_t issued = board_get(&board_row(b, source)->issued);
         uint64_t digest = board_get(&board_row(b, source)->issued_digest);
-        for (uint32_t p = 0; p < b->n; p++) {
+        /* Who is killed in a later life may leave the count of that one and the digest before. */
+        bool known = board_correct(b, source) || board_get(&board_row(b, source)->lives) <= 1;
+        for (uint32_t p = 0; p < b->n && known; p++) {
             const struct board_source *s = board_source(b, p, source);
             if (receives(v->top, b, p, source) && board_get(&s->delivered) == issued &&
                 board_get(&s->digest) != digest)
@@ -315,6 +353,8 @@ static void judge_content(struct verdict *v, const struct board *b)
                      "never issued",
                      issued, p, source, source);
         }
+        if (!board_correct(b, source))
+            compare_receivers(v, b, source);
     }
 }
 

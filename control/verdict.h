@@ -5,9 +5,10 @@
  * The receivers themselves check that each operation was issued (its tag) and comes once. The
  * rest is comparison. Consensus: processes must have equal digests over each block of consecutive
  * instances. Broadcasts and links: when the load has stopped and everything has had time to
- * arrive, each receiver must have the count and the digest that the source issued. What did not
- * arrive in bounded time is not known to be lost: the verdict is then `unknown`, and says who
- * lacks what.
+ * arrive, each receiver must have the count and the digest that the source issued. Of a source that
+ * crashed the receivers are compared with each other: where the abstraction says so, each must have
+ * what another one has. What did not arrive in bounded time is not known to be lost: the verdict is
+ * then `unknown`, and says who lacks what.
  */
 #ifndef UPON_VERDICT_H
 #define UPON_VERDICT_H
@@ -54,7 +55,8 @@ void verdict_open(struct verdict *v, const struct load_top *top);
 /* While the processes run: compare what is complete. Call it before a block is overwritten. */
 void verdict_compare(struct verdict *v, const struct board *b);
 
-/* Whether everything that was issued has arrived wherever it should. The load must have stopped. */
+/* Whether everything that was issued has arrived wherever it should, and what one process has of a
+ * source that crashed at all that owe it. The load must have stopped. */
 bool verdict_drained(const struct load_top *top, const struct board *b);
 
 /* How many operations are owed to correct processes and have not arrived. */

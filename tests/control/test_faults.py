@@ -76,6 +76,16 @@ class Faults(unittest.TestCase):
         self.assertIn("p0", summary["crash"])
         self.assertEqual([(e["what"], e["process"]) for e in events], [("crash 0", 0)])
 
+    def test_what_a_crashed_source_broadcast_is_judged_without_its_checkers(self):
+        for plant, code, state, status in ("replace", "URB3", "violated", 1), \
+                ("lose", "URB4", "unknown", 2):
+            with self.subTest(plant=plant):
+                summary, _ = self.run_with("at 800ms crash 0\n", "job.stack=urb", "load.rate=2k",
+                                           "job.record=off", "load.plant=" + plant,
+                                           f"job.drain={60 if status == 1 else 1}s", status=status)
+                self.assertEqual(summary["properties"][code], state)
+                self.assertTrue(any(w.startswith(code + ": ") for w in summary["why"]))
+
     def test_a_crash_takes_nothing_back_from_the_series(self):
         summary, _ = self.run_with("at 300ms crash 2\n", "job.stack=beb", "job.proposer=all",
                                    f"job.cores={min(os.sched_getaffinity(0))}") # ticks of 100 ms

@@ -73,8 +73,8 @@ struct scene {
     struct stack *st[N];
     struct verdict verdict;
     struct load_conf conf;
-    bool cut;     /* nothing reaches p2 */
-    bool crashed; /* p2 takes no steps */
+    bool cut;         /* nothing reaches p2 */
+    uint64_t crashed; /* bitmap: takes no steps */
     unsigned pool_full;
 };
 
@@ -107,14 +107,22 @@ static void open_scene(struct scene *s, const struct stack_def *def, struct load
     verdict_open(&s->verdict, conf.top);
 }
 
+static void crash(struct scene *s, uint16_t p)
+{
+    s->crashed |= 1u << p;
+    board_put(&s->board->crashed, s->crashed);
+}
+
 static void step(struct scene *s)
 {
-    for (uint16_t p = 0; p < N - s->crashed; p++) {
+    for (uint16_t p = 0; p < N; p++) {
+        if (s->crashed >> p & 1)
+            continue;
         s->sim.env[p].now_ns += STEP_NS;
         co_breath(s->st[p]);
     }
     while (s->sim.flights > 0)
-        if ((s->cut || s->crashed) && s->sim.flight[0].to == 2)
+        if ((s->cut && s->sim.flight[0].to == 2) || (s->crashed >> s->sim.flight[0].to & 1))
             sim_drop(&s->sim, 0);
         else
             sim_deliver(&s->sim, 0);
@@ -131,8 +139,9 @@ static void play(struct scene *s)
                 break;
         }
     }
-    for (uint16_t p = 0; p < N - s->crashed; p++)
-        load_detach(s->st[p]);
+    for (uint16_t p = 0; p < N; p++)
+        if (!(s->crashed >> p & 1))
+            load_detach(s->st[p]);
     verdict_close(&s->verdict, s->board);
 }
 
@@ -296,8 +305,7 @@ static void crash_p2(struct scene *sc)
 {
     for (int i = 0; i < 9000; i++)
         step(sc);
-    sc->crashed = true;
-    board_put(&sc->board->crashed, 1u << 2);
+    crash(sc, 2);
     play(sc);
 }
 
@@ -326,8 +334,7 @@ static void a_crashed_source_offers_nothing_more(void **state)
         open_scene(&s, stack_find("beb"), every_10_us(7));
         for (int i = 0; i < 4000; i++)
             step(&s);
-        s.crashed = true;
-        board_put(&s.board->crashed, 1u << 2);
+        crash(&s, 2);
         play(&s);
         if (!killed)
             load_detach(s.st[2]);
@@ -428,10 +435,10 @@ static void UC4_holds_for_what_was_decided_before_a_crash(void **state)
 
 /* ---- planted bugs ---------------------------------------------------------------------------------- */
 
-static void plant(const struct stack_def *def, enum load_plant plant, const char *code,
-                  enum verdict_state expected)
+static void plant_from(uint64_t sources, const struct stack_def *def, enum load_plant plant,
+                       const char *code, enum verdict_state expected)
 {
-    struct load_conf conf = every_10_us(1);
+    struct load_conf conf = every_10_us(sources);
     conf.plant = plant;
     open_scene(&s, def, conf);
     play(&s);
@@ -442,6 +449,12 @@ static void plant(const struct stack_def *def, enum load_plant plant, const char
         if (strcmp(s.verdict.property[i].code, code) != 0)
             assert_int_not_equal(s.verdict.property[i].state, VERDICT_INVALID);
     close_scene(&s);
+}
+
+static void plant(const struct stack_def *def, enum load_plant what, const char *code,
+                  enum verdict_state expected)
+{
+    plant_from(1, def, what, code, expected);
 }
 
 static void UC2_an_altered_decision_is_found(void **state)
@@ -492,6 +505,163 @@ static void BEB1_a_missing_message_is_unknown(void **state)
     plant(stack_find("beb"), LOAD_PLANT_LOSE, "BEB1", VERDICT_UNKNOWN);
 }
 
+/* By digests alone: what a checker says besides is tested with upon run. */
+static void digests_find_each_plant_in_each_broadcast_and_link(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *stack;
+        uint64_t sources;
+        const char *creation, *duplication, *complete; /* of what p2 takes from them */
+    } of[] = {
+        {"pl", 2, "PL3", "PL2", "PL1"},
+        {"fpl", 2, "FPL3", "FPL2", "FPL1"},
+        {"rb_eager", 1, "RB3", "RB2", "RB4"},
+        {"rb_eager", 4, "RB3", "RB2", "RB1"},
+        {"rb_lazy", 1, "RB3", "RB2", "RB4"},
+        {"urb", 1, "URB3", "URB2", "URB4"},
+        {"urb", 4, "URB3", "URB2", "URB1"},
+        {"urb_all_ack", 1, "URB3", "URB2", "URB4"},
+        {"urb_all_ack", 4, "URB3", "URB2", "URB1"},
+    };
+    for (size_t i = 0; i < sizeof of / sizeof of[0]; i++) {
+        const struct stack_def *def = stack_find(of[i].stack);
+        const bool in_order = strcmp(of[i].stack, "fpl") == 0; /* what is missing is overtaken */
+        if (!in_order)
+            plant_from(of[i].sources, def, LOAD_PLANT_ALTER, of[i].creation, VERDICT_INVALID);
+        plant_from(of[i].sources, def, LOAD_PLANT_REPLACE, of[i].creation, VERDICT_INVALID);
+        plant_from(of[i].sources, def, LOAD_PLANT_REPEAT, of[i].duplication, VERDICT_INVALID);
+        plant_from(of[i].sources, def, LOAD_PLANT_LOSE, in_order ? "FPL4" : of[i].complete,
+                   in_order ? VERDICT_INVALID : VERDICT_UNKNOWN);
+    }
+}
+
+/* ---- of a source that crashed ---------------------------------------------------------------- */
+
+/* p0, the only source, issues until 9 ms; for the last `cut` steps nothing reaches p2. */
+static void crash_the_source(const struct stack_def *def, enum load_plant plant, int cut)
+{
+    struct load_conf conf = every_10_us(1);
+    conf.plant = plant;
+    open_scene(&s, def, conf);
+    for (int i = 0; i < 9000; i++) {
+        s.cut = i >= 9000 - cut;
+        step(&s);
+    }
+    crash(&s, 0);
+}
+
+static uint64_t delivered(uint32_t p)
+{
+    return board_get(&board_source(s.board, p, 0)->delivered);
+}
+
+/* What p1 has p2 shall have: the drain waits for the relay. */
+static void URB4_is_waited_for_when_the_source_has_crashed(void **state)
+{
+    (void)state;
+    crash_the_source(stack_find("urb"), LOAD_PLANT_NONE, 100);
+    assert_false(verdict_drained(s.conf.top, s.board));
+    assert_true(verdict_lacking(s.conf.top, s.board) > 0);
+    s.cut = false;
+    play(&s);
+    assert_int_equal(s.verdict.state, VERDICT_VALID);
+    assert_true(delivered(1) >= 840);
+    assert_int_equal(delivered(1), delivered(2));
+    close_scene(&s);
+}
+
+static void URB4_an_unlevel_end_of_a_crashed_source_is_unknown(void **state)
+{
+    (void)state;
+    const char *const code[] = {"RB4", "URB4", "UC1"};
+    const struct stack_def *const def[] = {stack_find("rb_eager"), stack_find("urb"), toy_stack()};
+    for (int i = 0; i < 3; i++) {
+        crash_the_source(def[i], LOAD_PLANT_NONE, 100); /* and p2 stays cut off */
+        play(&s);
+        assert_int_equal(property(&s, code[i]), VERDICT_UNKNOWN);
+        assert_int_equal(s.verdict.state, VERDICT_UNKNOWN);
+        close_scene(&s);
+    }
+}
+
+/* What who crashed had delivered binds the others where agreement is uniform, and there alone. */
+static void URB4_counts_what_who_crashed_had_delivered(void **state)
+{
+    (void)state;
+    const char *const code[] = {"RB4", "URB4"};
+    const enum verdict_state expected[] = {VERDICT_VALID, VERDICT_UNKNOWN};
+    for (int i = 0; i < 2; i++) {
+        crash_the_source(stack_find(i == 0 ? "rb_eager" : "urb"), LOAD_PLANT_NONE, 0);
+        struct board_source *own = board_source(s.board, 0, 0);
+        uint64_t more = board_get(&board_row(s.board, 0)->issued) + 1; /* than others have */
+        board_put(&own->delivered, more);
+        board_put(&own->floor, more);
+        board_put(&own->top, more);
+        play(&s);
+        assert_int_equal(property(&s, code[i]), expected[i]);
+        assert_int_equal(s.verdict.state, expected[i]);
+        close_scene(&s);
+    }
+}
+
+/* p1 has all up to 101, p2 has not 100 and has 102: as many, and not the same. */
+static void URB4_as_many_are_not_the_same(void **state)
+{
+    (void)state;
+    struct board *b = board_open(N, BOARD_BLOCKS, 1, 1, NULL);
+    struct verdict v;
+    assert_non_null(b);
+    for (uint32_t p = 1; p < N; p++) {
+        struct board_source *at = board_source(b, p, 0);
+        board_put(&at->delivered, 102);
+        board_put(&at->digest, p);
+        board_put(&at->floor, p == 1 ? 102 : 100);
+        board_put(&at->top, p == 1 ? 102 : 103);
+        board_put(&board_row(b, p)->done, 1);
+    }
+    board_put(&board_row(b, 0)->issued, 103);
+    board_put(&b->crashed, 1);
+    verdict_open(&v, load_top(ABS_URB));
+    assert_false(verdict_drained(v.top, b));
+    verdict_close(&v, b);
+    assert_int_equal(v.state, VERDICT_UNKNOWN);
+    board_close(b);
+}
+
+static void planted_of_a_crashed_source(const char *stack, enum load_plant plant, const char *code,
+                                        enum verdict_state expected)
+{
+    crash_the_source(stack_find(stack), plant, 0);
+    play(&s);
+    assert_int_equal(property(&s, code), expected);
+    assert_int_equal(s.verdict.state, expected);
+    close_scene(&s);
+}
+
+static void what_is_planted_is_found_though_the_source_crashed(void **state)
+{
+    (void)state;
+    planted_of_a_crashed_source("beb", LOAD_PLANT_REPLACE, "BEB3", VERDICT_INVALID);
+    planted_of_a_crashed_source("rb_eager", LOAD_PLANT_REPLACE, "RB3", VERDICT_INVALID);
+    planted_of_a_crashed_source("urb", LOAD_PLANT_REPLACE, "URB3", VERDICT_INVALID);
+    planted_of_a_crashed_source("rb_eager", LOAD_PLANT_LOSE, "RB4", VERDICT_UNKNOWN);
+    planted_of_a_crashed_source("urb", LOAD_PLANT_LOSE, "URB4", VERDICT_UNKNOWN);
+    planted_of_a_crashed_source("urb", LOAD_PLANT_REPEAT, "URB2", VERDICT_INVALID);
+    planted_of_a_crashed_source("urb", LOAD_PLANT_ALTER, "URB3", VERDICT_INVALID);
+}
+
+/* Neither had all that the source posted: they are compared with each other. */
+static void receivers_are_compared_below_what_the_source_posted(void **state)
+{
+    (void)state;
+    crash_the_source(stack_find("urb"), LOAD_PLANT_REPLACE, 0);
+    board_add(&board_row(s.board, 0)->issued, 1);
+    play(&s);
+    assert_int_equal(property(&s, "URB3"), VERDICT_INVALID);
+    close_scene(&s);
+}
+
 static void who_was_cut_off_is_named(void **state)
 {
     (void)state;
@@ -536,6 +706,13 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(BEB2_a_second_delivery_is_found),
     cmocka_unit_test(BEB3_an_altered_message_is_found),
     cmocka_unit_test(BEB3_another_message_is_found),
+    cmocka_unit_test(digests_find_each_plant_in_each_broadcast_and_link),
+    cmocka_unit_test(URB4_is_waited_for_when_the_source_has_crashed),
+    cmocka_unit_test(URB4_an_unlevel_end_of_a_crashed_source_is_unknown),
+    cmocka_unit_test(URB4_counts_what_who_crashed_had_delivered),
+    cmocka_unit_test(URB4_as_many_are_not_the_same),
+    cmocka_unit_test(what_is_planted_is_found_though_the_source_crashed),
+    cmocka_unit_test(receivers_are_compared_below_what_the_source_posted),
     cmocka_unit_test(who_was_cut_off_is_named),
     cmocka_unit_test(nothing_issued_is_nothing_judged),
 };

@@ -125,10 +125,13 @@ class Run(unittest.TestCase):
                 self.assertEqual(summary["offered_per_s"], summary["sent_per_s"])
 
     def test_a_planted_bug_is_invalid(self):
-        for plant, violated in ("alter", ["UC2"]), ("replace", ["UC4"]), ("repeat", ["UC3"]):
-            with self.subTest(plant=plant):
-                summary = self.run_json("job.stack=uc", "load.plant=" + plant, "job.record=off",
-                                        status=1)
+        for stack, plant, violated in ("uc", "alter", ["UC2"]), ("uc", "replace", ["UC4"]), \
+                ("uc", "repeat", ["UC3"]), ("urb", "replace", ["URB3"]), \
+                ("rb_lazy", "repeat", ["RB2"]), ("pl", "replace", ["PL3"]):
+            with self.subTest(stack=stack, plant=plant):
+                summary = self.run_json("job.stack=" + stack, "load.plant=" + plant,
+                                        "job.proposer=" + ("1" if stack == "pl" else "0"),
+                                        "job.record=off", status=1)
                 self.assertEqual(summary["verdict"], "invalid")
                 self.assertEqual(self.violated(summary), violated)
                 self.assertTrue(any(w.startswith(violated[0] + ": ") for w in summary["why"]))
