@@ -18,6 +18,7 @@
 #include <rte_version.h>
 
 #include "dataplane/fabric.h"
+#include "dataplane/machine.h"
 #include "verbs.h"
 
 #define MEMORY_LEAST_MIB 512
@@ -96,6 +97,8 @@ static struct finding isolation(void)
     line_of("/sys/devices/system/cpu/isolated", line, sizeof line);
     if (line[0] != '\0')
         return found(WELL, NULL, "isolated: %s", line);
+    if (sysconf(_SC_NPROCESSORS_CONF) < 2)
+        return found(WELL, NULL, "there is one processor: the system needs it");
     return found(LACKS,
                  "sudo sed -i \"s/^GRUB_CMDLINE_LINUX=./&isolcpus=1-$(($(nproc --all) - 1)) /\" "
                  "/etc/default/grub && sudo update-grub && sudo reboot",
@@ -137,11 +140,14 @@ static struct finding instructions(void)
 
 static struct finding memory(void)
 {
-    char line[256];
-    long mib = atol(value_of("/proc/meminfo", "MemAvailable:", line, sizeof line)) / 1024;
-    return found(mib >= MEMORY_LEAST_MIB ? WELL : CANNOT,
-                 "build/upon run --set job.pool=4096   # and job.n small", "%ld MiB available",
-                 mib);
+    uint64_t left = machine_memory_left();
+    if (left == UINT64_MAX)
+        return found(WELL, NULL, "not told");
+    return found(left >> 20 >= MEMORY_LEAST_MIB ? WELL : CANNOT,
+                 "build/upon run --set job.n=3 --set params.instances=1024 --set "
+                 "params.store_msgs=1024 --set job.pool=5120",
+                 "%llu MiB left, of the machine and of our cgroup's limit",
+                 (unsigned long long)(left >> 20));
 }
 
 static struct finding hugepages(void)
@@ -149,9 +155,12 @@ static struct finding hugepages(void)
     char line[64];
     long n = atol(
         line_of("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", line, sizeof line));
+    long large = atol(
+        line_of("/sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages", line, sizeof line));
     return found(n >= HUGEPAGES_WANTED ? WELL : LACKS, "sudo sysctl -w vm.nr_hugepages=256",
-                 "%ld of 2 MiB free%s", n,
-                 n >= HUGEPAGES_WANTED ? "" : ": runs work without, a little slower");
+                 "%ld of 2 MiB free%s%s", n,
+                 n >= HUGEPAGES_WANTED ? "" : ": runs work without, a little slower",
+                 large > 0 ? "; those of 1 GiB are not used" : "");
 }
 
 static struct finding memlock(void)
@@ -264,6 +273,7 @@ int doctor_main(int argc, char **argv)
                "possible.\vok: nothing to do.  --: works, less well.  NO: no run before that."};
     static const char *const marks[] = {[WELL] = "ok", [LACKS] = "--", [CANNOT] = "NO"};
     unsigned lacks = 0, cannot = 0;
+    argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, NULL);
     for (size_t i = 0; i < sizeof looks / sizeof looks[0]; i++) {
         struct finding f = looks[i].look();

@@ -12,5 +12,9 @@ echo "$out" | awk '
 for name in processors isolation TSC memory hugepages memlock kernel DPDK io_uring rights interfaces; do
     echo "$out" | grep -q "^..  $name " || { echo "FAILED: no line on $name"; exit 1; }
 done
-"$1" doctor --nonsense 2>/dev/null && { echo "FAILED: takes nonsense"; exit 1; }
+for nonsense in --nonsense extra; do
+    "$1" doctor $nonsense 2>/dev/null
+    status=$?
+    [ $status = 2 ] || { echo "FAILED: doctor $nonsense ends with status $status"; exit 1; }
+done
 exit 0
