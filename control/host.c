@@ -47,11 +47,13 @@ int host_start(struct host *h, uint64_t tsc_hz, char *why, size_t why_size)
     struct eal_words words;
     if (!eal_words_make(&words, h->job->eal_args, h->self, h->selves))
         rte_panic("device.eal: more words than the job was checked for\n");
+    const uint64_t wanted = fabric_memory_wanted(&conf);
     /* A pool is one piece of memory: leave room for what lies between pieces. */
     const struct eal_conf eal = {.args = words.word,
                                  .cpu = h->place.cpu,
                                  .cpus = h->place.lcores,
-                                 .memory_bytes = fabric_memory_wanted(&conf) * 3 / 2,
+                                 .memory_bytes = wanted * 3 / 2,
+                                 .touched_bytes = wanted,
                                  .tsc_hz = tsc_hz,
                                  .telemetry = h->job->telemetry != 0};
     int err = eal_start(&eal, why, why_size);

@@ -22,7 +22,10 @@
 
 #define RATE_MAX_WINDOW  1024 /* what rate = max keeps outstanding, unless load.window says more */
 #define LINE_BYTES_MAX   190  /* of a job file; libinih reads 200 */
-#define POOL_PEER_PKTS   1024 /* on their way to a peer */
+#define POOL_PEER_PKTS   1024 /* on their way to a peer, at least */
+#define POOL_PEER_SHARE  4    /* of what is kept for a peer, one in so many has its own packet */
+#define POOL_PEERS_MAX   24   /* that are behind at a time: memory is finite too */
+#define POOL_PKTS_MAX    (16u << 20)
 #define LOG_SIZE_MIN     (4ull << 20)
 #define LOG_SIZE_MAX     (16ull << 30) /* segments have 32-bit sizes */
 #define LOG_RECORD_BYTES 64            /* of a record, in front of an operation: name and headers */
@@ -756,10 +759,31 @@ static int check_load(struct job *job, const struct why *why)
 }
 
 /* What a stack may store, twice over, since it answers with as much; and what is on its way. */
-static uint32_t pool_min(const struct job *job)
+static uint64_t pool_min(const struct job *job)
 {
-    uint32_t instances = job->conf.instances, msgs = job->conf.store_msgs;
-    return 2 * (instances > msgs ? instances : msgs) + POOL_PEER_PKTS * job->n;
+    uint64_t instances = job->conf.instances, msgs = job->conf.store_msgs;
+    uint64_t kept = job->conf.ring_msgs / POOL_PEER_SHARE;
+    uint64_t peers = job->n < POOL_PEERS_MAX ? job->n : POOL_PEERS_MAX;
+    return 2 * (instances > msgs ? instances : msgs) +
+           peers * (kept > POOL_PEER_PKTS ? kept : POOL_PEER_PKTS);
+}
+
+/* What is chosen for a job is refused to nobody who writes it. */
+static int check_pool(const struct job *job, const struct why *why)
+{
+    static const size_t of[] = {CONF(store_msgs), CONF(ring_msgs)};
+    uint64_t least = pool_min(job);
+    if (job->pool != 0 && job->pool < least)
+        return REFUSE(why, job, pool,
+                      "%u packets; with these params it takes %" PRIu64
+                      " at least, or 0 for enough",
+                      job->pool, least);
+    const struct key *k = key_of(of[job->conf.ring_msgs > job->conf.store_msgs]);
+    if (least > POOL_PKTS_MAX)
+        return refuse(why, &job->place[k - keys], k,
+                      "a process would need %" PRIu64 " packets, and can have %u; lower it", least,
+                      POOL_PKTS_MAX);
+    return 0;
 }
 
 static int check_sizes(struct job *job, const struct why *why)
@@ -779,10 +803,6 @@ static int check_sizes(struct job *job, const struct why *why)
         return REFUSE(why, job, metrics, "a port is 1 to %d, or 0 for none", UINT16_MAX);
     if (job->mtu > UINT16_MAX)
         return REFUSE(why, job, mtu, "an IP packet has %d bytes at most", UINT16_MAX);
-    if (job->pool != 0 && job->pool < pool_min(job))
-        return REFUSE(why, job, pool,
-                      "%u packets; with these params it takes %u at least, or 0 for enough",
-                      job->pool, pool_min(job));
     if (job->duration_ns == 0 || job->duration_ns > JOB_DURATION_MAX)
         return REFUSE(why, job, duration_ns, "the measured interval must be 1 ns to a day");
     if (job->warmup_ns > JOB_DURATION_MAX)
@@ -792,7 +812,7 @@ static int check_sizes(struct job *job, const struct why *why)
     if (job->conf.instances > LOAD_WINDOW_OPS)
         return refuse(why, &job->place[key_of(CONF(instances)) - keys], key_of(CONF(instances)),
                       "a run checks %d open instances at most", LOAD_WINDOW_OPS);
-    return 0;
+    return check_pool(job, why);
 }
 
 /* What a stack takes, and would be of no use. */
@@ -855,6 +875,7 @@ struct fabric_conf job_fabric(const struct job *job, const uint16_t *self, uint1
                                 .mtu = (uint32_t)job->mtu,
                                 .msg_bytes = (uint32_t)job->size,
                                 .pool_pkts = job->pool,
+                                .pool_least = (uint32_t)pool_min(job),
                                 .checksum = job_checksum(job),
                                 .addr = job->device_topology[0] != '\0' ? job->addr : NULL};
 }

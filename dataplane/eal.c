@@ -21,6 +21,7 @@
 #include <rte_mbuf_pool_ops.h>
 
 #include "clock.h"
+#include "machine.h"
 
 #define EAL_ARGS_MAX   64
 #define HUGEPAGE_BYTES (2ull << 20)
@@ -129,10 +130,14 @@ static bool hugepages_usable(uint64_t bytes)
     return page != MAP_FAILED;
 }
 
-static void add_memory(struct eal_args *a, uint64_t bytes, bool no_huge)
+static uint64_t reserved_bytes(const struct eal_conf *conf)
 {
-    bytes = (bytes + MEMORY_SLACK + HUGEPAGE_BYTES - 1) / HUGEPAGE_BYTES * HUGEPAGE_BYTES;
-    in_hugepages = !no_huge && hugepages_usable(bytes);
+    return (conf->memory_bytes + MEMORY_SLACK + HUGEPAGE_BYTES - 1) / HUGEPAGE_BYTES *
+           HUGEPAGE_BYTES;
+}
+
+static void add_memory(struct eal_args *a, uint64_t bytes)
+{
     /* Without shared configuration no file is made, and no other DPDK process is met. */
     if (in_hugepages)
         add(a, "--in-memory");
@@ -195,7 +200,8 @@ static int start(const struct eal_conf *conf)
     struct eal_args a = {.argc = 0};
     add(&a, "upon");
     add_lcores(&a, conf);
-    add_memory(&a, conf->memory_bytes, conf->no_huge);
+    in_hugepages = !conf->no_huge && hugepages_usable(reserved_bytes(conf));
+    add_memory(&a, reserved_bytes(conf));
     if (!conf->telemetry)
         add(&a, "--no-telemetry");
     char prefix[EAL_PREFIX_BYTES];
@@ -218,9 +224,25 @@ static int start(const struct eal_conf *conf)
     return 0;
 }
 
+/* The kernel promises more than it has, and ends who asks for the promise. */
+static int check_memory(const struct eal_conf *conf, char *why, size_t why_size)
+{
+    uint64_t left = machine_memory_left();
+    if (conf->touched_bytes <= left || hugepages_usable(reserved_bytes(conf)))
+        return 0;
+    snprintf(why, why_size,
+             "packets take %llu MiB, and %llu MiB of memory are left: lower job.pool, job.n, "
+             "job.mtu, params.instances or params.store_msgs",
+             (unsigned long long)(conf->touched_bytes >> 20), (unsigned long long)(left >> 20));
+    return -ENOMEM;
+}
+
 int eal_start(const struct eal_conf *conf, char *why, size_t why_size)
 {
-    int err = start(conf);
+    int err = check_memory(conf, why, why_size);
+    if (err != 0)
+        return err;
+    err = start(conf);
     if (err != 0)
         snprintf(why, why_size,
                  "DPDK does not start with %llu MiB of %s on %u processors: %s (%s)%s",

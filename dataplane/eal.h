@@ -19,6 +19,7 @@ struct eal_conf {
     const uint16_t *cpu;   /* processors of the data lcores (placement.h), each pinned to its own */
     uint16_t cpus;         /* the k-th is lcore k + 1, see eal_lcore() */
     uint64_t memory_bytes; /* fabric_memory_wanted(), and whatever else is allocated from EAL */
+    uint64_t touched_bytes; /* how many of them are written to: refused where fewer are left */
     const char *const *args; /* further arguments, e.g. "--vdev=…", "--allow=…"; NULL ends; or NULL
                               */
     uint64_t tsc_hz;         /* the frequency that another OS process of this job uses, or 0 */

@@ -244,7 +244,9 @@ static uint32_t pool_pkts(const struct fabric_conf *c)
     uint32_t pkts = POOL_BASE_PKTS + (c->n - 1u) * POOL_PEER_PKTS;
     if (c->pool_pkts != 0)
         return c->pool_pkts;
-    return pkts < POOL_PKTS_MAX ? pkts : POOL_PKTS_MAX;
+    if (pkts > POOL_PKTS_MAX)
+        pkts = POOL_PKTS_MAX;
+    return pkts > c->pool_least ? pkts : c->pool_least;
 }
 
 static uint32_t pkt_bytes(uint32_t mtu)
@@ -288,7 +290,7 @@ int fabric_address(const struct fabric_conf *conf, uint16_t rank, struct fabric_
 uint64_t fabric_memory_wanted(const struct fabric_conf *c)
 {
     uint64_t pkt = pkt_bytes(c->mtu != 0 ? c->mtu : MTU_DEFAULT) + POOL_OVERHEAD;
-    return c->selves * pool_pkts(c) * pkt + FABRIC_SLACK_BYTES;
+    return (uint64_t)c->selves * pool_pkts(c) * pkt + FABRIC_SLACK_BYTES;
 }
 
 /* An MTU of 0 is that of a port which EAL has not found yet. */
@@ -385,7 +387,7 @@ static struct rte_mempool *make_pool(struct fabric *f, const char *what, uint16_
     if (pool == NULL)
         fabric_refuse(f, rte_errno,
                       "p%u: no memory for %u packets of %u bytes (%s): free hugepages, lower "
-                      "job.pool, or set job.mtu below %u",
+                      "job.pool, params.instances or params.store_msgs, or set job.mtu below %u",
                       rank, pkts, pkt_bytes(f->conf.mtu), rte_strerror(rte_errno), f->conf.mtu);
     return pool;
 }

@@ -33,10 +33,11 @@ struct fabric_conf {
     uint16_t n;           /* processes of Π */
     const uint16_t *self; /* ranks that live in this OS process */
     uint16_t selves;
-    uint32_t mtu;       /* bytes of an IP packet; 0: the device's own, 1500 for virtual ones */
-    uint32_t msg_bytes; /* the largest message: refused if no frame can hold it */
-    uint32_t pool_pkts; /* packets per process; 0: enough for the window sizes of a live run */
-    bool checksum;      /* compute and verify UDP checksums where the device does not */
+    uint32_t mtu;        /* bytes of an IP packet; 0: the device's own, 1500 for virtual ones */
+    uint32_t msg_bytes;  /* the largest message: refused if no frame can hold it */
+    uint32_t pool_pkts;  /* packets per process; 0: enough for the window sizes of a live run */
+    uint32_t pool_least; /* … and no fewer than these; what the stack may keep is not known here */
+    bool checksum;       /* compute and verify UDP checksums where the device does not */
     /* n of them, or NULL for 10.117.x.y, 02:75:70:6e:x:y, 21000 + rank; a MAC of 0 is none said. */
     const struct fabric_addr *addr;
 };

@@ -81,7 +81,7 @@ static int check_conf(const struct stack_conf *c, char *why, size_t size)
         if (powers[i].value == 0 || (powers[i].value & (powers[i].value - 1)) != 0)
             return refuse(why, size, "%s = %u: must be a power of two", powers[i].name,
                           powers[i].value);
-    if (c->ring_msgs < 2 * c->flight_msgs)
+    if (c->flight_msgs > c->ring_msgs / 2)
         return refuse(why, size, "ring_msgs = %u: must be at least twice flight_msgs = %u",
                       c->ring_msgs, c->flight_msgs);
     if (c->frame_records < 1 || c->frame_records > FRAME_RECORDS_MAX)

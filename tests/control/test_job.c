@@ -275,6 +275,41 @@ static void eal_words_are_those_of_the_processes_here(void **state)
     assert_true(eal_words_make(&w, large, self, 1));
 }
 
+/* What is chosen for a job holds what its stack may keep, and could be written, too. */
+static void a_pool_is_as_large_as_its_params_need(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint32_t least;
+    } of[] = {
+        {BEB, 2 * 4096 + 3 * 1024},
+        {"[job]\nstack = uc\n[params]\ninstances = 8192\n", 2 * 8192 + 3 * 1024},
+        {"[job]\nstack = uc\n[params]\ninstances = 65536\n", 2 * 65536 + 3 * 1024},
+        {"[job]\nstack = urb\nn = 5\n[params]\nstore_msgs = 32Ki\n", 2 * 32768 + 5 * 1024},
+        {BEB "[params]\nring_msgs = 64Ki\n", 2 * 4096 + 3 * 16384},
+        {BEB "n = 25\n", 2 * 4096 + 24 * 1024},
+        {BEB "n = 64\n", 2 * 4096 + 24 * 1024},
+    };
+    for (size_t i = 0; i < sizeof of / sizeof of[0]; i++) {
+        const uint16_t self[] = {0};
+        char pool[64];
+        accepted(of[i].text);
+        struct fabric_conf conf = job_fabric(&job, self, 1);
+        assert_int_equal(conf.pool_pkts, 0);
+        assert_int_equal(conf.pool_least, of[i].least);
+        assert_true(fabric_memory_wanted(&conf) > (uint64_t)of[i].least * 2048);
+        snprintf(pool, sizeof pool, "job.pool=%u", of[i].least - 1);
+        char *const sets[] = {pool};
+        assert_int_not_equal(read_and_check(of[i].text, sets, 1), 0);
+        snprintf(pool, sizeof pool, "job.pool=%u", of[i].least);
+        assert_int_equal(read_and_check(of[i].text, sets, 1), 0);
+    }
+    refused(BEB "[params]\nstore_msgs = 2048Mi\n", 4, "params.store_msgs: a process would need");
+    refused(BEB "[params]\nring_msgs = 2048Mi\n", 4, "params.ring_msgs: a process would need");
+    refused(BEB "[params]\nring_msgs = 4096\nflight_msgs = 2048Mi\n", 4, "twice flight_msgs");
+}
+
 static void dpdk_is_not_asked_for_its_usage(void **state)
 {
     (void)state;
@@ -385,6 +420,7 @@ int main(void)
         cmocka_unit_test(what_the_device_cannot_do_is_refused_with_its_place),
         cmocka_unit_test(what_would_have_no_effect_is_refused),
         cmocka_unit_test(eal_words_are_those_of_the_processes_here),
+        cmocka_unit_test(a_pool_is_as_large_as_its_params_need),
         cmocka_unit_test(dpdk_is_not_asked_for_its_usage),
         cmocka_unit_test(a_bug_that_cannot_show_is_not_planted),
         cmocka_unit_test(text_that_cannot_be_written_back_is_refused),
