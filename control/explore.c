@@ -70,6 +70,7 @@ struct table {
     uint64_t pooled;
     uint64_t pool_max;
     uint64_t memory_max;
+    uint64_t peak; /* bytes, while one of the two grew */
     bool full;
 };
 
@@ -90,9 +91,12 @@ static bool grow_table(struct table *t)
 {
     struct table bigger = *t;
     bigger.mask = 2 * t->mask + 1;
-    if (table_bytes(&bigger) > t->memory_max ||
+    uint64_t old = (t->mask + 1) * sizeof t->slot[0]; /* there until all are in the bigger one */
+    if (table_bytes(&bigger) + old > t->memory_max ||
         (bigger.slot = calloc(bigger.mask + 1, sizeof t->slot[0])) == NULL)
         return false;
+    if (table_bytes(&bigger) + old > t->peak)
+        t->peak = table_bytes(&bigger) + old;
     for (uint64_t i = 0; i <= t->mask; i++)
         if (t->slot[i].hash != 0)
             *slot_of(&bigger, t->slot[i].hash) = t->slot[i];
@@ -105,8 +109,11 @@ static bool grow_pool(struct table *t)
 {
     struct table bigger = *t;
     bigger.pool_max = t->pool_max == 0 ? SLOTS_START : 2 * t->pool_max;
-    if (table_bytes(&bigger) > t->memory_max || bigger.pool_max > UINT32_MAX)
+    uint64_t old = t->pool_max * sizeof t->pool[0]; /* realloc may have both for a while */
+    if (table_bytes(&bigger) + old > t->memory_max || bigger.pool_max > UINT32_MAX)
         return false;
+    if (table_bytes(&bigger) + old > t->peak)
+        t->peak = table_bytes(&bigger) + old;
     bigger.pool = realloc(t->pool, bigger.pool_max * sizeof t->pool[0]);
     if (bigger.pool == NULL)
         return false;
@@ -859,7 +866,7 @@ int explore_run(struct sim_world *w, const struct explore_conf *conf, struct exp
     if (err == 0 && !r->out.violated && r->bound == NULL)
         walks(&x);
     r->states = x.table.states;
-    r->memory_bytes = table_bytes(&x.table);
+    r->memory_bytes = table_bytes(&x.table) > x.table.peak ? table_bytes(&x.table) : x.table.peak;
     r->ns = since_ns(&x.begin);
     release(&x);
     return err;

@@ -57,7 +57,7 @@ struct explore_conf {
     uint64_t states_max;               /* 0: no bound */
     uint64_t choices_max;              /* of one schedule; 0: no bound */
     uint64_t time_ns;                  /* 0: no bound */
-    uint64_t memory_bytes;             /* of the table of states; 0: 1 GiB */
+    uint64_t memory_bytes;             /* of the table of states, also while it grows; 0: 1 GiB */
     uint32_t walks;                    /* schedules without matching, if all was seen */
     const volatile sig_atomic_t *stop; /* not 0: the search is to end; NULL: never */
     bool unreduced;

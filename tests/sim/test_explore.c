@@ -394,6 +394,11 @@ static void test_a_bound_is_told(void **state)
     conf.memory_bytes = 70000;
     conf.job.n = 4;
     assert_string_equal(search_once(&conf).bound, "memory");
+    conf.memory_bytes = 200000; /* room for a table twice as large, but not for both */
+    conf.unreduced = true;
+    struct explore_result r = search_once(&conf);
+    assert_string_equal(r.bound, "memory");
+    assert_int_equal(r.states, 4096 * 3 / 4);
     conf = conf_of("rb_eager", 3);
     conf.choices_max = 6;
     assert_string_equal(search_once(&conf).bound, "steps");
