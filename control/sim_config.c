@@ -77,10 +77,35 @@ static void dump_disk(const struct disk_sim *d, void (*put)(void *, const char *
     }
 }
 
+/* Heartbeats that a rule holds back, in the order of their arrival. */
+static void dump_late(const struct env_fault *f, void (*put)(void *, const char *), void *ctx)
+{
+    char line[160], due[32];
+    for (uint32_t k = 0; k < f->lates; k++) {
+        const struct env_fault_late *l = &f->late[k];
+        snprintf(due, sizeof due, "at %" PRIu64 " ns", l->due_ns);
+        snprintf(line, sizeof line, "held back from p%u port %u #%016" PRIx64 " until %s", l->from,
+                 l->port, late_hash(l, 0), l->due_ns == UINT64_MAX ? "its rule ends" : due);
+        put(ctx, line);
+    }
+}
+
+static void dump_rules(const struct fault_engine *e, void (*put)(void *, const char *), void *ctx)
+{
+    char line[240], rule[200];
+    for (uint32_t left = e->armed; left != 0; left &= left - 1) {
+        uint32_t i = (uint32_t)__builtin_ctz(left);
+        fault_text(&e->rule[i], rule, sizeof rule);
+        snprintf(line, sizeof line, "armed %u: %s", i, rule);
+        put(ctx, line);
+    }
+}
+
 void sim_world_dump(struct sim_world *w, void (*put)(void *ctx, const char *line), void *ctx)
 {
     char line[160];
     static const char *const states[] = {"running", "paused", "crashed"};
+    dump_rules(&w->faults, put, ctx); /* in front: what follows is of a process, or in flight */
     for (uint16_t p = 0; p < w->n; p++) {
         struct sim_proc *x = &w->proc[p];
         snprintf(line, sizeof line, "p%u %s at %" PRIu64 " ns", p, states[x->state],
@@ -93,6 +118,8 @@ void sim_world_dump(struct sim_world *w, void (*put)(void *ctx, const char *line
         stack_dump(x->st, put, ctx);
         for (uint32_t k = 0; k < w->sim.env[p].ins; k++)
             dump_pkt("InBuf", w->sim.env[p].in[k], sender_of(w->sim.env[p].in[k]), p, k, put, ctx);
+        if (w->edge != NULL)
+            dump_late(&w->edge[p], put, ctx);
     }
     for (uint32_t k = 0; k < w->sim.flights; k++) {
         const struct sim_frame *f = &w->sim.flight[k];

@@ -212,6 +212,35 @@ static void test_a_difference_names_the_field_that_changed(void **state)
     sim_world_free(w);
 }
 
+static void test_a_difference_names_rules_and_what_they_hold_back(void **state)
+{
+    (void)state;
+    struct spacetime st = {0};
+    struct sim_world *w = obey("start epfd n=2\nfault delay constant 50ms class=heartbeat\n", &st);
+    struct config before = {0}, after = {0}, disarmed = {0};
+    struct choice c;
+    while (w->edge[1].lates == 0) {
+        config_free(&before);
+        config_take(&before, w);
+        assert_true(sim_world_timed(w, &c) && sim_world_apply(w, &c));
+    }
+    config_take(&after, w);
+    struct found held = {"+ p1 held back from p0 port ", 0};
+    config_diff(&before, &after, look, &held);
+    assert_int_equal(held.times, 1);
+    c = (struct choice){.kind = CHOICE_DISARM};
+    assert_true(sim_world_apply(w, &c));
+    config_take(&disarmed, w);
+    struct found rule = {"- armed 0: delay constant 50ms", 0};
+    config_diff(&after, &disarmed, look, &rule);
+    assert_int_equal(rule.times, 1);
+    config_free(&before);
+    config_free(&after);
+    config_free(&disarmed);
+    spacetime_free(&st);
+    sim_world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +249,7 @@ int main(void)
         cmocka_unit_test(test_vector_clocks_order_a_receipt_after_its_sending),
         cmocka_unit_test(test_who_recovers_in_vain_is_drawn_down),
         cmocka_unit_test(test_a_difference_names_the_field_that_changed),
+        cmocka_unit_test(test_a_difference_names_rules_and_what_they_hold_back),
     };
     int fd = mkstemp(path);
     if (fd < 0 || eal_start_light(64) != 0 || (pool = eal_pool("sim", 16383, 256, 1024)) == NULL)
