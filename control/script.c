@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define WORDS_MAX 32
+#define CLOCK_MAX ((uint64_t)INT64_MAX) /* ns; delays are added to it */
 
 /* ---- words ----------------------------------------------------------------------------------- */
 
@@ -37,6 +38,16 @@ static bool split(struct words *ws, const char *line)
             return false;
         ws->word[ws->count++] = w;
     }
+    return true;
+}
+
+/* A number that a choice has room for. */
+static bool parse_u32(const char *text, uint32_t *k)
+{
+    uint64_t value;
+    if (!number_parse(text, &value) || value > UINT32_MAX)
+        return false;
+    *k = (uint32_t)value;
     return true;
 }
 
@@ -240,12 +251,10 @@ static int frame_choice(const struct sim_world *w, const struct words *ws, struc
     if (ws->count < 2 || !parse_edge(ws->word[1], &c->p, &c->q))
         return refuse(why, size, "'%s' lacks an edge, such as 0->1", ws->word[0]);
     int at = 2;
-    uint64_t v;
     bool named = ws->count > 2 && ws->word[2][0] == '#';
     if (named) {
-        if (!number_parse(ws->word[2] + 1, &v))
+        if (!parse_u32(ws->word[2] + 1, &c->k))
             return refuse(why, size, "'%s' is no frame number", ws->word[2]);
-        c->k = (uint32_t)v;
         at = 3;
     } else {
         uint32_t k = 0;
@@ -314,22 +323,20 @@ static int written_choice(const struct sim_world *w, const struct words *ws, str
                           char *why, size_t size)
 {
     int at = 2;
-    uint64_t k = 0;
     if (ws->count < 2 || !parse_process(ws->word[1], &c->p) || c->p >= w->n)
         return refuse(why, size, "'written' lacks a process, such as p1");
     const struct disk_sim *d = w->needs.disk ? w->proc[c->p].disk : NULL;
     if (d == NULL)
         return refuse(why, size, "stack %s has no disk", w->job.def->name);
     if (at < ws->count && ws->word[at][0] == '#') {
-        if (!number_parse(ws->word[at] + 1, &k))
+        if (!parse_u32(ws->word[at] + 1, &c->k))
             return refuse(why, size, "'%s' is no number of a write", ws->word[at]);
         at++;
     } else if (d->writes == 0) {
         return refuse(why, size, "no write is under way at p%u", c->p);
     } else {
-        k = d->write[0].ordinal;
+        c->k = d->write[0].ordinal;
     }
-    c->k = (uint32_t)k;
     if (at < ws->count) {
         uint32_t fate = one_of(ws->word[at], fate_names, DISK_FATES);
         at += fate < DISK_FATES;
@@ -348,22 +355,21 @@ static int written_choice(const struct sim_world *w, const struct words *ws, str
 static int life_choice(const struct words *ws, struct choice *c, char *why, size_t size)
 {
     int at = 2;
-    uint64_t k = 0;
+    uint32_t copies;
     if (ws->count < 2 || !parse_process(ws->word[1], &c->p))
         return refuse(why, size, "'%s' lacks a process, such as p1", ws->word[0]);
     if (c->kind == CHOICE_RECOVER) {
         if (at + 1 < ws->count && strcmp(ws->word[at], "super") == 0 &&
-            number_parse(ws->word[at + 1], &k) && k < 2) {
-            c->k = (uint32_t)k + 1;
+            parse_u32(ws->word[at + 1], &copies) && copies < 2) {
+            c->k = copies + 1;
             at += 2;
         }
     } else if (c->kind != CHOICE_CRASH) {
-        if (at >= ws->count || !number_parse(ws->word[at], &k))
+        if (at >= ws->count || !parse_u32(ws->word[at], &c->k))
             return refuse(why, size,
                           "'%s' lacks a number: of the event, of the frames sent, or "
                           "of the copies written or lost",
                           ws->word[0]);
-        c->k = (uint32_t)k;
         at++;
     }
     if (c->kind != CHOICE_RECOVER)
@@ -374,32 +380,35 @@ static int life_choice(const struct words *ws, struct choice *c, char *why, size
 /* flip p1 segment 2 byte 4097 bit 3 */
 static int flip_choice(const struct words *ws, struct choice *c, char *why, size_t size)
 {
-    uint64_t k;
     if (ws->count != 8 || !parse_process(ws->word[1], &c->p) ||
-        strcmp(ws->word[2], "segment") != 0 || !number_parse(ws->word[3], &k) ||
+        strcmp(ws->word[2], "segment") != 0 || !parse_u32(ws->word[3], &c->k) ||
         strcmp(ws->word[4], "byte") != 0 || !number_parse(ws->word[5], &c->a) ||
         strcmp(ws->word[6], "bit") != 0 || !number_parse(ws->word[7], &c->b))
         return refuse(why, size, "not of the form: flip p1 segment 2 byte 4097 bit 3");
-    c->k = (uint32_t)k;
     return 0;
 }
 
-/* step p1, timer p1 [waiting], lie p1 p2 [epfd] [waiting], arm 0, advance 5ms, heal */
-static int other_choice(const struct words *ws, struct choice *c, char *why, size_t size)
+/* How far the clock is to move on: no further than it goes. */
+static bool parse_forward(const struct sim_world *w, const char *text, uint64_t *ns)
 {
-    uint64_t v = 0;
+    return (fault_parse_time(text, ns) || number_parse(text, ns)) &&
+           *ns <= CLOCK_MAX - sim_world_now(w);
+}
+
+/* step p1, timer p1 [waiting], lie p1 p2 [epfd] [waiting], arm 0, advance 5ms, heal */
+static int other_choice(const struct sim_world *w, const struct words *ws, struct choice *c,
+                        char *why, size_t size)
+{
     int want = 1, at = 1;
     const char *missing = NULL;
     if (c->kind == CHOICE_ADVANCE) {
         want = 2;
-        if (ws->count < 2 ||
-            (!fault_parse_time(ws->word[1], &c->a) && !number_parse(ws->word[1], &c->a)))
-            missing = "a time, such as 5ms";
+        if (ws->count < 2 || !parse_forward(w, ws->word[1], &c->a))
+            missing = "a time, such as 5ms, until which a clock goes: 292 years in all";
     } else if (c->kind == CHOICE_ARM || c->kind == CHOICE_DISARM) {
         want = 2;
-        if (ws->count < 2 || !number_parse(ws->word[1], &v))
+        if (ws->count < 2 || !parse_u32(ws->word[1], &c->k))
             missing = "the number of a fault";
-        c->k = (uint32_t)v;
     } else if (c->kind != CHOICE_HEAL) {
         want = 2;
         if (ws->count <= at || !parse_process(ws->word[at++], &c->p))
@@ -456,7 +465,7 @@ static int parse_choice(const struct sim_world *w, const struct words *ws, struc
     else if (kind >= CHOICE_CRASH && kind <= CHOICE_RECOVER)
         err = life_choice(ws, c, why, size);
     else
-        err = other_choice(ws, c, why, size);
+        err = other_choice(w, ws, c, why, size);
     if (err == 0 && (c->p >= w->n || c->q >= w->n))
         return refuse(why, size, "p%u is not one of the %u processes", c->p >= w->n ? c->p : c->q,
                       w->n);
@@ -472,6 +481,64 @@ int script_choice(const struct sim_world *w, const char *line, struct choice *c,
     return parse_choice(w, &ws, c, why, size);
 }
 
+static bool in_flight(const struct sim *s, const struct choice *c)
+{
+    for (uint32_t k = 0; k < s->flights; k++)
+        if (s->flight[k].from == c->p && s->flight[k].to == c->q && s->flight[k].ordinal == c->k)
+            return true;
+    return false;
+}
+
+/* Why a choice of p is not possible, by what p is. */
+static const char *state_of(const struct sim_world *w, const struct choice *c)
+{
+    const struct sim_proc *x = &w->proc[c->p];
+    if (x->state == SIM_CRASHED)
+        return x->refused ? "has crashed, and its log was refused" : "has crashed";
+    if (c->kind == CHOICE_RECOVER)
+        return "has not crashed";
+    if (c->kind == CHOICE_RESUME)
+        return "is not paused";
+    if (x->state == SIM_PAUSED)
+        return "is paused";
+    return c->kind == CHOICE_TIMER ? "has no timer armed" : "has no room";
+}
+
+/* A choice that can be read was not possible: one sentence. */
+static int impossible(const struct sim_world *w, const char *word, const struct choice *c,
+                      char *why, size_t size)
+{
+    const char *stack = w->job.def->name;
+    if (on_frame(c->kind) && in_flight(&w->sim, c))
+        return refuse(why, size, "'%s' is not possible now: p%u has crashed", word, c->q);
+    if (on_frame(c->kind))
+        return refuse(why, size, "frame #%u of %u->%u is not in flight", c->k, c->p, c->q);
+    if (c->kind == CHOICE_ARM || c->kind == CHOICE_DISARM)
+        return refuse(why, size, "'%s %u': the scenario has %u faults, counted from 0", word, c->k,
+                      w->faults.rules);
+    bool of_log = c->kind == CHOICE_FLIP || c->kind == CHOICE_CRASH_SUPER ||
+                  c->kind == CHOICE_LOSE_SUPER || (c->kind == CHOICE_RECOVER && c->k > 0);
+    if (of_log && !w->needs.disk)
+        return refuse(why, size, "'%s': stack %s has no log", word, stack);
+    if (c->kind == CHOICE_FLIP)
+        return refuse(why, size, "'%s': there is no such bit", word);
+    if (c->kind == CHOICE_LOSE_SUPER)
+        return refuse(why, size, "'%s': 1 loses copy 0, 2 copy 1, 3 both", word);
+    if (w->proc[c->p].state == SIM_RUNNING && c->kind == CHOICE_LIE)
+        return refuse(why, size, "'%s': stack %s has no detector that could say that", word, stack);
+    if (w->proc[c->p].state == SIM_RUNNING && c->kind == CHOICE_CRASH_SUPER)
+        return refuse(why, size, "'%s': the super block has copies 0 and 1", word);
+    if (w->proc[c->p].state != SIM_CRASHED && c->kind == CHOICE_WRITTEN)
+        return refuse(why, size, "write #%u of p%u is not under way", c->k, c->p);
+    if (w->proc[c->p].state == SIM_RUNNING && c->kind == CHOICE_REQUEST && w->app.instance &&
+        !sim_world_takes(w, c))
+        return refuse(why, size,
+                      "p%u takes no proposal for instance %" PRIu64
+                      " now: it is beyond what its table of instances holds, or there is no room",
+                      c->p, c->b);
+    return refuse(why, size, "'%s' is not possible now: p%u %s", word, c->p, state_of(w, c));
+}
+
 static int obey_choice(struct script *s, const struct words *ws, char *why, size_t size)
 {
     struct choice c;
@@ -480,18 +547,7 @@ static int obey_choice(struct script *s, const struct words *ws, char *why, size
         return err;
     if (sim_world_apply(s->w, &c))
         return 0;
-    if (on_frame(c.kind))
-        return refuse(why, size, "frame #%u of %u->%u is not in flight", c.k, c.p, c.q);
-    if (c.kind == CHOICE_WRITTEN)
-        return refuse(why, size, "write #%u of p%u is not under way", c.k, c.p);
-    if (c.kind == CHOICE_REQUEST && s->w->app.instance && s->w->proc[c.p].state == SIM_RUNNING &&
-        !sim_world_takes(s->w, &c))
-        return refuse(why, size,
-                      "p%u takes no proposal for instance %" PRIu64
-                      " now: it is beyond what its table of instances holds, or there is no room",
-                      c.p, c.b);
-    return refuse(why, size, "'%s' is not possible now: p%u has crashed, is paused, or has no room",
-                  ws->word[0], c.p);
+    return impossible(s->w, ws->word[0], &c, why, size);
 }
 
 /* deliver 0->1 all: the frames that are on this edge now, oldest first; there may be none. */
@@ -537,8 +593,10 @@ static int obey_run(struct script *s, const struct words *ws, char *why, size_t 
 {
     struct sim_world *w = s->w;
     uint64_t ns, end;
-    if (ws->count != 2 || !fault_parse_time(ws->word[1], &ns))
-        return refuse(why, size, "'run' lacks a time, such as 100ms");
+    if (ws->count != 2 || !fault_parse_time(ws->word[1], &ns) || ns > CLOCK_MAX - sim_world_now(w))
+        return refuse(why, size,
+                      "'run' lacks a time, such as 100ms, of the 292 years that a "
+                      "clock goes");
     struct choice c = {.kind = CHOICE_ADVANCE};
     sim_world_apply(w, &c);
     end = w->sim.now_ns + ns;

@@ -481,13 +481,13 @@ static int read_text(const char *path, char **text)
         return EXIT_FAILED;
     }
     *text = NULL;
-    if (getdelim(text, &size, '\0', f) < 0 && ferror(f) != 0) {
-        fprintf(stderr, "upon sim: %s: %s\n", path, strerror(errno));
-        fclose(f);
-        return EXIT_FAILED;
-    }
+    ssize_t len = getdelim(text, &size, '\0', f);
+    bool failed = len < 0 && ferror(f) != 0, zero = len > 0 && (*text)[len - 1] == '\0';
+    if (failed || zero)
+        fprintf(stderr, "upon sim: %s: %s\n", path,
+                failed ? strerror(errno) : "not a scenario: it holds a zero byte");
     fclose(f);
-    return 0;
+    return failed || zero ? EXIT_FAILED : 0;
 }
 
 int sim_main(int argc, char **argv)

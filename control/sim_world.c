@@ -925,9 +925,10 @@ static bool on_process(struct sim_world *w, const struct choice *c)
     if (c->kind == CHOICE_FLIP)
         return w->needs.disk && sim_disk_flip(x->disk, c->k, c->a, c->b);
     if (c->kind == CHOICE_LOSE_SUPER) {
-        if (w->needs.disk)
-            x->disk->super_loses = c->k;
-        return w->needs.disk && c->k < 4;
+        if (!w->needs.disk || c->k > 3)
+            return false;
+        x->disk->super_loses = c->k;
+        return true;
     }
     if (x->state == SIM_CRASHED)
         return false;
@@ -956,9 +957,10 @@ static bool on_process(struct sim_world *w, const struct choice *c)
         crash_in_step(w, x, c);
         return true;
     case CHOICE_CRASH_SUPER:
-        if (w->needs.disk)
-            x->disk->super_crash = (int)c->k;
-        return w->needs.disk && c->k < 2;
+        if (!w->needs.disk || c->k > 1)
+            return false;
+        x->disk->super_crash = (int)c->k;
+        return true;
     case CHOICE_WRITTEN:
         return on_written(w, x, c);
     case CHOICE_PAUSE:
@@ -1006,6 +1008,8 @@ static bool on_world(struct sim_world *w, const struct choice *c)
 {
     switch (c->kind) {
     case CHOICE_ADVANCE: {
+        if (c->a > UINT64_MAX - w->front_ns)
+            return false;
         w->front_ns += c->a;
         w->sim.now_ns = w->front_ns;
         return true;

@@ -165,7 +165,8 @@ class Options(Sim):
 
     def test_a_scenario_that_names_what_is_not_there_is_refused(self):
         for lines, said in (("fault isolate 7", "x.scn:2: p7"),
-                            ("at 1ms crash 1", "x.scn:2: 'at 1ms crash 1' never happens")):
+                            ("at 1ms crash 1", "x.scn:2: 'at 1ms crash 1' never happens"),
+                            ("step p0\0\nstep p7", "x.scn: not a scenario: it holds a zero byte")):
             with open(self.path("x.scn"), "w", encoding="utf-8") as f:
                 f.write(f"start beb n=3\n{lines}\nfair\n")
             got = self.upon("sim", "-f", "x.scn", status=2)
