@@ -23,6 +23,7 @@
  *                 epoch, which proposes it if it has none of its own for that instance; and again
  *                 to each new leader, until the instance is decided. The textbook decides only what
  *                 some leader proposed itself, so that a client waits until its own process leads.
+ *                 Who proposes for an instance where it holds a forwarded value makes that its own.
  *               - A proposal for an instance that is decided here already is ignored.
  *               - Of one file with luc, logged uniform consensus (luc_leader_driven: fail-recovery,
  *                 uses lec, lep, pl; CGR Module 5.7, Algorithm 5.11). Proposals are not stored: who
@@ -221,6 +222,17 @@ static void store(struct uc *u, uint64_t inst, struct msg v, uint8_t flags)
     hand_on(u, r, inst);
 }
 
+/* The value that was forwarded to us stands for what the application proposes there: it was proposed,
+ * too. So to hand it on is our duty from now on, and no longer its sender's alone, who may crash. */
+static void adopt(struct uc *u, struct row *r, uint64_t inst)
+{
+    if (!(r->flags & ROW_FOREIGN))
+        return;
+    r->flags = (r->flags & ~ROW_FOREIGN) | ROW_SENT;
+    if (!u->aborting && !leads(u) && inst < u->at)
+        hand_on(u, r, inst);
+}
+
 /* upon ⟨uc, Propose | i, v⟩ do val := v */
 static void upon_uc_propose(struct co *self, const struct ev *ev, uint32_t n)
 {
@@ -234,9 +246,13 @@ static void upon_uc_propose(struct co *self, const struct ev *ev, uint32_t n)
                       self->st->self, inst, u->done);
         if (u->mine <= inst)
             u->mine = inst + 1;
-        const struct row *r = &u->row[inst & u->mask];
-        if (inst < u->done || (r->flags & ROW_DECIDED) || r->seg != NULL)
+        struct row *r = &u->row[inst & u->mask];
+        if (inst < u->done || (r->flags & ROW_DECIDED))
             continue;
+        if (r->seg != NULL) {
+            adopt(u, r, inst);
+            continue;
+        }
         msg_refs_hold(&refs, ev[i].seg);
         store(u, inst, ev_msg(&ev[i]), 0);
     }

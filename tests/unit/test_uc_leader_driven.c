@@ -279,6 +279,56 @@ static void test_a_proposal_is_forwarded_again_to_the_next_leader(void **state)
     world_end(&w);
 }
 
+/* The oldest frames from p to q, up to `frames` of them; all other frames of p are lost. */
+static void deliver_only(uint16_t p, uint16_t q, uint32_t frames)
+{
+    for (uint32_t i = 0; i < w.sim.flights && frames > 0;)
+        if (w.sim.flight[i].from == p && w.sim.flight[i].to == q) {
+            world_deliver(&w, i);
+            frames--;
+        } else {
+            i++;
+        }
+    world_lose(&w, p, UINT16_MAX);
+}
+
+/* p2 forwards its proposal to p1, whose own for that instance comes after it. p1 has read no majority
+ * when p0 leads, and p2 crashes before it tells p0: p1 must. `later`: p1 proposes when p0 leads. */
+static void own_behind_a_forwarded_one(bool later)
+{
+    struct stack_conf conf = small;
+    conf.forward = true;
+    conf.frame_records = 1;
+    start(3, &conf);
+    script_trust(&w, 1, 1);
+    script_trust(&w, 2, 1);
+    world_step(&w, 1);
+    deliver_only(1, 2, 1); /* the new epoch, and not its READ */
+    propose(2, 0);
+    world_step(&w, 2);
+    deliver_only(2, 1, UINT32_MAX);
+    world_crash(&w, 2);
+    if (!later) {
+        propose(1, 0);
+        world_step(&w, 1);
+        world_lose(&w, 1, UINT16_MAX);
+    }
+    script_stable(&w);
+    world_run(&w, 20 * MS);
+    if (later)
+        propose(1, 0);
+    world_run(&w, 20 * MS);
+    ledger_all_decided(&l, &w, 1, "behind a forwarded one");
+    world_end(&w);
+}
+
+static void test_UC1_an_own_proposal_is_not_lost_behind_a_forwarded_one(void **state)
+{
+    (void)state;
+    own_behind_a_forwarded_one(false);
+    own_behind_a_forwarded_one(true);
+}
+
 static void test_a_proposal_waits_until_its_process_leads(void **state)
 {
     (void)state;
@@ -389,6 +439,7 @@ int main(void)
         cmocka_unit_test(test_UC4_competing_leaders_never_disagree_and_UC1_when_omega_settles),
         cmocka_unit_test(test_a_forwarded_proposal_is_decided),
         cmocka_unit_test(test_a_proposal_is_forwarded_again_to_the_next_leader),
+        cmocka_unit_test(test_UC1_an_own_proposal_is_not_lost_behind_a_forwarded_one),
         cmocka_unit_test(test_a_proposal_waits_until_its_process_leads),
         cmocka_unit_test(test_a_long_stream_keeps_its_memory),
         cmocka_unit_test(test_a_crashed_follower_does_not_stop_the_stream),
