@@ -202,7 +202,7 @@ static void upon_pl_send(struct co *self, const struct ev *ev, uint32_t n)
 static void new_incarnation(struct pl_eliminate *s, uint16_t q, uint32_t incarnation)
 {
     struct pl_peer *p = &s->peer[q];
-    if (p->incarnation != 0) {
+    if (p->incarnation != 0 || p->lost) {
         co_count(&s->co, COUNT_drop_lost_peer, in_flight(p));
         done(s, q, p->last);
         p->floor = 0;
@@ -212,11 +212,13 @@ static void new_incarnation(struct pl_eliminate *s, uint16_t q, uint32_t incarna
     p->incarnation = incarnation;
 }
 
-/* False when the message is from an earlier life of the peer, or from one that was given up. */
+/* False when the message is from an earlier life of the peer, or from one that was given up: the
+ * first, of who was not heard of. */
 static bool current_incarnation(struct pl_eliminate *s, uint16_t q, uint32_t incarnation)
 {
     const struct pl_peer *p = &s->peer[q];
-    if (unlikely(incarnation < p->incarnation || (p->lost && incarnation == p->incarnation))) {
+    uint32_t life = p->incarnation != 0 ? p->incarnation : 1;
+    if (unlikely(incarnation < p->incarnation || (p->lost && incarnation <= life))) {
         co_count(&s->co, COUNT_drop_incarnation, 1);
         return false;
     }

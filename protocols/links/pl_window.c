@@ -497,7 +497,7 @@ new_incarnation(struct pl_window *w, uint16_t q, const struct frame *f)
 {
     struct peer *p = &w->peer[q];
     const struct stack_conf *conf = &w->co.st->conf;
-    if (f->incarnation < p->incarnation || (p->lost && f->incarnation == p->incarnation)) {
+    if (f->incarnation < p->incarnation || (p->lost && f->incarnation <= life(p->incarnation))) {
         co_count(&w->co, COUNT_drop_incarnation, 1);
         return false;
     }

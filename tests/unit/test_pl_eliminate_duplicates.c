@@ -127,6 +127,29 @@ static void test_a_long_run_keeps_its_memory(void **state)
     world_end(&w);
 }
 
+/* p1 is slow to start, and given up before its first word: none of its words is heard. */
+static void test_who_was_given_up_unheard_is_not_heard_later(void **state)
+{
+    (void)state;
+    const struct stack_conf conf = {.flight_msgs = 16, .ring_msgs = 32, .give_up_ns = 20000000};
+    start(2, &conf);
+    uint64_t sent = 0;
+    for (uint32_t room = co_room(w.st[0]->app->use[0]); room > 0; room--)
+        send_value(0, 1, sent++);
+    for (int ms = 0; ms < 100; ms++) { /* p1 takes no step */
+        w.sim.env[0].now_ns += 1000000;
+        world_step(&w, 0);
+        world_lose(&w, 0, UINT16_MAX);
+    }
+    assert_true(w.st[0]->counters[COUNT_drop_lost_peer] > 0);
+    for (uint64_t i = 0; i < 3; i++)
+        send_value(1, 0, i);
+    world_run(&w, 50000000);
+    assert_int_equal(world_count_type(&w, 0, EV_PL_DELIVER), 0);
+    assert_true(w.st[0]->counters[COUNT_drop_incarnation] > 0);
+    world_end(&w);
+}
+
 static void test_a_crashed_peer_is_given_up_and_the_others_go_on(void **state)
 {
     (void)state;
@@ -288,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_what_is_acknowledged_is_not_sent_again),
         cmocka_unit_test(test_one_message_to_many_peers_carries_a_header_of_its_own_to_each),
         cmocka_unit_test(test_a_long_run_keeps_its_memory),
+        cmocka_unit_test(test_who_was_given_up_unheard_is_not_heard_later),
         cmocka_unit_test(test_a_crashed_peer_is_given_up_and_the_others_go_on),
         cmocka_unit_test(test_a_suspected_peer_is_given_up_when_it_holds_up_sources),
         cmocka_unit_test(test_PL1_a_pause_of_our_own_gives_nobody_up),

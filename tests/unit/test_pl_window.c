@@ -98,6 +98,29 @@ static void test_a_pause_of_a_peer_costs_a_frame_for_each_alarm(void **state)
     world_end(&w);
 }
 
+/* p1 is slow to start, and given up before its first word: none of its words is heard. */
+static void test_who_was_given_up_unheard_is_not_heard_later(void **state)
+{
+    (void)state;
+    const struct stack_conf conf = {.flight_msgs = 16, .ring_msgs = 32, .give_up_ns = 20000000};
+    world_start(&w, stack_find("pl"), 2, &conf);
+    uint64_t sent = 0;
+    for (uint32_t room = co_room(w.st[0]->app->use[0]); room > 0; room--)
+        send_value(0, 1, sent++, 8);
+    for (int ms = 0; ms < 100; ms++) { /* p1 takes no step */
+        w.sim.env[0].now_ns += 1000000;
+        world_step(&w, 0);
+        world_lose(&w, 0, UINT16_MAX);
+    }
+    assert_true(w.st[0]->counters[COUNT_drop_lost_peer] > 0);
+    for (uint64_t i = 0; i < 3; i++)
+        send_value(1, 0, i, 8);
+    world_run(&w, 50000000);
+    assert_int_equal(world_count_type(&w, 0, EV_PL_DELIVER), 0);
+    assert_true(w.st[0]->counters[COUNT_drop_incarnation] > 0);
+    world_end(&w);
+}
+
 /* Where the clock is dear, the first breath after a pause has an old time: a peer whose answer is
  * taken in that breath is not given up for the silence that was ours. */
 static void test_PL1_a_pause_of_our_own_gives_nobody_up(void **state)
@@ -358,6 +381,7 @@ int main(void)
         cmocka_unit_test(test_large_bodies_are_shared_not_copied),
         cmocka_unit_test(test_PL1_a_lost_window_is_sent_again_within_a_few_alarms),
         cmocka_unit_test(test_a_pause_of_a_peer_costs_a_frame_for_each_alarm),
+        cmocka_unit_test(test_who_was_given_up_unheard_is_not_heard_later),
         cmocka_unit_test(test_PL1_a_pause_of_our_own_gives_nobody_up),
         cmocka_unit_test(test_who_is_suspected_stops_no_source),
         cmocka_unit_test(test_PL1_who_is_restored_gets_what_was_kept),
