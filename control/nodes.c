@@ -17,6 +17,7 @@
 #define START_TIMEOUT_NS 60000000000ull /* EAL, ports, peers */
 #define STOP_TIMEOUT_NS  5000000000ull
 #define POLL_NS          2000000
+#define WORDS_BYTES      16384 /* of what a node wrote, from the end: a backtrace and more */
 
 static_assert(BOARD_NODES_MAX >= PSET_PROCS, "a node for each process, at most");
 
@@ -31,20 +32,32 @@ static void ranks_text(const struct placement *p, uint16_t k, char *text, size_t
             at += (size_t)snprintf(text + at, size - at, "%s%u", at > 0 ? "," : "", i);
 }
 
-/* The last line that it wrote; "" if it wrote nothing. */
+const char *nodes_words(char *said)
+{
+    static const char panic[] = "PANIC in ", own[] = "upon: ";
+    size_t len = strlen(said);
+    while (len > 0 && said[len - 1] == '\n')
+        said[--len] = '\0';
+    char *line = strstr(said, panic);
+    if (line != NULL && (line = strstr(line, "():")) != NULL) {
+        line += 3;
+        line += strspn(line, " \n");
+        line[strcspn(line, "\n")] = '\0';
+    } else {
+        line = strrchr(said, '\n');
+        line = line != NULL ? line + 1 : said;
+    }
+    return strncmp(line, own, strlen(own)) == 0 ? line + strlen(own) : line;
+}
+
+/* What it wrote last; "" if it wrote nothing. */
 static void last_words(int fd, char *text, size_t size)
 {
-    off_t end = lseek(fd, 0, SEEK_END), from = end > (off_t)size - 1 ? end - (off_t)size + 1 : 0;
-    ssize_t got = end > 0 ? pread(fd, text, size - 1, from) : 0;
-    text[got > 0 ? got : 0] = '\0';
-    size_t len = strlen(text);
-    while (len > 0 && text[len - 1] == '\n')
-        text[--len] = '\0';
-    char *line = strrchr(text, '\n');
-    if (line != NULL)
-        memmove(text, line + 1, strlen(line));
-    if (strncmp(text, "upon: ", 6) == 0)
-        memmove(text, text + 6, strlen(text) - 5);
+    char said[WORDS_BYTES];
+    off_t end = lseek(fd, 0, SEEK_END), room = sizeof said - 1;
+    ssize_t got = end > 0 ? pread(fd, said, sizeof said - 1, end > room ? end - room : 0) : 0;
+    said[got > 0 ? got : 0] = '\0';
+    snprintf(text, size, "%s", nodes_words(said));
 }
 
 /* Keep what the first one died of: it takes others along. */

@@ -50,6 +50,10 @@ int nodes_start(struct nodes *n, const struct job *job, const struct placement *
  * the job tolerates it while somebody is left. Its processes are put down as crashed. */
 bool nodes_reap(struct nodes *n);
 
+/* The sentence in `said`, all that a node wrote: what it panicked over, and not the backtrace behind
+ * that; else its last line. Changes `said`, and points into it. */
+const char *nodes_words(char *said);
+
 /* Whether the run is spoilt by what was lost. */
 bool nodes_spoilt(const struct nodes *n);
 

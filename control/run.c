@@ -476,7 +476,8 @@ static void judge(struct run *r)
                      "they keep a quarter of params.instances, raise it");
     /* What was for a process that was down, lurb and luc tell its next life again. */
     bool made_good = r->verdict.top->logged == LOAD_LOG_STORES && r->verdict.state == VERDICT_VALID;
-    if (res->counters[COUNT_drop_lost_peer] > 0 && res->crash == NULL && !made_good)
+    bool crashed = board_get(&r->board->crashed) != 0; /* it is they who were given up, then */
+    if (res->counters[COUNT_drop_lost_peer] > 0 && !crashed && !made_good)
         verdict_note(&r->verdict,
                      "%" PRIu64 " messages went to a peer that was given up as crashed; raise "
                      "params.give_up",
