@@ -194,6 +194,21 @@ static bool is_ours(const struct fabric *f, uint16_t rank)
     return false;
 }
 
+/* What is sent through an interface that is down is lost, and the driver counts it as sent. */
+static int af_packet_up(struct fabric *f, uint16_t rank)
+{
+    struct ifreq req;
+    char in[64] = "";
+    int err = af_packet_ask(f, rank, SIOCGIFFLAGS, &req);
+    if (err != 0 || (req.ifr_flags & IFF_UP) != 0)
+        return err;
+    bool apart = f->conf.netns != NULL && f->conf.netns[0] != '\0' &&
+                 fabric_expand(f->conf.netns, rank, in, sizeof in);
+    return fabric_refuse_key(f, "device.args", ENETDOWN,
+                             "device af_packet: interface %s is down: ip %s%s%slink set %s up",
+                             req.ifr_name, apart ? "-n " : "", in, apart ? " " : "", req.ifr_name);
+}
+
 static int af_packet_check(struct fabric *f)
 {
     uint32_t least = UINT32_MAX;
@@ -218,6 +233,8 @@ static int af_packet_check(struct fabric *f)
                                      f->conf.mtu, req.ifr_name, req.ifr_name, f->conf.mtu);
         least = mtu < least ? mtu : least;
     }
+    for (uint16_t i = 0; i < f->conf.selves && err == 0; i++)
+        err = af_packet_up(f, f->conf.self[i]);
     if (err == 0 && f->conf.mtu == 0)
         f->conf.mtu = least < AF_PACKET_MTU_MAX ? least : AF_PACKET_MTU_MAX;
     return err;

@@ -48,3 +48,6 @@ wait $p1 || { cat "$scratch/p1"; fail "p1 among garbage"; }
 sed -n '/^af_packet/,$p' "$scratch/p0"
 
 timeout 150 "$node" af_packet "nonesuch%p" 2 0 0 2>&1 | grep "ip link add" || fail "no interface"
+ip -n "$a" link set veth0 down
+timeout 150 ip netns exec "$a" "$node" af_packet veth%p 2 0 0 2>&1 |
+    grep "interface veth0 is down: ip link set veth0 up" || fail "an interface that is down"
