@@ -280,6 +280,54 @@ static void test_a_sweep_says_that_its_measure_was_cut(void **state)
     sim_world_free(w);
 }
 
+/* A log that has its users store again and again in a second life, for longer than the first two tries
+ * of a crash wait for it. */
+static struct timer again;
+static uint32_t restless;
+
+static void restless_timeout(struct co *self, const struct ev *ev, uint32_t n)
+{
+    (void)ev, (void)n;
+    if (restless == 0)
+        return;
+    restless--;
+    trigger(self->st->app, ev_make(EV_LOG_COMPACT, 0, 0, 0, MSG_NONE));
+    co_timer(self, &again, 1000000, 0);
+}
+
+static int restless_recover(struct co *self, char *text, size_t size)
+{
+    int err = log_device_class.recover(self, text, size);
+    again = (struct timer){0};
+    if (err == 0 && self->st->conf.incarnation > 1)
+        co_timer(self, &again, 1000000, 0);
+    return err;
+}
+
+static void test_a_sweep_says_what_did_not_come_to_rest(void **state)
+{
+    (void)state;
+    const struct co_upon upon[] = {log_device_class.upon[0],
+                                   {EV_TIMER_TIMEOUT, restless_timeout},
+                                   {EV_NONE, NULL}};
+    struct co_class restless_class = log_device_class;
+    restless_class.upon = upon;
+    restless_class.recover = restless_recover;
+    const struct stack_layer layers[] = {{"log", &restless_class, {NULL}}, {0}};
+    const struct stack_def def = {.name = "restless_log", .top = "log", .layers = layers};
+    struct sim_job job = {.def = &def, .n = 1, .seed = 1, .ops = 1};
+    struct sim_world *w = sim_world_new(pool);
+    struct sweep_result r;
+    restless = 550000;
+    assert_int_equal(sweep_run(w, &job, 0, NULL, &r, why, sizeof why), 0);
+    assert_int_equal(restless, 0);
+    assert_false(r.out.violated);
+    assert_true(r.unfinished > 0);
+    assert_int_equal(r.open.kind, CHOICE_CRASH);
+    sim_world_free(w);
+    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+}
+
 /* A log that says Stored as soon as it is asked to store. */
 static void hasty_store(struct co *self, const struct ev *ev, uint32_t n)
 {
@@ -321,6 +369,7 @@ int main(void)
         cmocka_unit_test(test_the_sweep_finds_no_violation),
         cmocka_unit_test(test_the_sweep_crashes_at_the_writes_of_a_checkpoint),
         cmocka_unit_test(test_a_sweep_says_that_its_measure_was_cut),
+        cmocka_unit_test(test_a_sweep_says_what_did_not_come_to_rest),
         cmocka_unit_test(test_the_sweep_finds_an_acknowledgement_before_the_flush),
     };
     if (eal_start_light(64) != 0 || (pool = eal_pool("sim", 16383, 256, 1024)) == NULL)
