@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A run that a case looks at, and ends when it has seen what it waits for: progress, not time."""
 import json
+import os
 import signal
 import subprocess
 import time
@@ -12,11 +13,13 @@ class Job:
 
     def __init__(self, case, upon, sets, *args, prefix=()):
         self.case, self.upon = case, upon
+        # Where runs are found by name: none but those of this case.
+        self.env = {**os.environ, "XDG_RUNTIME_DIR": os.path.abspath(case.folder.name)}
         command = [*prefix, upon, "run", "--json", "--out", "run", *args]
         for s in sets:
             command += ["--set", s]
         self.child = subprocess.Popen(command, cwd=case.folder.name, stdout=subprocess.PIPE,
-                                      stderr=subprocess.PIPE, text=True)
+                                      stderr=subprocess.PIPE, text=True, env=self.env)
         case.addCleanup(self.child.stderr.close)
         case.addCleanup(self.child.stdout.close)
         case.addCleanup(self.child.wait)
@@ -24,7 +27,8 @@ class Job:
 
     def ctl(self, *words):
         return subprocess.run([self.upon, "ctl", "run", *words], cwd=self.case.folder.name,
-                              capture_output=True, text=True, timeout=60, check=False)
+                              capture_output=True, text=True, timeout=60, check=False,
+                              env=self.env)
 
     def must(self, *words):
         got = self.ctl(*words)
