@@ -99,24 +99,40 @@ static void store_waited(void *ctx, uint64_t waited_ns)
     hist_record(&((struct board_row *)ctx)->store, waited_ns);
 }
 
+/* What lies between the disk of process p and its log. */
+static int open_disk(struct host *h, uint16_t p, struct env *env, char *why, size_t why_size)
+{
+    const struct job *job = h->job;
+    struct board_row *row = board_row(h->board, p);
+    int err = storage_open(job, p, &h->disk[p], why, why_size);
+    if (err != 0)
+        return err;
+    struct disk *disk = h->disk[p];
+    if (job->log_hold_ns > 0) { /* each life draws anew */
+        uint64_t seed = job->seed + (board_get(&row->lives) << 8 | p);
+        err = disk_held_init(&h->disk_held[p], disk, job->log_hold_ns, seed, env);
+        disk = &h->disk_held[p].disk;
+    }
+    if (err == 0)
+        err = disk_fault_init(&h->disk_fault[p], disk, &h->process[p].fault.engine, p, env);
+    if (err != 0) {
+        snprintf(why, why_size, "the log of p%u has more buffers than the fault engine", p);
+        return err;
+    }
+    env->disk = &h->disk_fault[p].disk;
+    env->stored = store_waited;
+    env->stored_ctx = row;
+    return 0;
+}
+
 /* A life of process p: its stack, over its log if it has one. */
 static int wire(struct host *h, uint16_t p, char *why, size_t why_size)
 {
     const struct job *job = h->job;
     struct env *env = fabric_env(h->fabric, p);
-    if (job_logs(job)) {
-        int err = storage_open(job, p, &h->disk[p], why, why_size);
-        if (err != 0)
-            return err;
-        struct disk_fault *faulty = &h->disk_fault[p];
-        if (disk_fault_init(faulty, h->disk[p], &h->process[p].fault.engine, p, env) != 0) {
-            snprintf(why, why_size, "the log of p%u has more buffers than the fault engine", p);
-            return -E2BIG;
-        }
-        env->disk = &faulty->disk;
-        env->stored = store_waited;
-        env->stored_ctx = board_row(h->board, p);
-    }
+    int err = job_logs(job) ? open_disk(h, p, env, why, why_size) : 0;
+    if (err != 0)
+        return err;
     struct stack_conf conf = job->conf;
     conf.self = p;
     h->st[p] = co_wire(h->mem[p], job->def, &load_class, &conf, env);

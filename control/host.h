@@ -9,6 +9,7 @@
 #ifndef UPON_HOST_H
 #define UPON_HOST_H
 
+#include "disk_held.h"
 #include "dataplane/disk_fault.h"
 #include "dataplane/fabric.h"
 #include "dataplane/placement.h"
@@ -43,7 +44,8 @@ struct host {
     struct spool *spools;                     /* of all processes; NULL: no memory for them */
     struct recorder *recorder[PSET_PROCS];    /* NULL: not recorded */
     struct disk *disk[PSET_PROCS];            /* of the log of a process that is up */
-    struct disk_fault disk_fault[PSET_PROCS]; /* the fault engine, over it */
+    struct disk_held disk_held[PSET_PROCS];   /* over it, if the job says log.hold */
+    struct disk_fault disk_fault[PSET_PROCS]; /* the fault engine, over that */
     bool down[PSET_PROCS]; /* crashed, and taken apart; each is its own thread's to write */
     struct load_conf load; /* since host_attach() */
     struct host_worker worker[PLACEMENT_LCORES_MAX];

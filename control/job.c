@@ -117,6 +117,8 @@ static const struct key keys[] = {
     {"log", "sqpoll", KIND_CHOICE, JOB(log_sqpoll), "no", "no|yes",
      "a kernel thread submits: takes a processor, saves system calls"},
     {"log", "keep", KIND_CHOICE, JOB(log_keep), "no", "no|yes", "leave the logs behind"},
+    {"log", "hold", KIND_DURATION, JOB(log_hold_ns), "0s", NULL,
+     "a write is kept from the disk for up to so long: a kill loses what is not flushed"},
     {"params", "flight_msgs", KIND_COUNT, CONF(flight_msgs), NULL, NULL,
      "links: in flight per peer, a power of two"},
     {"params", "ring_msgs", KIND_COUNT, CONF(ring_msgs), NULL, NULL,

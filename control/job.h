@@ -68,6 +68,7 @@ struct job {
     uint64_t log_size;            /* of the log of a process */
     uint32_t log_sqpoll;
     uint32_t log_keep;
+    uint64_t log_hold_ns; /* a write is held back so long, at most; 0: not at all */
     /* [params] */
     struct stack_conf conf;
     uint64_t msg_copy_bytes;
