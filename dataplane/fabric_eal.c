@@ -56,6 +56,26 @@ static int find_port(struct fabric *f, uint16_t rank, uint16_t *port)
                              args, rte_eth_dev_count_avail());
 }
 
+/* What comes in by one port is told apart by its UDP port alone. */
+static int check_shared(struct fabric *f)
+{
+    const struct fabric_conf *c = &f->conf;
+    if (c->selves > EAL_SELVES_MAX)
+        return fabric_refuse_key(f, "job.n", EINVAL,
+                                 "device eal: %u processes share a port, %d can: lower job.n, or "
+                                 "give a port to each, with %%p in device.args",
+                                 c->selves, EAL_SELVES_MAX);
+    for (uint16_t i = 0; i < c->selves && c->addr != NULL && c->selves < c->n; i++)
+        for (uint16_t k = 0; k < i; k++)
+            if (c->addr[c->self[i]].udp_port == c->addr[c->self[k]].udp_port)
+                return fabric_refuse_key(f, "device.topology", EINVAL,
+                                         "device eal: p%u and p%u share a port and have the same "
+                                         "UDP port, %u, by which their frames are told apart: give "
+                                         "them different ones",
+                                         c->self[k], c->self[i], c->addr[c->self[i]].udp_port);
+    return 0;
+}
+
 static int eal_check(struct fabric *f)
 {
     char name[RTE_ETH_NAME_MAX_LEN];
@@ -65,12 +85,7 @@ static int eal_check(struct fabric *f)
                                  "or the name of one that device.eal gives to DPDK, with %%p for "
                                  "the rank if each process has its own",
                                  args_of(f));
-    if (!port_each(f) && f->conf.selves > EAL_SELVES_MAX)
-        return fabric_refuse_key(f, "job.n", EINVAL,
-                                 "device eal: %u processes share a port, %d can: lower job.n, or "
-                                 "give a port to each, with %%p in device.args",
-                                 f->conf.selves, EAL_SELVES_MAX);
-    return port_each(f) ? fabric_check_ports(f, f->conf.selves) : 0;
+    return port_each(f) ? fabric_check_ports(f, f->conf.selves) : check_shared(f);
 }
 
 /* The least MTU of the ports is the job's. */

@@ -217,6 +217,31 @@ static void a_port_that_steers_not_all_is_demultiplexed_in_software(int rules_ma
     device_check(fabric_close(f) == 0, "all packets return");
 }
 
+/* Their frames could not be told apart, where some cross the port. */
+static void equal_udp_ports_behind_one_port_are_refused(void)
+{
+    struct fabric_addr addr[N];
+    char why[512];
+    const char *key;
+    for (uint16_t p = 0; p < N; p++)
+        addr[p] = wire_addr_default(p);
+    struct fabric_conf conf = {.device = "eal",
+                               .args = "0",
+                               .n = N,
+                               .self = selves,
+                               .selves = RTE_DIM(selves),
+                               .addr = addr};
+    device_check(fabric_check(&conf, &key, why, sizeof why) == 0, "different UDP ports");
+    addr[1].udp_port = addr[0].udp_port;
+    device_check(fabric_check(&conf, &key, why, sizeof why) != 0, "equal UDP ports");
+    device_check(strcmp(key, "device.topology") == 0 && strstr(why, "p0 and p1") != NULL, why);
+    conf.args = "%p";
+    device_check(fabric_check(&conf, &key, why, sizeof why) == 0, "a port for each");
+    conf.args = "0";
+    conf.n = RTE_DIM(selves);
+    device_check(fabric_check(&conf, &key, why, sizeof why) == 0, "no frame crosses the port");
+}
+
 int main(void)
 {
     if (eal_start_light(256) != 0)
@@ -225,5 +250,6 @@ int main(void)
     a_port_that_steers_not_all_is_demultiplexed_in_software(1);
     a_port_that_steers_not_all_is_demultiplexed_in_software(0);
     each_process_has_a_queue_of_the_port();
+    equal_udp_ports_behind_one_port_are_refused();
     return 0;
 }
