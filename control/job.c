@@ -1099,9 +1099,55 @@ bool job_checksum(const struct job *job)
 /* ---- writing
  * -------------------------------------------------------------------------------------- */
 
-/* Whether a key says anything in this job; what does not is refused when it is given. */
+/* Which of a stack's layers read a parameter, by what they implement; all others are read by all. */
+#define BIT(abs) (1ull << ABS_##abs)
+static const struct {
+    size_t offset;
+    uint64_t layers;
+} readers[] = {
+    {CONF(flight_msgs), BIT(PL)},
+    {CONF(instances), BIT(C) | BIT(UC) | BIT(LUC) | BIT(EP) | BIT(LEP)},
+    {CONF(store_msgs), BIT(RB) | BIT(URB) | BIT(LPL) | BIT(LBEB) | BIT(LURB) | BIT(LOG)},
+    {CONF(rto_min_ns), BIT(SL) | BIT(PL) | BIT(HO)},
+    {CONF(rto_max_ns), BIT(PL)},
+    {CONF(ack_delay_ns), BIT(PL) | BIT(RB) | BIT(UC) | BIT(LUC) | BIT(EP) | BIT(LEP)},
+    {CONF(give_up_ns), BIT(PL) | BIT(RB) | BIT(URB) | BIT(LURB)},
+    {CONF(heartbeat_ns), BIT(P) | BIT(EPFD) | BIT(OMEGA) | BIT(EP) | BIT(LEP)},
+    {CONF(detect_ns), BIT(P) | BIT(EPFD) | BIT(OMEGA)},
+};
+static_assert(ABSTRACTIONS <= 64, "a bit for each");
+
+static bool read_by_a_layer(const struct job *job, const struct key *k)
+{
+    uint64_t layers = 0;
+    for (const struct stack_layer *l = job->def->layers; l->name != NULL; l++)
+        layers |= 1ull << l->cls->implements;
+    for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++)
+        if (readers[i].offset == k->offset)
+            return (readers[i].layers & layers) != 0;
+    return true;
+}
+
+const char *job_unread_next(const struct job *job, uint32_t *next, char *name, size_t size)
+{
+    while (*next < KEYS) {
+        const struct key *k = &keys[(*next)++];
+        const bool crash = k->offset == JOB(tolerate_crash) && job->tolerate_crash != 0;
+        if (!job_given(job, k->offset) ||
+            (crash ? job_apart(job) || job_logs(job) : read_by_a_layer(job, k)))
+            continue;
+        snprintf(name, size, "%s.%s", k->section, k->name);
+        return name;
+    }
+    return NULL;
+}
+
+/* Whether a key says anything in this job; what does not is refused when it is given, but for a
+ * parameter that no layer reads: of that a run warns. */
 static bool applies(const struct job *job, const struct key *k)
 {
+    if (job->def != NULL && !read_by_a_layer(job, k))
+        return false;
     if (k->offset == JOB(rate))
         return job->mode == JOB_OPEN || isinf(job->rate);
     if (k->offset == JOB(arrival))

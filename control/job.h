@@ -102,6 +102,10 @@ bool job_given(const struct job *job, size_t offset);
 const char *job_given_next(const struct job *job, uint32_t *next, char *name, size_t size,
                            size_t *offset);
 
+/* The next of the keys that were given and change nothing in this checked job, as
+ * "section.key", from place *next on; NULL: there is none. */
+const char *job_unread_next(const struct job *job, uint32_t *next, char *name, size_t size);
+
 /* Whether an override gave it, and not the file. */
 bool job_overridden(const struct job *job, size_t offset);
 

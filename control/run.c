@@ -504,6 +504,17 @@ static int report(struct run *r)
     return verdict_status(&r->verdict);
 }
 
+/* Who tunes what nobody reads shall not believe the figures. */
+static void warn_of_unread(const struct job *job)
+{
+    char name[64];
+    uint32_t next = 0;
+    while (job_unread_next(job, &next, name, sizeof name) != NULL)
+        fprintf(stderr,
+                "upon: warning: %s changes nothing here: nothing in stack %s over %s reads it\n",
+                name, job->stack, job->device);
+}
+
 static void describe(struct run *r)
 {
     struct result *res = &r->result;
@@ -671,8 +682,10 @@ static int run(struct run *r)
         return fail(r);
     r->begun = true;
     describe(r);
-    if (!args->quiet)
+    if (!args->quiet) {
         report_head(r->say, &r->result);
+        warn_of_unread(&r->job);
+    }
     const char *note = r->apart ? NULL : fabric_note(r->host.fabric);
     if (note != NULL)
         fprintf(stderr, "upon: warning: %s\n", note);

@@ -310,6 +310,44 @@ static void a_pool_is_as_large_as_its_params_need(void **state)
     refused(BEB "[params]\nring_msgs = 4096\nflight_msgs = 2048Mi\n", 4, "twice flight_msgs");
 }
 
+/* The names of what was given and is not read, one behind the other. */
+static const char *unread(const char *text)
+{
+    static char all[256];
+    char name[64];
+    uint32_t next = 0;
+    accepted(text);
+    all[0] = '\0';
+    while (job_unread_next(&job, &next, name, sizeof name) != NULL)
+        snprintf(all + strlen(all), sizeof all - strlen(all), "%s ", name);
+    return all;
+}
+
+static void what_no_layer_reads_is_named_and_not_written(void **state)
+{
+    (void)state;
+    char text[4096] = "";
+    assert_string_equal(unread(BEB), "");
+    assert_string_equal(unread(BEB "tolerate_crash = yes\n"), "job.tolerate_crash ");
+    assert_string_equal(unread(BEB "device = memif\ntolerate_crash = yes\n"), "");
+    assert_string_equal(unread("[job]\nstack = luc\ntolerate_crash = yes\n"), "");
+    assert_string_equal(unread("[job]\nstack = pl\n[params]\ninstances = 64\ngive_up = 1s\n"),
+                        "params.instances ");
+    assert_string_equal(unread("[job]\nstack = uc\n[params]\nstore_msgs = 64\ndetect = 1s\n"
+                               "heartbeat = 5ms\ninstances = 64\n"),
+                        "params.store_msgs ");
+    assert_string_equal(unread("[job]\nstack = fll\n[params]\nflight_msgs = 64\nrto_min = 1ms\n"
+                               "ring_msgs = 256\nframe_records = 3\n"),
+                        "params.flight_msgs params.rto_min ");
+    assert_string_equal(unread(BEB "[params]\ndetect = 1ms\nheartbeat = 1ms\n"),
+                        "params.heartbeat params.detect ");
+    FILE *f = fmemopen(text, sizeof text, "w");
+    job_write(&job, f);
+    fclose(f);
+    assert_null(strstr(text, "detect"));
+    assert_non_null(strstr(text, "give_up"));
+}
+
 static void dpdk_is_not_asked_for_its_usage(void **state)
 {
     (void)state;
@@ -421,6 +459,7 @@ int main(void)
         cmocka_unit_test(what_would_have_no_effect_is_refused),
         cmocka_unit_test(eal_words_are_those_of_the_processes_here),
         cmocka_unit_test(a_pool_is_as_large_as_its_params_need),
+        cmocka_unit_test(what_no_layer_reads_is_named_and_not_written),
         cmocka_unit_test(dpdk_is_not_asked_for_its_usage),
         cmocka_unit_test(a_bug_that_cannot_show_is_not_planted),
         cmocka_unit_test(text_that_cannot_be_written_back_is_refused),
