@@ -43,7 +43,8 @@ void adversary_free(struct adversary *a)
 
 uint16_t adversary_crashes_max(const struct stack_def *def, uint16_t n)
 {
-    return sim_needs(def).majority ? (uint16_t)((n - 1) / 2) : (uint16_t)(n - 1);
+    const struct sim_needs needs = sim_needs(def);
+    return sim_crashes_max(&needs, n);
 }
 
 struct mix mix_default(enum strategy strategy, const struct stack_def *def, uint16_t n)
@@ -561,7 +562,8 @@ static bool timed_choice(struct adversary *a)
 /* Its choices; more, where a plan takes longer. */
 static bool lasts(const struct adversary *a)
 {
-    return a->choices < a->mix->steps || (a->choices < PLAN_CHOICES && !sim_plan_over(&a->plan));
+    const uint32_t most = a->mix->plan_most != 0 ? a->mix->plan_most : PLAN_CHOICES;
+    return a->choices < a->mix->steps || (a->choices < most && !sim_plan_over(&a->plan));
 }
 
 static void first_phase(struct adversary *a)
@@ -645,6 +647,9 @@ struct outcome adversary_run(struct adversary *a, struct sim_world *w, const str
     out.first_steps = w->steps;
     out.state = sim_world_hash(w);
     const struct check_result *r = sim_world_violation(w, &out.layer);
+    out.missed = r == NULL ? sim_plan_next(&a->plan) : NULL;
+    if (out.missed != NULL)
+        return out;
     if (r == NULL && !mix->unfair) {
         revive(a);
         if (mix->unsettled && adversary_may_lie(w->job.def))
@@ -653,6 +658,7 @@ struct outcome adversary_run(struct adversary *a, struct sim_world *w, const str
             out.fair = adversary_settle(w, mix);
         r = sim_world_violation(w, &out.layer);
     }
+    out.beyond = !sim_world_owes(w);
     if (r == NULL) {
         sim_world_end(w, out.fair);
         r = sim_world_violation(w, &out.layer);

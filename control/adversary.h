@@ -55,6 +55,7 @@ struct mix {
     bool unfair;        /* no second phase: what is open at the end is not yet decided */
     uint32_t patience;  /* 0, 1, …: how long the second phase waits for something to happen */
     uint32_t fair_most; /* choices of the second phase, at most; 0: 1,000,000 */
+    uint32_t plan_most; /* choices of a first phase that follows a plan, at most; 0: 4,000,000 */
     const struct faults *plan; /* timed: the first phase lasts until it is over; NULL: none */
 };
 
@@ -66,11 +67,14 @@ void adversary_free(struct adversary *a);
 /* How a run ended. */
 struct outcome {
     bool violated;
-    bool fair;                  /* the second phase came to rest within its bound */
-    uint64_t first_steps;       /* choices of the first phase */
-    uint64_t state;             /* hash of the configuration between the phases */
-    uint16_t layer;             /* violated: at whose border … */
-    struct check_result result; /* … and what */
+    bool fair;   /* the second phase came to rest within its bound */
+    bool beyond; /* more are faulty than the stack withstands: nothing is owed */
+    const struct fault_line *missed; /* of the plan: it was not reached, and nothing was judged;
+                                        NULL: all of it happened, or something was violated before */
+    uint64_t first_steps;            /* choices of the first phase */
+    uint64_t state;                  /* hash of the configuration between the phases */
+    uint16_t layer;                  /* violated: at whose border … */
+    struct check_result result;      /* … and what */
     bool stopped; /* violated: at an assertion, or by a panic, of a protocol: it is the witness, and
                      the world is abandoned (sim_world_abandon()) */
 };

@@ -534,16 +534,23 @@ static void go_to(struct explore *x, const struct level *l)
     x->r->replayed += l->records;
 }
 
+/* Nothing is left to do: what is judged at the end alone, and owed by nobody. True: it is violated. */
+static bool judge_safety(struct explore *x)
+{
+    sim_world_end(x->w, false);
+    x->there = false;
+    return violated(x);
+}
+
 /* Nothing is left to do: let the world be fair, and judge what is owed. True: it is violated. */
 static bool judge_end(struct explore *x, const struct level *l)
 {
     struct sim_world *w = x->w;
     struct mix mix = mix_default(STRATEGY_RANDOM, w->job.def, w->n);
     uint32_t ops = w->job.ops;
-    uint32_t down = (uint32_t)(w->n - w->alive);
-    if (down > adversary_crashes_max(w->job.def, w->n)) {
-        x->r->beyond++; /* more than it withstands: nothing is owed */
-        return false;
+    if (!sim_world_owes(w)) {
+        x->r->beyond++;
+        return judge_safety(x);
     }
     for (;; mix.patience = 9) { /* what seems to be owed is given more time before it is said */
         w->observer = (struct sim_observer){0};
@@ -594,7 +601,7 @@ static bool arrive(struct explore *x, struct level *l)
     }
     uint32_t useful = put_all(x, l);
     x->r->ends += useful == 0;
-    if (useful == 0 && !x->conf.safety_only && judge_end(x, l))
+    if (useful == 0 && (x->conf.safety_only ? judge_safety(x) : judge_end(x, l)))
         return false;
     drop_asleep(x, l);
     return l->acts > 0;
@@ -899,6 +906,9 @@ int explore_text(const struct explore_conf *c, const struct explore_result *r, c
     if (r->unfair > 0)
         at += snprintf(text + at, size - (size_t)at,
                        ", not in %" PRIu64 " that did not come to rest", r->unfair);
+    if (sim_needs(c->job.def).synchronous)
+        at += snprintf(text + at, size - (size_t)at,
+                       "; P is an oracle here, and its properties are not judged");
     at += snprintf(text + at, size - (size_t)at, "\n");
     at += snprintf(text + at, size - (size_t)at,
                    "%.2f s, %.0f distinct states/s, %.0f transitions/s, %.1f choices run again for "

@@ -26,7 +26,8 @@ struct shrink {
     uint64_t max; /* choices that both have room for */
     struct outcome want;
     uint64_t untrue; /* detectors that said what was not so; in a candidate no other may */
-    bool timely;     /* P may be believed: so it must be in a candidate, see late() */
+    bool strained;   /* the bound that P is promised did not hold; else it must in a candidate */
+    bool timely;     /* P may be believed: so it must be in a candidate, see sim_world_late() */
     bool settle;     /* it is violated only in the fair phase */
     bool requests;   /* … in which further requests are made */
     struct shrink_result *r;
@@ -70,31 +71,13 @@ static bool rename_frame(const struct sim_world *w, struct choice *c)
 static bool same(const struct shrink *s, struct outcome *out)
 {
     const struct check_result *v = sim_world_violation(s->w, &out->layer);
-    if ((s->w->untrue & ~s->untrue) != 0) /* a correct protocol would break, too */
-        return false;
+    if ((s->w->untrue & ~s->untrue) != 0 || (s->w->strain != STRAIN_NONE && !s->strained))
+        return false; /* a correct protocol would break, too */
     if (v == NULL || out->layer != s->want.layer || strcmp(v->code, s->want.result.code) != 0)
         return false;
     out->violated = true;
     out->result = *v;
     return true;
-}
-
-/*
- * Whether time passes over something that was to happen before: a frame that is due, a process that
- * has something to do. Where time is kept nothing is late; P is promised that it is not.
- */
-static bool late(const struct sim_world *w, const struct choice *c)
-{
-    const uint64_t then = w->front_ns + c->a;
-    if (c->kind != CHOICE_ADVANCE || c->a == 0)
-        return false;
-    for (uint16_t p = 0; p < w->n; p++)
-        if (w->wake[p] < then)
-            return true;
-    for (uint32_t k = 0; k < w->sim.flights; k++)
-        if (w->sim.flight[k].due_ns < then && w->proc[w->sim.flight[k].to].state == SIM_RUNNING)
-            return true;
-    return false;
 }
 
 static void settle(struct shrink *s, struct outcome *out)
@@ -132,7 +115,7 @@ static void try_choices(void *ctx)
     x->unsuitable = sim_world_start(w, &t->job, why, sizeof why) != 0;
     for (uint64_t i = 0; i < t->count && !x->unsuitable && !same(s, x->out); i++) {
         struct choice c = t->c[i];
-        x->timely &= !late(w, &c);
+        x->timely &= !sim_world_late(w, &c);
         x->unsuitable = !x->timely && s->timely;
         if (!x->unsuitable &&
             (sim_world_apply(w, &c) || (rename_frame(w, &c) && sim_world_apply(w, &c))))
@@ -465,6 +448,7 @@ int shrink_run(struct sim_world *w, const struct outcome *out, uint64_t limit_ns
     struct shrink s = {.w = w,
                        .want = *out,
                        .untrue = w->untrue,
+                       .strained = w->strain != STRAIN_NONE,
                        .r = r,
                        .limit_ns = limit_ns,
                        .max = w->records + 2};

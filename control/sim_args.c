@@ -52,7 +52,8 @@ static const struct argp_option options_table[] =
       "swarm (default), random, pctcp, timed, exhaustive, sweep (crash points), script"},
      {"depth", OPT_DEPTH, "D", 0, "pctcp: bugs of depth D, 1 to 5 (default 3)"},
      {"steps", OPT_STEPS, "N", 0, "choices of the adversary before the world is healed"},
-     {"time", OPT_TIME, "TIME", 0, "stop after this (default 10s, unless seeds are given)"},
+     {"time", OPT_TIME, "TIME", 0,
+      "stop after this (default 10s, unless seeds are given; of a search 60s for each stack)"},
      {"faults", OPT_FAULTS, "RULE", 0,
       "a line of a script, as \"loss 10% 0->1\" or \"at 3ms crash 1\", or a file of them; may be "
       "repeated"},

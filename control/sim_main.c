@@ -64,6 +64,7 @@ static void count_run(struct session *s, uint32_t stack, const struct sim_world 
     if (out->state != 0)
         count_state(s, out->state);
     t->stopped += out->stopped;
+    t->beyond += out->beyond;
     if (out->stopped)
         return;
     for (int i = 0; i < CO_STACK_MAX; i++)
@@ -86,7 +87,8 @@ static void print_layer(struct session *s, const struct tally *t, const struct s
         else if (n[CHECK_HOLDS] == 0 && n[CHECK_NOT_YET] == 0)
             sim_result_say(s, "unknown");
         else if (n[CHECK_NOT_YET] > 0)
-            sim_result_say(s, "holds, open in %" PRIu64, n[CHECK_NOT_YET]);
+            sim_result_say(s, "%sopen in %" PRIu64, n[CHECK_HOLDS] > 0 ? "holds, " : "",
+                           n[CHECK_NOT_YET]);
         else
             sim_result_say(s, "holds");
     }
@@ -106,6 +108,8 @@ static void print_table(struct session *s)
             sim_result_say(s, ", %" PRIu64 " stopped at an assertion", t->stopped);
         if (t->unfair > 0)
             sim_result_say(s, ", %" PRIu64 " stopped before they came to rest", t->unfair);
+        if (t->beyond > 0)
+            sim_result_say(s, ", %" PRIu64 " with more crashes than it withstands", t->beyond);
         if (t->unsettled > 0)
             sim_result_say(s, ", %" PRIu64 " in which a detector lied to the end", t->unsettled);
         sim_result_say(s, "\n");
@@ -266,6 +270,20 @@ static void judge(void *ctx)
     j->out = adversary_judge(j->a, j->w, j->mix, j->seed);
 }
 
+/* A line of the script of faults that the schedule did not come to. */
+static int missed(const struct session *s, const struct sim_world *w, const struct fault_line *l)
+{
+    char deed[160];
+    faults_text(l, deed, sizeof deed);
+    fprintf(stderr,
+            "upon sim: %.200s:%u: '%s' is not reached: the schedule of seed %" PRIu64
+            " has %" PRIu64 " choices by %.3f s, and more are not tried: let it happen earlier, or "
+            "with fewer processes\n",
+            s->o.faults.file[l->file], l->place, deed, w->job.seed, w->steps,
+            (double)sim_world_now(w) / 1e9);
+    return EXIT_FAILED;
+}
+
 /* One seed. 0, or EXIT_FAILED with a sentence printed. */
 static int run_seed(struct session *s, uint64_t seed)
 {
@@ -295,11 +313,30 @@ static int run_seed(struct session *s, uint64_t seed)
     session_run(s, w, judge, &j, &j.out);
     if (s->o.trace)
         explain_detach(&x);
+    if (j.out.missed != NULL)
+        return missed(s, w, j.out.missed);
     count_run(s, session_stack(job.def), w, &j.out);
     const struct picture *p = s->o.first == s->o.last ? &s->o.picture : NULL;
     if (j.out.violated)
         return session_report(s, w, &j.out, p);
     return p != NULL ? session_draw(w, p, NULL) : 0;
+}
+
+/* What was judged in no schedule at all. */
+static void note_open(struct session *s, const struct stack_def *def, const struct tally *t)
+{
+    if (t->runs > 0 && s->o.unchecked)
+        session_open(s, "--unchecked: no property was judged");
+    for (int i = 0; i < CO_STACK_MAX && t->runs > 0; i++)
+        for (int r = 0; r < CHECK_PROPERTIES_MAX && t->code[i][r] != NULL; r++) {
+            const uint64_t *n = t->state[i][r];
+            if (n[CHECK_HOLDS] == 0 && n[CHECK_VIOLATED] == 0)
+                session_open(s, "%s of stack %s was judged in no schedule", t->code[i][r],
+                             def->name);
+            else if (s->o.unfair && n[CHECK_NOT_YET] > 0)
+                session_open(s, "--unfair: %s of stack %s is open in some schedules", t->code[i][r],
+                             def->name);
+        }
 }
 
 static int run_seeds(struct session *s)
@@ -331,10 +368,29 @@ static int run_seeds(struct session *s)
                        "bounded by %s: the seeds behind %" PRIu64 " were not run, up to %" PRIu64
                        "\n",
                        s->bound, seed, s->o.last);
+    for (uint32_t k = 0; k < s->stacks; k++)
+        note_open(s, stack_defs[k], &s->tally[k]);
     return s->violations > 0 ? EXIT_VIOLATED : EXIT_HOLDS;
 }
 
 /* ---- exhaustive search ----------------------------------------------------------------------- */
+
+/* Whether --time leaves nothing for this stack, which is said. */
+static bool time_is_over(struct session *s, const struct stack_def *def)
+{
+    if (s->o.time_ns == 0 || since_ns(&s->begin) < s->o.time_ns)
+        return false;
+    sim_result_say(s, "%s: bounded by time: it was not begun\n", def->name);
+    session_open(s, "of stack %s nothing was seen: bounded by time", def->name);
+    return true;
+}
+
+/* What is left of the time that was given, of which there is some; 0: none was given. */
+static uint64_t time_left(const struct session *s)
+{
+    const uint64_t ns = since_ns(&s->begin);
+    return s->o.time_ns == 0 ? 0 : ns < s->o.time_ns ? s->o.time_ns - ns : 1;
+}
 
 /* A search or a sweep that is about to be made. */
 struct sought {
@@ -380,7 +436,7 @@ static int search_stack(struct session *s, const struct stack_def *def)
     c.safety_only = s->o.unfair;
     c.stop = &interrupted;
     c.choices_max = s->o.steps;
-    c.time_ns = s->o.time_ns != 0 ? s->o.time_ns : 6 * DEFAULT_NS;
+    c.time_ns = s->o.time_ns != 0 ? time_left(s) : 6 * DEFAULT_NS;
     struct sought x = {.w = session_world(s, &c.job), .c = &c, .why = "out of memory"};
     if (x.w == NULL)
         x.err = -ENOMEM;
@@ -393,6 +449,10 @@ static int search_stack(struct session *s, const struct stack_def *def)
     explore_text(&c, &x.found, text, sizeof text);
     sim_result_say(s, "%s\n", text);
     sim_result_search(s, &c, &x.found);
+    if (x.found.bound != NULL)
+        session_open(s, "the search of stack %s was bounded by %s", def->name, x.found.bound);
+    if (stack_top(def)->cls->implements == ABS_P)
+        session_open(s, "stack %s is P alone, which is an oracle in a search", def->name);
     if (x.found.out.violated)
         session_report(s, x.w, &x.found.out, NULL);
     return x.found.out.violated ? EXIT_VIOLATED : EXIT_HOLDS;
@@ -403,7 +463,7 @@ static int search_stacks(struct session *s)
     const struct stack_def *only = s->o.stack;
     int status = EXIT_HOLDS;
     for (uint32_t i = 0; i < s->stacks && status == EXIT_HOLDS && !interrupted; i++)
-        if (only == NULL || only == stack_defs[i])
+        if ((only == NULL || only == stack_defs[i]) && !time_is_over(s, stack_defs[i]))
             status = search_stack(s, stack_defs[i]);
     return status;
 }
@@ -426,7 +486,7 @@ static int sweep_stack(struct session *s, const struct stack_def *def)
     make_job(s, s->o.first, &job, &mix);
     struct sought x = {.w = session_world(s, &job),
                        .job = &job,
-                       .limit_ns = s->o.time_ns,
+                       .limit_ns = time_left(s),
                        .why = "out of memory"};
     if (x.w == NULL)
         x.err = -ENOMEM;
@@ -454,6 +514,8 @@ static int sweep_stack(struct session *s, const struct stack_def *def)
     sim_result_say(s, "%s\n",
                    r.out.violated ? "a property is violated" : "no property is violated");
     sim_result_sweep(s, &job, &r);
+    if (r.bound != NULL)
+        session_open(s, "the sweep of stack %s was bounded by %s", def->name, r.bound);
     if (r.out.violated)
         session_report(s, x.w, &r.out, NULL);
     return r.out.violated ? EXIT_VIOLATED : r.unfinished > 0 ? EXIT_FAILED : EXIT_HOLDS;
@@ -465,7 +527,8 @@ static int sweep_stacks(struct session *s)
     const struct stack_def *only = s->o.stack;
     int status = EXIT_HOLDS;
     for (uint32_t i = 0; i < s->stacks && status == EXIT_HOLDS && !interrupted; i++)
-        if (only == stack_defs[i] || (only == NULL && sim_needs(stack_defs[i]).disk))
+        if ((only == stack_defs[i] || (only == NULL && sim_needs(stack_defs[i]).disk)) &&
+            !time_is_over(s, stack_defs[i]))
             status = sweep_stack(s, stack_defs[i]);
     return status;
 }

@@ -104,7 +104,8 @@ uint64_t sim_plan_end_ns(const struct sim_plan *p)
                                                      : 0;
 }
 
-bool sim_plan_over(const struct sim_plan *p)
+const struct fault_line *sim_plan_next(const struct sim_plan *p)
 {
-    return p->left == 0 && step_at(p, p->next) == NULL;
+    const struct fault_step *step = step_at(p, p->left != 0 ? p->next - 1 : p->next);
+    return step != NULL ? &p->faults->line[step->line] : NULL;
 }

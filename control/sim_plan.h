@@ -31,7 +31,13 @@ bool sim_plan_timed(struct sim_plan *plan, const struct sim_world *w, struct cho
 /* When the last of it begins or ends; 0: nothing is planned. */
 uint64_t sim_plan_end_ns(const struct sim_plan *plan);
 
+/* The line that begins or ends next; NULL: all of it is behind us. */
+const struct fault_line *sim_plan_next(const struct sim_plan *plan);
+
 /* Whether all of it is behind us, the ends of its rules included. */
-bool sim_plan_over(const struct sim_plan *plan);
+static inline bool sim_plan_over(const struct sim_plan *plan)
+{
+    return sim_plan_next(plan) == NULL;
+}
 
 #endif

@@ -106,10 +106,11 @@ static json_t *json_stack(const struct stack_def *def, const struct tally *t)
     for (const struct stack_layer *l = def->layers; l->name != NULL; l++, i++)
         for (int r = 0; r < CHECK_PROPERTIES_MAX && t->code[i][r] != NULL; r++)
             json_array_append_new(properties, json_property(t, l->name, i, r));
-    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:o}", "stack", def->name, "schedules",
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "stack", def->name, "schedules",
                      (json_int_t)t->runs, "stopped_at_assertion", (json_int_t)t->stopped,
-                     "stopped_before_rest", (json_int_t)t->unfair, "unsettled",
-                     (json_int_t)t->unsettled, "properties", properties);
+                     "beyond_what_it_withstands", (json_int_t)t->beyond, "stopped_before_rest",
+                     (json_int_t)t->unfair, "unsettled", (json_int_t)t->unsettled, "properties",
+                     properties);
 }
 
 static json_t *json_stacks(const struct session *s)
@@ -184,7 +185,9 @@ static char *summary(const struct session *s, int argc, char *const *argv, int s
     json_t *o = json_object();
 #define PUT(key, value) json_object_set_new(o, key, value)
     PUT("schema", json_string(SIM_RESULT_SCHEMA));
-    PUT("verdict", json_string(verdicts[status]));
+    const bool open = status == EXIT_HOLDS && s->open[0] != '\0';
+    PUT("verdict", json_string(open ? verdicts[EXIT_FAILED] : verdicts[status]));
+    PUT("unknown_because", open ? json_string(s->open) : json_null());
     PUT("revision", json_string(upon_revision));
     PUT("ended", json_string(when));
     PUT("duration_s", json_real(seconds_of(s)));
@@ -218,6 +221,15 @@ static int print_summary(const struct session *s, const char *text, char *why, s
     return 0;
 }
 
+/* A scenario says itself how far it is judged; of all else an unknown verdict is no success. */
+static int status_of(const struct session *s, int status)
+{
+    if (status != EXIT_HOLDS || s->open[0] == '\0' || s->o.script != NULL)
+        return status;
+    fprintf(stderr, "upon sim: nothing is violated, but the verdict is unknown: %s\n", s->open);
+    return EXIT_FAILED;
+}
+
 int sim_result_close(struct session *s, int argc, char *const *argv, int status)
 {
     char why[4224];
@@ -236,5 +248,5 @@ int sim_result_close(struct session *s, int argc, char *const *argv, int status)
     free(s->table_text);
     json_decref(s->found);
     json_decref(s->parts);
-    return err != 0 ? EXIT_FAILED : status;
+    return err != 0 ? EXIT_FAILED : status_of(s, status);
 }

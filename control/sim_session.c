@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -233,6 +233,18 @@ static const char *liars(const struct sim_world *w)
     return "";
 }
 
+/* The same of what is violated, and of a P that was not to blame: its model did not hold. */
+static const char *excuse(const struct sim_world *w)
+{
+    static const char *const strained[] = {
+        [STRAIN_PAUSE] = "; P is promised a bound on delays, and a process was paused",
+        [STRAIN_LOSS] = "; P is promised a bound on delays, and frames were lost",
+        [STRAIN_DELAY] = "; P is promised a bound on delays, and something was late",
+    };
+    const char *lies = liars(w);
+    return lies[0] == '\0' && w->strain != STRAIN_NONE ? strained[w->strain] : lies;
+}
+
 int session_shrink(struct sim_world *w, const struct outcome *out, const char *path,
                    uint64_t limit_ns)
 {
@@ -244,7 +256,7 @@ int session_shrink(struct sim_world *w, const struct outcome *out, const char *p
         return EXIT_FAILED;
     }
     shrink_text(&r, text, sizeof text);
-    printf("shrunk: %s\n    %s%s\n", text, r.out.result.witness, liars(w));
+    printf("shrunk: %s\n    %s%s\n", text, r.out.result.witness, excuse(w));
     int err = replay_write(path, w, r.out.result.code, end_of(w, &r.out));
     if (err != 0) {
         fprintf(stderr, "upon: %s: %s\n", path, strerror(-err));
@@ -268,16 +280,17 @@ static void say_violated(const struct sim_world *w, const struct outcome *out)
     printf("%s\n%s of stack %s: %s violated in seed %" PRIu64 ", at choice %" PRIu64 " of %" PRIu64
            "%s\n    %s\nThe end of the execution:\n",
            isatty(STDERR_FILENO) ? "\r" : "", l->name, w->job.def->name, out->result.code,
-           w->job.seed, out->result.step, w->steps, liars(w), out->result.witness);
+           w->job.seed, out->result.step, w->steps, excuse(w), out->result.witness);
 }
 
 static json_t *found_of(const struct sim_world *w, const struct outcome *out)
 {
     json_t *found =
-        json_pack("{s:s, s:I, s:s, s:I, s:I, s:s, s:b}", "stack", w->job.def->name, "seed",
+        json_pack("{s:s, s:I, s:s, s:I, s:I, s:s, s:b, s:b}", "stack", w->job.def->name, "seed",
                   (json_int_t)w->job.seed, "property", out->result.code, "choice",
                   (json_int_t)out->result.step, "choices", (json_int_t)w->steps, "witness",
-                  out->result.witness, "detector_lied", (int)(w->untrue != 0));
+                  out->result.witness, "detector_lied", (int)(w->untrue != 0), "bound_broken",
+                  (int)(w->strain != STRAIN_NONE));
     json_object_set_new(found, "layer",
                         out->stopped ? json_null()
                                      : json_string(w->job.def->layers[out->layer].name));
@@ -330,28 +343,33 @@ static void obey(void *ctx)
     o->err = script_text(&o->sc, o->text, o->why, sizeof o->why);
     if (o->err == 0)
         o->err = script_over(&o->sc, o->why, sizeof o->why);
+    if (o->err == 0 && !o->sc.judged) /* some safety is judged at the end alone */
+        sim_world_end(o->sc.w, false);
 }
 
-static int judge_script(const struct sim_world *w, const struct script *sc,
+static int judge_script(struct session *s, const struct sim_world *w, const struct script *sc,
                         const struct outcome *out)
 {
+    if (!sc->judged || !sc->fair || !sim_world_owes(w))
+        session_open(s, "the scenario leaves liveness open");
     if (sc->echo == NULL) /* a transcript is to change only where what it shows has changed */
         printf("trace %016" PRIx64 ", %" PRIu64 " choices, %" PRIu64 " events\n", w->trace_hash,
                w->steps, w->events);
     if (!out->violated) {
         printf("no property is violated%s%s\n",
-               !sc->judged ? "; liveness was not judged"
-               : sc->fair  ? ""
-                           : "; liveness is open",
+               !sc->judged         ? "; liveness was not judged"
+               : !sc->fair         ? "; liveness is open"
+               : sim_world_owes(w) ? ""
+                                   : "; liveness is open: more are down than the stack withstands",
                liars(w));
         return EXIT_HOLDS;
     }
     const char *layer = w->job.def->layers[out->layer].name;
     if (sc->echo != NULL)
-        printf("%s: %s is violated%s\n", layer, out->result.code, liars(w));
+        printf("%s: %s is violated%s\n", layer, out->result.code, excuse(w));
     else
         printf("%s: %s violated at choice %" PRIu64 "%s\n    %s\n", layer, out->result.code,
-               out->result.step, liars(w), out->result.witness);
+               out->result.step, excuse(w), out->result.witness);
     return EXIT_VIOLATED;
 }
 
@@ -391,7 +409,7 @@ int session_script(struct session *s, struct sim_world *w, const char *name, con
         explain_print(&x, stdout);
     if (out->stopped)
         say_stopped(w, out);
-    return out->stopped ? EXIT_VIOLATED : judge_script(w, &o.sc, out);
+    return out->stopped ? EXIT_VIOLATED : judge_script(s, w, &o.sc, out);
 }
 
 int session_draw_script(struct sim_world *w, const struct picture *p, const struct outcome *out,
@@ -485,6 +503,16 @@ void session_end(struct session *s)
         sim_world_free(s->large);
     adversary_free(s->adversary);
     free(s->states);
+}
+
+void session_open(struct session *s, const char *format, ...)
+{
+    va_list args;
+    if (s->open[0] != '\0')
+        return;
+    va_start(args, format);
+    vsnprintf(s->open, sizeof s->open, format, args);
+    va_end(args);
 }
 
 int session_leak(struct session *s, int status)

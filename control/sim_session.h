@@ -20,6 +20,7 @@ struct tally {
     uint64_t runs;
     uint64_t stopped;   /* at an assertion: what their checkers had heard is not counted */
     uint64_t unfair;    /* that did not come to rest */
+    uint64_t beyond;    /* in which more were faulty than the stack withstands */
     uint64_t unsettled; /* in which Ω or ◇P never settled */
     uint64_t state[CO_STACK_MAX][CHECK_PROPERTIES_MAX][4];
     const char *code[CO_STACK_MAX][CHECK_PROPERTIES_MAX];
@@ -47,7 +48,8 @@ struct session {
     FILE *table;
     char *table_text;
     size_t table_bytes;
-    int json_fd; /* --json: what stdout was */
+    int json_fd;    /* --json: what stdout was */
+    char open[240]; /* what was not judged, or not seen, though nothing is violated; "": nothing */
 };
 
 /*
@@ -56,6 +58,10 @@ struct session {
  */
 int session_start(struct session *s, const char *verb, const struct sim_job *like);
 void session_end(struct session *s);
+
+/* Nothing may be violated, but this was not judged or not seen: the verdict is unknown. The first
+ * sentence is kept. */
+void session_open(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The pool must be full again: a packet that is missing is a leak in a protocol. */
 int session_leak(struct session *s, int status);

@@ -51,6 +51,11 @@ struct sim_needs sim_needs(const struct stack_def *def)
     return needs;
 }
 
+uint16_t sim_crashes_max(const struct sim_needs *needs, uint16_t n)
+{
+    return needs->majority ? (uint16_t)((n - 1) / 2) : (uint16_t)(n - 1);
+}
+
 struct sim_app sim_app_of(const struct stack_def *def)
 {
     struct sim_app app = {0};

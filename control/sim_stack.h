@@ -23,6 +23,9 @@ struct sim_needs {
 };
 struct sim_needs sim_needs(const struct stack_def *def);
 
+/* How many of n processes may be faulty: with more nothing is owed. */
+uint16_t sim_crashes_max(const struct sim_needs *needs, uint16_t n);
+
 /* How the application uses the top of a stack; type EV_NONE: it only listens. */
 struct sim_app {
     uint16_t type;   /* enum ev_type of the request */

@@ -133,6 +133,12 @@ static bool handled(struct trace *t, struct stack *st, struct co *to, const stru
     return true;
 }
 
+static void strain(struct sim_world *w, enum sim_strain what)
+{
+    if (w->needs.synchronous && w->strain == STRAIN_NONE)
+        w->strain = (uint8_t)what;
+}
+
 /* Whether a frame that is sent to somebody who is there is lost by the rules. */
 static bool faulty(struct sim_world *w, struct sim_frame *f)
 {
@@ -146,6 +152,10 @@ static bool faulty(struct sim_world *w, struct sim_frame *f)
     f->copies = fate.copies;
     if (fate.lost || fate.corrupt != 0) /* a flipped bit is caught by the checksum: a loss */
         w->sim.env[f->to].counters[fate.lost ? COUNT_drop_fault : COUNT_drop_udp_checksum]++;
+    if (fate.lost || fate.corrupt != 0)
+        strain(w, STRAIN_LOSS);
+    else if (f->due_ns - f->sent_ns >= w->job.conf.detect_ns / 2) /* a reply takes as long */
+        strain(w, STRAIN_DELAY);
     return fate.lost || fate.corrupt != 0;
 }
 
@@ -454,9 +464,11 @@ static uint64_t earliest(const struct sim_world *w, const struct sim_proc *x)
     return late < timer ? late : timer;
 }
 
-/* A rule has been armed, or is armed no more. */
+/* A rule has been armed, or is armed no more. What one for heartbeats does is not asked. */
 static void arm_edges(struct sim_world *w)
 {
+    if (w->edge != NULL && w->faults.armed != 0)
+        strain(w, STRAIN_LOSS);
     for (uint16_t p = 0; w->edge != NULL && p < w->n; p++) {
         struct env_fault *f = &w->edge[p];
         env_fault_clear(f);
@@ -564,6 +576,8 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
     fault_init(&w->faults, w->job.seed, w->job.fault, w->job.faults);
     if ((err = make_edges(w, why, size)) != 0)
         return err;
+    w->needs = sim_needs(w->job.def);
+    w->strain = w->edge != NULL && w->needs.synchronous ? STRAIN_LOSS : STRAIN_NONE;
     if (make_buckets(w) != 0) {
         snprintf(why, size, "no memory for rates between %u processes; lower n", w->n);
         return -ENOMEM;
@@ -576,7 +590,6 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
     w->front_ns = w->due_ns = 0;
     w->healed = w->suspect = w->deaf = false;
     w->recoveries = w->refusals = 0;
-    w->needs = sim_needs(w->job.def);
     for (uint16_t p = 0; p < w->n; p++) {
         struct sim_proc *x = &w->proc[p];
         *x = (struct sim_proc){.trace = {handled},
@@ -618,8 +631,17 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
     return 0;
 }
 
+bool sim_world_owes(const struct sim_world *w)
+{
+    uint32_t faulty = 0;
+    for (uint16_t p = 0; p < w->n; p++)
+        faulty += w->proc[p].state == SIM_CRASHED || (!w->needs.disk && w->proc[p].incarnation > 1);
+    return faulty <= sim_crashes_max(&w->needs, w->n);
+}
+
 void sim_world_end(struct sim_world *w, bool fair)
 {
+    fair = fair && sim_world_owes(w);
     for (int i = 0; i < CO_STACK_MAX; i++)
         if (w->check[i] != NULL && !(w->lies >> w->check[i]->cls->abstraction & 1))
             w->check[i]->cls->end(w->check[i], fair, w->steps);
@@ -755,6 +777,8 @@ static bool on_frame(struct sim_world *w, const struct choice *c)
     struct sim_proc *x = &w->proc[c->q];
     if (x->state == SIM_CRASHED && c->kind != CHOICE_DROP)
         return false; /* it waits for the next life of q */
+    if (x->state != SIM_CRASHED && (c->kind == CHOICE_DROP || c->kind == CHOICE_CORRUPT))
+        strain(w, STRAIN_LOSS);
     switch (c->kind) {
     case CHOICE_DELIVER:
         sim_deliver(&w->sim, k);
@@ -942,8 +966,10 @@ static bool on_process(struct sim_world *w, const struct choice *c)
             return false;
         if (x->timer_ns > w->sim.env[c->p].now_ns)
             w->sim.env[c->p].now_ns = x->timer_ns;
-        if (x->timer_ns > w->front_ns)
+        if (x->timer_ns > w->front_ns) {
+            strain(w, STRAIN_DELAY); /* nobody else has come as far */
             w->front_ns = x->timer_ns;
+        }
         if (c->b != WAITS)
             step(w, x);
         return true;
@@ -964,6 +990,7 @@ static bool on_process(struct sim_world *w, const struct choice *c)
     case CHOICE_WRITTEN:
         return on_written(w, x, c);
     case CHOICE_PAUSE:
+        strain(w, STRAIN_PAUSE);
         x->state = SIM_PAUSED;
         return running;
     case CHOICE_RESUME:
@@ -1004,12 +1031,28 @@ static void heal(struct sim_world *w)
             check_healed(w->check[i], w->steps);
 }
 
+bool sim_world_late(const struct sim_world *w, const struct choice *c)
+{
+    const uint64_t then = w->front_ns + c->a;
+    if (c->kind != CHOICE_ADVANCE || c->a == 0)
+        return false;
+    for (uint16_t p = 0; p < w->n; p++)
+        if (w->wake[p] < then)
+            return true;
+    for (uint32_t k = 0; k < w->sim.flights; k++)
+        if (w->sim.flight[k].due_ns < then && w->proc[w->sim.flight[k].to].state == SIM_RUNNING)
+            return true;
+    return false;
+}
+
 static bool on_world(struct sim_world *w, const struct choice *c)
 {
     switch (c->kind) {
     case CHOICE_ADVANCE: {
         if (c->a > UINT64_MAX - w->front_ns)
             return false;
+        if (w->needs.synchronous && w->strain == STRAIN_NONE && sim_world_late(w, c))
+            w->strain = STRAIN_DELAY;
         w->front_ns += c->a;
         w->sim.now_ns = w->front_ns;
         return true;

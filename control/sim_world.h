@@ -50,6 +50,9 @@ struct sim_job {
 
 /* ---- the world ------------------------------------------------------------------------------- */
 
+/* What broke the bound on delays that P is promised, first. */
+enum sim_strain { STRAIN_NONE, STRAIN_PAUSE, STRAIN_LOSS, STRAIN_DELAY };
+
 enum sim_state { SIM_RUNNING, SIM_PAUSED, SIM_CRASHED };
 
 struct sim_world;
@@ -129,6 +132,7 @@ struct sim_world {
     bool deaf;             /* a life that never begins: checkers and observers hear nothing of it */
     uint64_t lies;         /* bit per abstraction: a detector of it was made to speak … */
     uint64_t untrue;       /* … and what it said was not so */
+    uint8_t strain;        /* enum sim_strain; of stacks over P */
     uint32_t tag;          /* given to the frames that are sent now: the scheduler's */
     struct choice current; /* being applied, or the last one */
     struct choice *record; /* choices applied so far */
@@ -187,7 +191,18 @@ bool sim_world_busy(const struct sim_world *w, uint16_t p);
 /* What comes next when time is kept: the earliest due frame or timer. False: nothing ever. */
 bool sim_world_timed(const struct sim_world *w, struct choice *c);
 
-/* The run is over: judge liveness. `fair`: it ended healed and fair. Packets are given back. */
+/* Whether the stack withstands as many as are faulty; else nothing is owed. Who has begun another
+ * life without a log is faulty, too. */
+bool sim_world_owes(const struct sim_world *w);
+
+/*
+ * Whether time passes with `c` over something that was to happen before: a frame that is due, a
+ * process that has something to do. Where time is kept nothing is late; P is promised that it is not.
+ */
+bool sim_world_late(const struct sim_world *w, const struct choice *c);
+
+/* The run is over: judge liveness. `fair`: it ended healed and fair, and what is open violates, unless
+ * nothing is owed. */
 void sim_world_end(struct sim_world *w, bool fair);
 
 /* The first violation: the checker and which of its results; NULL when nothing is violated. */

@@ -301,14 +301,64 @@ class Summary(Sim):
         self.assertGreater(sweep["sweeps"][0]["crash_points"], 10)
 
 
+class Judging(Sim):
+    def test_nothing_is_owed_beyond_what_a_stack_withstands(self):
+        crashes = ["--faults", "at 1ms crash 0", "--faults", "at 1ms crash 1"]
+        urb = ["sim", "-q", "--stack", "urb", "-n", "3", "--seeds", "1..20"]
+        got = self.upon(*urb, *crashes, status=2)
+        self.assertIn("urb: 20 schedules, 20 with more crashes than it withstands", got.stdout)
+        self.assertIn("URB1 open in 20", got.stdout)
+        self.assertIn("URB1 holds  ", self.upon(*urb, *crashes[:2]).stdout)
+        with open(self.path("x.scn"), "w", encoding="utf-8") as f:
+            f.write("start urb n=3\ncrash p1\ncrash p2\nrequest p0 broadcast 17\nfair\n")
+        self.assertIn("more are down than the stack withstands", self.upon("sim", "-f", "x.scn").stdout)
+
+    def test_a_P_whose_bound_did_not_hold_is_excused(self):
+        for fault, said in ((["2ms..200ms pause 0"], "a process was paused"),
+                            (["2ms..200ms partition 0|1,2"], "frames were lost"),
+                            (["2ms..200ms delay constant 100ms"], "something was late")):
+            for f in fault:
+                got = self.upon("sim", "-q", "--stack", "urb_all_ack", "-n", "3", "--seeds", "1..5",
+                                "--faults", f, "--json", status=1)
+                self.assertRegex(got.stderr, f"PFD2 violated .*; P is promised .*, and {said}")
+                self.assertTrue(json.loads(got.stdout)["violations"][0]["bound_broken"])
+        got = self.upon(*VIOLATED, status=1)
+        self.assertNotIn("P is promised", got.stdout)
+
+    def test_what_is_drawn_is_what_was_run(self):
+        got = self.upon("sim", "-q", "--stack", "urb_all_ack", "-n", "3", "--seed", "2", "--faults",
+                        "2ms..200ms pause 0", "--diagram", "x.svg", status=1)
+        choice, choices = re.search("violated .* at choice ([0-9]+) of ([0-9]+)", got.stdout).groups()
+        with open(self.path("x.svg"), encoding="utf-8") as f:
+            drawn = f.read()
+        self.assertIn(f"PFD2 violated at choice {choice}:", drawn)
+        self.assertEqual(choice, choices)
+        self.assertRegex(drawn, f'class="step"[^>]*>{choice}<')
+
+
 class Bounds(Sim):
+    def test_what_was_not_judged_or_not_seen_is_no_valid_verdict(self):
+        for args in (["--stack", "urb", "--seeds", "1..3", "--unfair"],
+                     ["--stack", "urb", "--seeds", "1..3", "--unchecked"],
+                     ["--stack", "urb", "--strategy", "exhaustive", "--states", "5"],
+                     ["--stack", "P", "--strategy", "exhaustive"]):
+            got = self.upon("sim", "-q", "--json", *args, status=2)
+            told = json.loads(got.stdout)
+            self.assertEqual(told["verdict"], "unknown")
+            self.assertIn(told["unknown_because"], got.stderr)
+
+    def test_the_time_that_is_given_is_that_of_all_stacks(self):
+        for how in ("exhaustive", "sweep"):
+            got = self.upon("sim", "--time", "1ms", "--strategy", how, status=2)
+            self.assertIn("luc: bounded by time: it was not begun", got.stdout)
+
     def interrupted(self, *args):
         with subprocess.Popen([UPON, "sim", "-q", *args], stdout=subprocess.PIPE, text=True,
                               cwd=self.folder.name) as p:
             time.sleep(2)
             p.send_signal(signal.SIGINT)
             text = p.communicate(timeout=300)[0]
-            self.assertEqual(p.returncode, 0)
+            self.assertEqual(p.returncode, 2)
         return text
 
     def test_a_search_and_a_sweep_end_when_they_are_told_to(self):

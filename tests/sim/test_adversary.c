@@ -482,6 +482,56 @@ static void test_a_detector_that_never_settles_is_found_out(void **state)
     sim_world_free(w);
 }
 
+/* ---- what is owed, and what is reached ---------------------------------------------------------- */
+
+static void test_nothing_is_owed_beyond_what_a_stack_withstands(void **state)
+{
+    (void)state;
+    struct sim_world *w = sim_world_new(pool);
+    const struct sim_job job = {.def = stack_find("urb"), .n = 3, .ops = 1};
+    const struct mix mix = mix_default(STRATEGY_RANDOM, job.def, 3);
+    for (uint16_t down = 1; down <= 2; down++)
+        for (int restarted = 0; restarted < 2; restarted++) {
+            uint16_t layer;
+            assert_int_equal(sim_world_start(w, &job, why, sizeof why), 0);
+            for (uint16_t p = 0; p < down; p++) {
+                assert_true(sim_world_apply(w, &(struct choice){.kind = CHOICE_CRASH, .p = p}));
+                if (restarted) /* without a log: alive, and faulty */
+                    assert_true(
+                        sim_world_apply(w, &(struct choice){.kind = CHOICE_RECOVER, .p = p}));
+            }
+            assert_int_equal(sim_world_owes(w), down == 1);
+            bool fair = adversary_settle(w, &mix);
+            sim_world_end(w, fair);
+            assert_null(sim_world_violation(w, &layer));
+        }
+    sim_world_free(w);
+}
+
+static void test_a_plan_that_is_not_reached_is_said(void **state)
+{
+    (void)state;
+    static struct faults plan;
+    struct sim_world *w = sim_world_new(pool);
+    struct sim_job job = {.def = stack_find("epfd"), .n = 2, .delay_ns = 20000};
+    struct mix mix = mix_default(STRATEGY_TIMED, job.def, 2);
+    assert_int_equal(faults_add(&plan, "at 1ms pause 1", "x", 1, why, sizeof why), 0);
+    assert_int_equal(faults_add(&plan, "at 1s crash 0", "x", 2, why, sizeof why), 0);
+    assert_int_equal(sim_plan_rules(&plan, &job, why, sizeof why), 0);
+    adversary_keep_time(&mix, &plan);
+    mix.crash = 0;
+    for (mix.plan_most = 500; mix.plan_most <= 50000; mix.plan_most *= 100) {
+        assert_int_equal(sim_world_start(w, &job, why, sizeof why), 0);
+        struct outcome out = adversary_judge(adversary, w, &mix, 1);
+        assert_false(out.violated);
+        if (mix.plan_most == 500)
+            assert_int_equal(out.missed->place, 2);
+        else
+            assert_null(out.missed);
+    }
+    sim_world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -502,6 +552,8 @@ int main(void)
         cmocka_unit_test(test_a_swarm_draws_what_a_correct_protocol_survives),
         cmocka_unit_test(test_a_mix_is_printed_whole),
         cmocka_unit_test(test_a_detector_that_never_settles_is_found_out),
+        cmocka_unit_test(test_nothing_is_owed_beyond_what_a_stack_withstands),
+        cmocka_unit_test(test_a_plan_that_is_not_reached_is_said),
     };
     if (eal_start_light(64) != 0 || (pool = eal_pool("sim", 16383, 256, 1024)) == NULL)
         return 2;

@@ -384,6 +384,43 @@ static void test_ends_are_counted_by_what_is_judged_in_them(void **state)
     assert_int_equal(r.ends, r.judged + r.beyond + r.unfair);
 }
 
+/* Who proposes decides that. */
+static void decide_own(struct co *self, const struct ev *ev, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        indicate(self, ev_make(EV_C_DECIDE, 0, ev[i].inst, 0, ev_msg(&ev[i])));
+}
+
+static void hear_nobody(struct co *self, const struct ev *ev, uint32_t n)
+{
+    (void)self, (void)ev, (void)n;
+}
+
+static const struct co_upon own_upon[] = {{EV_C_PROPOSE, decide_own},
+                                          {EV_PL_DELIVER, hear_nobody},
+                                          {EV_NONE, NULL}};
+
+static void test_safety_that_is_judged_at_the_end_is_found_without_liveness(void **state)
+{
+    (void)state;
+    const struct co_class own = {.name = "c_own",
+                                 .title = "consensus of each with itself",
+                                 .implements = ABS_C,
+                                 .uses = {ABS_PL},
+                                 .bytes = planted_bytes,
+                                 .upon = own_upon};
+    const struct stack_layer layers[] = {{"pl", &pl_window_class, {NULL}},
+                                         {"c", &own, {"pl"}},
+                                         {0}};
+    const struct stack_def def = {.name = "c_own", .top = "c", .layers = layers};
+    struct explore_conf conf = {.job = {.def = &def, .n = 2, .ops = 1, .seed = 1},
+                                .sources = 2,
+                                .safety_only = true};
+    struct explore_result r = search_once(&conf);
+    assert_true(r.out.violated);
+    assert_string_equal(r.out.result.code, "C4");
+}
+
 static void test_a_bound_is_told(void **state)
 {
     (void)state;
@@ -442,6 +479,7 @@ int main(void)
         cmocka_unit_test(test_schedules_without_matching_find_no_other_state_of_a_log),
         cmocka_unit_test(test_a_field_that_is_not_shown_is_found_out),
         cmocka_unit_test(test_ends_are_counted_by_what_is_judged_in_them),
+        cmocka_unit_test(test_safety_that_is_judged_at_the_end_is_found_without_liveness),
         cmocka_unit_test(test_a_bound_is_told),
         cmocka_unit_test(test_what_cannot_be_searched_is_refused),
     };
