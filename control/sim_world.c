@@ -542,6 +542,16 @@ static int check_faults(const struct sim_job *job, char *why, size_t size)
     return 0;
 }
 
+/* What is said of disks and log-deliveries is said of a stack with a log. */
+static int check_log_keys(const struct sim_job *job, char *why, size_t size)
+{
+    if (sim_needs(job->def).disk || (job->disk_ns == 0 && job->lag == 0))
+        return 0;
+    return refuse(why, size, "%s=%" PRIu64 ": stack %s has no log",
+                  job->disk_ns != 0 ? "disk_ns" : "lag",
+                  job->disk_ns != 0 ? job->disk_ns : job->lag, job->def->name);
+}
+
 /* Who is to crash and recover for ever must be there, and able to. */
 static int check_unstable(const struct sim_job *job, char *why, size_t size)
 {
@@ -570,6 +580,7 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
                       w->job.msg_bytes, room);
     int err = check_faults(&w->job, why, size);
     if (err != 0 || (err = check_unstable(&w->job, why, size)) != 0 ||
+        (err = check_log_keys(&w->job, why, size)) != 0 ||
         (err = co_check_wiring(w->job.def, &sim_app_class, &conf, why, size)) != 0 ||
         (err = make_procs(w, w->job.n, why, size)) != 0 || (err = make_stacks(w, why, size)) != 0)
         return err;

@@ -165,6 +165,8 @@ static void test_scenarios_that_make_no_sense_are_refused_with_line_and_word(voi
         {"start beb n=3 bytes=4294967295\nfair", "bytes=4294967295"},
         {"start beb n=3 unstable=1\nfair", "no log"},
         {"start lurb n=3 unstable=9\nfair", "unstable=9"},
+        {"start beb n=3 disk_ns=5ms\nfair", "disk_ns=5000000: stack beb has no log"},
+        {"start beb n=3 lag=2\nfair", "lag=2: stack beb has no log"},
         {"start uc n=2\nrequest p0 propose 7 @99999999999\nfair", "instance 99999999999"},
         {"start luc n=2\nrequest p0 propose 7 @17\nfair", "instance 17"},
         {"start c_flooding n=2\nrequest p0 propose 7 @400\nfair", "instance 400"},
