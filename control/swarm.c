@@ -8,6 +8,7 @@
 
 #define STREAM_SWARM  0x7377726du /* streams of a seed, apart from those of the processes */
 #define STREAM_HEALED 0x6865616cu
+#define STREAM_STORE  0x73746f72u
 #define MS            1000000ull
 
 static uint32_t one_of(struct random *r, const uint32_t *values, uint32_t count)
@@ -245,6 +246,14 @@ static void draw_healed(uint64_t seed, struct sim_job *job)
     }
 }
 
+/* Of a few seeds the log's queue is short: who stores waits for room, and windows are of one. */
+static void draw_short_queue(uint64_t seed, struct sim_job *job)
+{
+    struct random r = random_seeded(seed, STREAM_STORE);
+    if (sim_needs(job->def).disk && random_below(&r, 4) == 0)
+        job->conf.store_msgs = ONE_OF(&r, 2, 4, 8);
+}
+
 /* Rules of the network, of disks, and of heartbeats. P is promised a bound, and that nothing is lost. */
 static void draw_rules(struct random *r, struct sim_job *job, const struct mix *mix)
 {
@@ -279,6 +288,7 @@ void adversary_draw(uint64_t seed, struct sim_job *job, struct mix *mix)
     job->seed = seed;
     job->delay_ns = 20000;
     draw_sizes(&r, job);
+    draw_short_queue(seed, job);
     draw_healed(seed, job);
     draw_mix(&r, job, mix);
     draw_rules(&r, job, mix);

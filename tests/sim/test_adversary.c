@@ -366,11 +366,12 @@ static void test_crashes_of_pctcp_are_spread_over_the_schedule(void **state)
 static void test_a_swarm_draws_what_a_correct_protocol_survives(void **state)
 {
     (void)state;
-    uint32_t kinds[FAULT_KINDS] = {0}, heartbeats = 0, off = 0, windows = 0;
+    uint32_t kinds[FAULT_KINDS] = {0}, heartbeats = 0, off = 0, windows = 0, waits = 0;
     for (uint64_t seed = 1; seed <= 400; seed++) {
         struct mix mix;
         struct sim_job job = swarm_job(stack_find("luc"), 0, seed, &mix);
         assert_int_equal(mix.rules, job.faults);
+        waits += job.conf.store_msgs < 8u * job.n;
         assert_true(mix.strategy != STRATEGY_TIMED || mix.timer == 0);
         assert_true(mix.strategy != STRATEGY_PCTCP || mix.request == 0);
         for (uint16_t i = 0; i < job.faults; i++) {
@@ -390,6 +391,7 @@ static void test_a_swarm_draws_what_a_correct_protocol_survives(void **state)
     }
     assert_true(kinds[FAULT_REORDER] > 0 && kinds[FAULT_RATE] > 0 && kinds[FAULT_DISK_SLOW] > 0);
     assert_true(heartbeats > 0 && off > 0 && windows > 0);
+    assert_in_range(waits, 400 / 8, 400 / 2); /* the log's queue is short */
 }
 
 static void test_a_mix_is_printed_whole(void **state)
