@@ -247,7 +247,7 @@ static void fit(const struct options *o, const char *key, uint32_t least, uint32
 static void fit_tables(const struct options *o, struct sim_job *job)
 {
     const uint32_t rows = 8 * job->ops < TABLE_MOST ? 8 * job->ops : TABLE_MOST;
-    if (!is_set(o, "ops"))
+    if (!is_set(o, "ops") && !is_set(o, "bytes"))
         return;
     sim_conf_default(&job->conf);
     fit(o, "instances", rows, &job->conf.instances);
