@@ -68,7 +68,7 @@ static void upon_top(struct co *self, const struct ev *ev, uint32_t n)
         atomic_store_explicit(a->shown, a->heard, memory_order_release);
 }
 
-static struct co_upon app_upon[EV_TYPES + 1];
+static co_upon_fn *app_upon[EV_TYPES];
 
 static const struct co_class app_class = {.name = "bed",
                                           .title = "sends, counts and answers",
@@ -90,13 +90,12 @@ static void upon_luc_resumed(struct co *self, const struct ev *ev, uint32_t n)
 
 static void fill_upon(void)
 {
-    uint32_t u = 0;
     for (uint16_t t = 1; t < EV_TYPES; t++)
         if (ev_infos[t].way == EV_WAY_INDICATION)
-            app_upon[u++] = (struct co_upon){t, t == EV_APP_READY     ? upon_ready
-                                                : t == EV_LUC_DECIDE  ? upon_luc_decide
-                                                : t == EV_LUC_RESUMED ? upon_luc_resumed
-                                                                      : upon_top};
+            app_upon[t] = t == EV_APP_READY     ? upon_ready
+                          : t == EV_LUC_DECIDE  ? upon_luc_decide
+                          : t == EV_LUC_RESUMED ? upon_luc_resumed
+                                                : upon_top;
 }
 
 /* ---- the bed --------------------------------------------------------------------------------- */

@@ -115,10 +115,8 @@ static void upon_deliver(struct co *self, const struct ev *ev, uint32_t n)
         trigger(top, ev_make(EV_HO_DONE, 0, a->next - 1, 0, MSG_NONE));
 }
 
-static const struct co_upon app_upon[] = {{EV_APP_READY, upon_ready},
-                                          {EV_LURB_DELIVER, upon_deliver},
-                                          {EV_HO_DELIVER, upon_deliver},
-                                          {EV_NONE, NULL}};
+static co_upon_fn *const app_upon[EV_TYPES] =
+    {[EV_APP_READY] = upon_ready, [EV_LURB_DELIVER] = upon_deliver, [EV_HO_DELIVER] = upon_deliver};
 
 static const struct co_class app_class = {.name = "app",
                                           .title = "taker",

@@ -31,7 +31,7 @@ static void upon_broadcast(struct co *self, const struct ev *ev, uint32_t n)
         s->sum += ev[i].attr;
 }
 
-static const struct co_upon sink_upon[] = {{EV_BEB_BROADCAST, upon_broadcast}, {EV_NONE, NULL}};
+static co_upon_fn *const sink_upon[EV_TYPES] = {[EV_BEB_BROADCAST] = upon_broadcast};
 static const struct co_class sink_class = {.name = "sink",
                                            .title = "counts what it is told",
                                            .implements = ABS_BEB,

@@ -553,19 +553,21 @@ static void upon_planted(struct co *self, const struct ev *ev, uint32_t n)
     }
     if (l->conf.plant != LOAD_PLANT_LOSE)
         own(self, &wrong, 1);
-    self->upon[ev->type] = own;
+    l->planted_upon[ev->type] = own;
     if (i + 1 < n)
         own(self, ev + i + 1, n - i - 1);
 }
 
 static void plant(struct load *l)
 {
+    memcpy(l->planted_upon, l->co.upon, sizeof l->planted_upon);
     for (uint32_t type = 0; type < EV_TYPES; type++)
         if (l->co.upon[type] != NULL && ev_infos[type].abstraction == l->conf.top->abstraction &&
             strchr(ev_infos[type].fields, 'm') != NULL) {
             l->planted_before = l->co.upon[type];
-            l->co.upon[type] = upon_planted;
+            l->planted_upon[type] = upon_planted;
         }
+    l->co.upon = l->planted_upon;
 }
 
 /* ---- posting, beginning, ending ---------------------------------------------------------------
@@ -689,23 +691,15 @@ static void load_show(const struct co *self, struct view *v)
     }
 }
 
-static const struct co_upon upon[] = {{EV_APP_READY, upon_app_ready},
-                                      {EV_FLL_DELIVER, upon_deliver},
-                                      {EV_SL_DELIVER, upon_deliver},
-                                      {EV_PL_DELIVER, upon_deliver},
-                                      {EV_FPL_DELIVER, upon_deliver},
-                                      {EV_BEB_DELIVER, upon_deliver},
-                                      {EV_RB_DELIVER, upon_deliver},
-                                      {EV_URB_DELIVER, upon_deliver},
-                                      {EV_LPL_DELIVER, upon_deliver},
-                                      {EV_LBEB_DELIVER, upon_deliver},
-                                      {EV_LURB_DELIVER, upon_deliver},
-                                      {EV_HO_DELIVER, upon_deliver},
-                                      {EV_UC_DECIDE, upon_uc_decide},
-                                      {EV_LUC_DECIDE, upon_uc_decide},
-                                      {EV_LUC_RESUMED, upon_luc_resumed},
-                                      {EV_TIMER_TIMEOUT, upon_timeout},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] =
+    {[EV_APP_READY] = upon_app_ready,     [EV_FLL_DELIVER] = upon_deliver,
+     [EV_SL_DELIVER] = upon_deliver,      [EV_PL_DELIVER] = upon_deliver,
+     [EV_FPL_DELIVER] = upon_deliver,     [EV_BEB_DELIVER] = upon_deliver,
+     [EV_RB_DELIVER] = upon_deliver,      [EV_URB_DELIVER] = upon_deliver,
+     [EV_LPL_DELIVER] = upon_deliver,     [EV_LBEB_DELIVER] = upon_deliver,
+     [EV_LURB_DELIVER] = upon_deliver,    [EV_HO_DELIVER] = upon_deliver,
+     [EV_UC_DECIDE] = upon_uc_decide,     [EV_LUC_DECIDE] = upon_uc_decide,
+     [EV_LUC_RESUMED] = upon_luc_resumed, [EV_TIMER_TIMEOUT] = upon_timeout};
 
 const struct co_class load_class = {
     .name = "app_load",

@@ -22,7 +22,8 @@ struct load {
     struct load_conf conf;
     struct board_row *row;
     bool source;
-    co_upon_fn *planted_before; /* the handler that a planted bug stands before */
+    co_upon_fn *planted_before;         /* the handler that a planted bug stands before */
+    co_upon_fn *planted_upon[EV_TYPES]; /* our handlers, with the bug */
     uint64_t sample_mask;
     /* Issuing. */
     struct random random;

@@ -219,8 +219,12 @@ static void stand_before(struct recorder *r, struct co *c, uint32_t type, co_upo
 {
     if (c->upon[type] == NULL)
         return;
-    r->own[c->index][type] = c->upon[type];
-    c->upon[type] = ours;
+    if (r->own[c->index] == NULL) {
+        r->own[c->index] = c->upon;
+        memcpy(r->upon[c->index], c->upon, sizeof r->upon[c->index]);
+        c->upon = r->upon[c->index];
+    }
+    r->upon[c->index][type] = ours;
 }
 
 /* All events of an abstraction that go one way, at the component that handles them. */
@@ -291,10 +295,9 @@ void recorder_listen(struct recorder *r, struct stack *st)
 void recorder_leave(struct recorder *r, struct stack *st)
 {
     for (uint32_t i = 0; i < st->components; i++)
-        for (uint32_t type = 0; type < EV_TYPES; type++)
-            if (r->own[i][type] != NULL) {
-                st->co[i]->upon[type] = r->own[i][type];
-                r->own[i][type] = NULL;
-            }
+        if (r->own[i] != NULL) {
+            st->co[i]->upon = r->own[i];
+            r->own[i] = NULL;
+        }
     st->recorder = NULL;
 }

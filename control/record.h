@@ -109,7 +109,8 @@ struct recorder {
     uint64_t breath; /* whose stamp it is; + 1 */
     uint64_t stamp_ns;
     uint8_t border[EV_TYPES];
-    co_upon_fn *own[CO_STACK_MAX][EV_TYPES]; /* handlers that ours stand before */
+    co_upon_fn *const *own[CO_STACK_MAX];     /* handlers that ours stand before; NULL: none */
+    co_upon_fn *upon[CO_STACK_MAX][EV_TYPES]; /* and those with ours among them */
 };
 
 /* Goes on behind what another OS process has written for p, if one has. */

@@ -36,8 +36,6 @@ void sim_fetch_learn(struct sim_fetch *f, const struct stack *st)
         note_two(f, st, co + 1); /* where its own state begins */
         note(f, st, co->inbox);
         note(f, st, co->user);
-        for (const struct co_upon *u = co->cls->upon; u->type != EV_NONE; u++)
-            note(f, st, &co->upon[u->type]);
     }
 }
 

@@ -193,7 +193,7 @@ static void app_sim_show(const struct co *self, struct view *v)
     view_u64(v, "stored", a->stored);
 }
 
-static struct co_upon app_upon[EV_TYPES + 1];
+static co_upon_fn *app_upon[EV_TYPES];
 
 const struct co_class sim_app_class = {.name = "app_sim",
                                        .title = "the simulator's application",
@@ -205,9 +205,7 @@ const struct co_class sim_app_class = {.name = "app_sim",
 
 void sim_app_prepare(void)
 {
-    uint32_t u = 0;
     for (uint16_t t = 1; t < EV_TYPES; t++)
         if (ev_infos[t].way == EV_WAY_INDICATION)
-            app_upon[u++] =
-                (struct co_upon){t, t == EV_LOG_COMPACT ? upon_log_compact : upon_anything};
+            app_upon[t] = t == EV_LOG_COMPACT ? upon_log_compact : upon_anything;
 }

@@ -114,11 +114,6 @@ struct co_post;
 /* Handle `n` events of one type, in the order in which they were triggered. */
 typedef void co_upon_fn(struct co *self, const struct ev *ev, uint32_t n);
 
-struct co_upon {
-    uint16_t type; /* enum ev_type; EV_NONE ends the list */
-    co_upon_fn *fn;
-};
-
 /* What the record of a class that log-delivers says, for an auditor. */
 struct co_record {
     bool delivered;    /* it is a log-delivery … */
@@ -138,7 +133,7 @@ struct co_class {
     /* Bytes of the state, struct co and all tables included, for this configuration. */
     size_t (*bytes)(const struct stack_conf *conf);
     void (*init)(struct co *self); /* ⟨co, Init⟩; its state is zeroed; may trigger and arm timers */
-    const struct co_upon *upon;
+    co_upon_fn *const *upon; /* by enum ev_type, EV_TYPES of them; NULL, or NULL there: none */
     /* Requests that it can take now without loss, its lower layers included; NULL: no bound. */
     uint32_t (*room)(const struct co *self);
     /* A row of instances: whether a request for instance i is within its bounds; NULL: always. */
@@ -173,23 +168,26 @@ struct co_class {
 };
 
 struct co {
+    /* One cache line: all that an event touches on its way here, and on to our users. */
     struct ev *inbox;
     uint32_t head;
     uint32_t tail;
     uint32_t inbox_events; /* capacity */
+    uint32_t inbox_high;   /* high-water mark */
     uint32_t bit;          /* in the ready mask */
+    uint8_t index;         /* in the stack, bottom first */
+    uint8_t users;
+    uint16_t port;           /* its name as a user of a link */
+    co_upon_fn *const *upon; /* of its class: by enum ev_type, EV_TYPES of them */
     struct stack *st;
     const struct co_class *cls;
+    struct co **user; /* who uses it, and hears its indications */
+    /* And another. */
     struct co *use[CO_USES_MAX]; /* what it uses, in the order of its class */
-    struct co **user;            /* who uses it, and hears its indications */
-    uint16_t users;
-    uint16_t port;       /* its name as a user of a link */
-    uint16_t index;      /* in the stack, bottom first */
-    uint32_t inbox_high; /* high-water mark */
-    bool port_demux;     /* a link, the log: each indication goes to the user whose port it names */
-    const char *name;    /* of the instance, in the stack's table: "pl", "beb.ec" */
-    co_upon_fn *upon[EV_TYPES];
+    const char *name;            /* of the instance, in the stack's table: "pl", "beb.ec" */
+    bool port_demux; /* a link, the log: each indication goes to the user whose port it names */
 };
+static_assert(offsetof(struct co, use) == 64 && sizeof(struct co) == 128, "lines, as said");
 
 /* ---- a stack --------------------------------------------------------------------------------- */
 
@@ -225,40 +223,41 @@ struct trace;
 struct recorder;
 
 struct stack {
-    uint32_t ready; /* bit i: component i has events */
-    uint32_t dirty; /* bit i: component i wants flush() */
-    uint32_t late;  /* bit i: component i wants settle() */
-    uint64_t now;   /* ns, of this breath: see breath_time() */
-    struct env *env;
-    uint64_t *counters;
-    struct trace *trace;       /* NULL: off */
-    struct recorder *recorder; /* of whoever stands before handlers of ours; not ours to read */
-    struct rte_mbuf *slab;     /* what msg_new() carves from */
-    uint32_t slab_pos;
-    uint16_t n;
-    uint16_t self;
-    uint16_t components;
-    uint16_t headroom;  /* in front of each new message: the headers of all layers */
+    /* The first three cache lines, and that of `link`: what every breath touches. */
+    uint32_t ready;     /* bit i: component i has events */
+    uint32_t dirty;     /* bit i: component i wants flush() */
+    uint32_t late;      /* bit i: component i wants settle() */
     uint32_t outs;      /* frames to send at the end of the breath */
     uint32_t spent;     /* packets to release at the end of the breath */
     uint32_t owns;      /* events that wait until the breath's frames have left */
     uint32_t unclocked; /* breaths since the clock was read */
-    struct co *co[CO_STACK_MAX];
-    struct co *link[FRAME_KINDS]; /* who receives frames of a kind */
-    struct co *log;               /* who polls stable storage; NULL: nobody */
-    struct co *port[CO_PORTS_MAX];
-    struct co *app;
+    uint32_t slab_pos;
+    uint64_t now; /* ns, of this breath: see breath_time() */
+    struct env *env;
+    struct trace *trace; /* NULL: off */
+    struct co *log;      /* who polls stable storage; NULL: nobody */
+    uint64_t *counters;
+    struct rte_mbuf *slab; /* what msg_new() carves from */
+    uint16_t n;
+    uint16_t self;
+    uint16_t components;
+    uint16_t headroom; /* in front of each new message: the headers of all layers */
+    struct frame_self me;
     bool app_wants; /* the application has something to send: tell it ⟨app, Ready | room⟩ */
     bool
         halted; /* it crashed, and takes no more steps: its observer stopped it, or its disk failed */
+    struct co *app;
+    uint64_t steps;            /* breaths, and a recovery */
+    struct recorder *recorder; /* of whoever stands before handlers of ours; not ours to read */
+    struct stack_conf conf __attribute__((aligned(64)));
+    struct co *link[FRAME_KINDS] __attribute__((aligned(64))); /* who receives frames of a kind */
+    struct co *co[CO_STACK_MAX];
+    struct co *port[CO_PORTS_MAX];
     int disk_error; /* −errno of the disk whose failure halted it; 0: there was none */
     struct random random;
-    struct stack_conf conf;
     const struct stack_def *def;
-    struct frame_self me;
-    uint64_t steps; /* breaths, and a recovery */
     /* From here on not zeroed when wired: all of it is written before it is read. */
-    struct timer_wheel wheel;
+    struct timer_wheel wheel __attribute__((aligned(64)));
     struct frame rx[RX_BURST_FRAMES];      /* decoded headers of this breath's frames */
     struct rte_mbuf *out[TX_QUEUE_FRAMES]; /* frames that this breath sends */
     uint16_t out_peer[TX_QUEUE_FRAMES];    /* and to whom */
@@ -266,6 +265,10 @@ struct stack {
     struct ev own[STACK_OWNS]; /* what the process tells itself */
     struct co *own_to[STACK_OWNS];
 };
+
+static_assert(offsetof(struct stack, conf) == 128 &&
+                  offsetof(struct stack_conf, msg_copy_bytes) < 64,
+              "lines, as said");
 
 /* A layer of a named stack, bottom first; `uses` names layers below, in the order of the class. */
 struct stack_layer {

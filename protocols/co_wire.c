@@ -49,10 +49,7 @@ const struct stack_layer *stack_top(const struct stack_def *def)
 
 static bool handles(const struct co_class *cls, uint16_t type)
 {
-    for (const struct co_upon *u = cls->upon; u != NULL && u->type != EV_NONE; u++)
-        if (u->type == type)
-            return true;
-    return false;
+    return cls->upon != NULL && cls->upon[type] != NULL;
 }
 
 /* The first event of an abstraction, in one direction, that a class has no handler for; or 0. */
@@ -225,14 +222,13 @@ static struct co *component(struct arena *a, struct stack *st, const char *name,
     c->inbox = inbox;
     c->inbox_events = inbox_events;
     c->user = user;
-    c->index = st->components;
+    c->index = (uint8_t)st->components;
     c->port = c->index;
     c->bit = 1u << c->index;
     c->port_demux = cls->implements == ABS_FLL || cls->implements == ABS_SL ||
                     cls->implements == ABS_PL || cls->implements == ABS_FPL ||
                     cls->implements == ABS_LPL || cls->implements == ABS_LOG;
-    for (const struct co_upon *u = cls->upon; u != NULL && u->type != EV_NONE; u++)
-        c->upon[u->type] = u->fn;
+    c->upon = cls->upon;
     st->port[c->port] = c;
     st->co[st->components++] = c;
     return c;

@@ -184,10 +184,9 @@ static int ab_tell(struct msg m, char *text, size_t size)
     return snprintf(text, size, "[%s %u]", w->kind == DATA ? "DATA" : "ACK", w->bit);
 }
 
-static const struct co_upon upon[] = {{EV_FPL_SEND, upon_fpl_send},
-                                      {EV_FLL_DELIVER, upon_fll_deliver},
-                                      {EV_TIMER_TIMEOUT, upon_timeout},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] = {[EV_FPL_SEND] = upon_fpl_send,
+                                           [EV_FLL_DELIVER] = upon_fll_deliver,
+                                           [EV_TIMER_TIMEOUT] = upon_timeout};
 
 const struct co_class fpl_alternating_bit_class = {
     .name = "fpl_alternating_bit",

@@ -43,9 +43,8 @@ static uint32_t beb_basic_room(const struct co *self)
     return co_room(self->use[0]);
 }
 
-static const struct co_upon upon[] = {{EV_BEB_BROADCAST, upon_beb_broadcast},
-                                      {EV_PL_DELIVER, upon_pl_deliver},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] =
+    {[EV_BEB_BROADCAST] = upon_beb_broadcast, [EV_PL_DELIVER] = upon_pl_deliver};
 
 const struct co_class beb_basic_class = {
     .name = "beb_basic",

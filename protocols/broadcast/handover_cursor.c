@@ -155,14 +155,11 @@ static void cursor_show(const struct co *self, struct view *v)
     view_u64(v, "stored", s->stored);
 }
 
-static const struct co_upon upon[] = {{EV_HO_BROADCAST, upon_ho_broadcast},
-                                      {EV_HO_DONE, upon_ho_done},
-                                      {EV_LURB_DELIVER, upon_lurb_deliver},
-                                      {EV_LOG_STORED, upon_log_stored},
-                                      {EV_LOG_FOUND, upon_log_found},
-                                      {EV_LOG_RECOVERED, upon_log_recovered},
-                                      {EV_LOG_COMPACT, upon_log_compact},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] =
+    {[EV_HO_BROADCAST] = upon_ho_broadcast, [EV_HO_DONE] = upon_ho_done,
+     [EV_LURB_DELIVER] = upon_lurb_deliver, [EV_LOG_STORED] = upon_log_stored,
+     [EV_LOG_FOUND] = upon_log_found,       [EV_LOG_RECOVERED] = upon_log_recovered,
+     [EV_LOG_COMPACT] = upon_log_compact};
 
 const struct co_class handover_cursor_class = {
     .name = "handover_cursor",

@@ -136,11 +136,10 @@ static void redeliver_show(const struct co *self, struct view *v)
     deliveries_show(&((const struct redeliver *)self)->d, v);
 }
 
-static const struct co_upon upon[] = {{EV_HO_BROADCAST, upon_ho_broadcast},
-                                      {EV_HO_DONE, upon_ho_done},
-                                      {EV_LURB_DELIVER, upon_lurb_deliver},
-                                      {EV_TIMER_TIMEOUT, upon_timeout},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] = {[EV_HO_BROADCAST] = upon_ho_broadcast,
+                                           [EV_HO_DONE] = upon_ho_done,
+                                           [EV_LURB_DELIVER] = upon_lurb_deliver,
+                                           [EV_TIMER_TIMEOUT] = upon_timeout};
 
 const struct co_class handover_redeliver_class = {
     .name = "handover_redeliver",

@@ -115,15 +115,11 @@ static void lbeb_show(const struct co *self, struct view *v)
     intake_show(self, v);
 }
 
-static const struct co_upon upon[] = {{EV_LBEB_BROADCAST, upon_lbeb_broadcast},
-                                      {EV_LBEB_RELEASE, intake_upon_release},
-                                      {EV_SBEB_DELIVER, intake_upon_deliver},
-                                      {EV_FLL_DELIVER, upon_fll_deliver},
-                                      {EV_LOG_STORED, intake_upon_stored},
-                                      {EV_LOG_FOUND, intake_upon_found},
-                                      {EV_LOG_RECOVERED, intake_upon_recovered},
-                                      {EV_LOG_COMPACT, intake_upon_compact},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] =
+    {[EV_LBEB_BROADCAST] = upon_lbeb_broadcast,  [EV_LBEB_RELEASE] = intake_upon_release,
+     [EV_SBEB_DELIVER] = intake_upon_deliver,    [EV_FLL_DELIVER] = upon_fll_deliver,
+     [EV_LOG_STORED] = intake_upon_stored,       [EV_LOG_FOUND] = intake_upon_found,
+     [EV_LOG_RECOVERED] = intake_upon_recovered, [EV_LOG_COMPACT] = intake_upon_compact};
 
 const struct co_class lbeb_basic_class = {
     .name = "lbeb_basic",

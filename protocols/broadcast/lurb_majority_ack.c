@@ -777,12 +777,12 @@ static void lurb_post(const struct co *self, struct co_post *p)
                                  .need = n / 2 + 1});
 }
 
-static const struct co_upon upon[] =
-    {{EV_LURB_BROADCAST, upon_lurb_broadcast}, {EV_LURB_RELEASE, upon_lurb_release},
-     {EV_SBEB_DELIVER, upon_sbeb_deliver},     {EV_FLL_DELIVER, upon_fll_deliver},
-     {EV_LOG_STORED, upon_log_stored},         {EV_LOG_FOUND, upon_log_found},
-     {EV_LOG_RECOVERED, upon_log_recovered},   {EV_LOG_COMPACT, upon_log_compact},
-     {EV_TIMER_TIMEOUT, upon_timeout},         {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] =
+    {[EV_LURB_BROADCAST] = upon_lurb_broadcast, [EV_LURB_RELEASE] = upon_lurb_release,
+     [EV_SBEB_DELIVER] = upon_sbeb_deliver,     [EV_FLL_DELIVER] = upon_fll_deliver,
+     [EV_LOG_STORED] = upon_log_stored,         [EV_LOG_FOUND] = upon_log_found,
+     [EV_LOG_RECOVERED] = upon_log_recovered,   [EV_LOG_COMPACT] = upon_log_compact,
+     [EV_TIMER_TIMEOUT] = upon_timeout};
 
 const struct co_class lurb_majority_ack_class = {
     .name = "lurb_majority_ack",

@@ -67,10 +67,9 @@ static void upon_beb_deliver(struct co *self, const struct ev *ev, uint32_t n)
     }
 }
 
-static const struct co_upon upon[] = {{EV_RB_BROADCAST, upon_rb_broadcast},
-                                      {EV_BEB_DELIVER, upon_beb_deliver},
-                                      {EV_TIMER_TIMEOUT, acks_upon_timeout},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] = {[EV_RB_BROADCAST] = upon_rb_broadcast,
+                                           [EV_BEB_DELIVER] = upon_beb_deliver,
+                                           [EV_TIMER_TIMEOUT] = acks_upon_timeout};
 
 const struct co_class rb_eager_class = {
     .name = "rb_eager",

@@ -336,11 +336,10 @@ static void rb_lazy_post(const struct co *self, struct co_post *p)
     flow_post(self, &((const struct rb_lazy *)self)->flow, p);
 }
 
-static const struct co_upon upon[] = {{EV_RB_BROADCAST, upon_rb_broadcast},
-                                      {EV_BEB_DELIVER, upon_beb_deliver},
-                                      {EV_P_CRASH, upon_p_crash},
-                                      {EV_TIMER_TIMEOUT, upon_timeout},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] = {[EV_RB_BROADCAST] = upon_rb_broadcast,
+                                           [EV_BEB_DELIVER] = upon_beb_deliver,
+                                           [EV_P_CRASH] = upon_p_crash,
+                                           [EV_TIMER_TIMEOUT] = upon_timeout};
 
 const struct co_class rb_lazy_class = {
     .name = "rb_lazy",

@@ -52,10 +52,9 @@ static uint32_t sbeb_basic_room(const struct co *self)
     return co_room(self->use[0]);
 }
 
-static const struct co_upon upon[] = {{EV_SBEB_BROADCAST, upon_sbeb_broadcast},
-                                      {EV_SBEB_FORGET, upon_sbeb_forget},
-                                      {EV_SL_DELIVER, upon_sl_deliver},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] = {[EV_SBEB_BROADCAST] = upon_sbeb_broadcast,
+                                           [EV_SBEB_FORGET] = upon_sbeb_forget,
+                                           [EV_SL_DELIVER] = upon_sl_deliver};
 
 const struct co_class sbeb_basic_class = {
     .name = "sbeb_basic",

@@ -289,11 +289,10 @@ static void urb_all_ack_post(const struct co *self, struct co_post *p)
     flow_post(self, &u->flow, p);
 }
 
-static const struct co_upon upon[] = {{EV_URB_BROADCAST, upon_urb_broadcast},
-                                      {EV_BEB_DELIVER, upon_beb_deliver},
-                                      {EV_P_CRASH, upon_p_crash},
-                                      {EV_TIMER_TIMEOUT, upon_timeout},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] = {[EV_URB_BROADCAST] = upon_urb_broadcast,
+                                           [EV_BEB_DELIVER] = upon_beb_deliver,
+                                           [EV_P_CRASH] = upon_p_crash,
+                                           [EV_TIMER_TIMEOUT] = upon_timeout};
 
 const struct co_class urb_all_ack_class = {
     .name = "urb_all_ack",

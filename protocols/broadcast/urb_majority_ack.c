@@ -73,10 +73,9 @@ static void upon_beb_deliver(struct co *self, const struct ev *ev, uint32_t n)
     }
 }
 
-static const struct co_upon upon[] = {{EV_URB_BROADCAST, upon_urb_broadcast},
-                                      {EV_BEB_DELIVER, upon_beb_deliver},
-                                      {EV_TIMER_TIMEOUT, acks_upon_timeout},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] = {[EV_URB_BROADCAST] = upon_urb_broadcast,
+                                           [EV_BEB_DELIVER] = upon_beb_deliver,
+                                           [EV_TIMER_TIMEOUT] = acks_upon_timeout};
 
 const struct co_class urb_majority_ack_class = {
     .name = "urb_majority_ack",

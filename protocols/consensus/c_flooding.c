@@ -384,10 +384,9 @@ static void c_flooding_post(const struct co *self, struct co_post *p)
                                  .need = (uint64_t)__builtin_popcountll(s->correct | from)});
 }
 
-static const struct co_upon upon[] = {{EV_C_PROPOSE, upon_c_propose},
-                                      {EV_BEB_DELIVER, upon_beb_deliver},
-                                      {EV_P_CRASH, upon_p_crash},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] = {[EV_C_PROPOSE] = upon_c_propose,
+                                           [EV_BEB_DELIVER] = upon_beb_deliver,
+                                           [EV_P_CRASH] = upon_p_crash};
 
 const struct co_class c_flooding_class = {
     .name = "c_flooding",

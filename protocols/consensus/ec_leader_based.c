@@ -356,10 +356,9 @@ static int ec_leader_based_tell(struct msg m, char *text, size_t size)
     return snprintf(text, size, "[%s %" PRIu64 "]", names[w->kind], le64_get(w->ts));
 }
 
-static const struct co_upon upon[] = {{EV_OMEGA_TRUST, upon_omega_trust},
-                                      {EV_BEB_DELIVER, upon_beb_deliver},
-                                      {EV_PL_DELIVER, upon_pl_deliver},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] = {[EV_OMEGA_TRUST] = upon_omega_trust,
+                                           [EV_BEB_DELIVER] = upon_beb_deliver,
+                                           [EV_PL_DELIVER] = upon_pl_deliver};
 
 const struct co_class ec_leader_based_class = {
     .name = "ec_leader_based",
@@ -374,14 +373,11 @@ const struct co_class ec_leader_based_class = {
     .tell = ec_leader_based_tell,
 };
 
-static const struct co_upon lec_upon[] = {{EV_OMEGA_TRUST, upon_omega_trust},
-                                          {EV_BEB_DELIVER, upon_beb_deliver},
-                                          {EV_PL_DELIVER, upon_pl_deliver},
-                                          {EV_LOG_STORED, upon_log_stored},
-                                          {EV_LOG_FOUND, upon_log_found},
-                                          {EV_LOG_RECOVERED, upon_log_recovered},
-                                          {EV_LOG_COMPACT, upon_log_compact},
-                                          {EV_NONE, NULL}};
+static co_upon_fn *const lec_upon[EV_TYPES] =
+    {[EV_OMEGA_TRUST] = upon_omega_trust, [EV_BEB_DELIVER] = upon_beb_deliver,
+     [EV_PL_DELIVER] = upon_pl_deliver,   [EV_LOG_STORED] = upon_log_stored,
+     [EV_LOG_FOUND] = upon_log_found,     [EV_LOG_RECOVERED] = upon_log_recovered,
+     [EV_LOG_COMPACT] = upon_log_compact};
 
 const struct co_class lec_leader_based_class = {
     .name = "lec_leader_based",

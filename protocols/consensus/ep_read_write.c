@@ -1482,15 +1482,11 @@ static void ep_post(const struct co *self, struct co_post *p)
     post_wait(self, p, wait);
 }
 
-static const struct co_upon upon[] = {{EV_EP_INIT, upon_ep_init},
-                                      {EV_EP_PROPOSE, upon_ep_propose},
-                                      {EV_EP_ABORT, upon_ep_abort},
-                                      {EV_BEB_DELIVER, upon_beb_deliver},
-                                      {EV_PL_DELIVER, upon_pl_deliver},
-                                      {EV_EPFD_SUSPECT, upon_epfd_suspect},
-                                      {EV_EPFD_RESTORE, upon_epfd_restore},
-                                      {EV_TIMER_TIMEOUT, upon_timeout},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] =
+    {[EV_EP_INIT] = upon_ep_init,           [EV_EP_PROPOSE] = upon_ep_propose,
+     [EV_EP_ABORT] = upon_ep_abort,         [EV_BEB_DELIVER] = upon_beb_deliver,
+     [EV_PL_DELIVER] = upon_pl_deliver,     [EV_EPFD_SUSPECT] = upon_epfd_suspect,
+     [EV_EPFD_RESTORE] = upon_epfd_restore, [EV_TIMER_TIMEOUT] = upon_timeout};
 
 const struct co_class ep_read_write_class = {
     .name = "ep_read_write",
@@ -1512,20 +1508,19 @@ const struct co_class ep_read_write_class = {
     .tell = ep_tell,
 };
 
-static const struct co_upon lep_upon[] = {{EV_LEP_INIT, upon_ep_init},
-                                          {EV_LEP_PROPOSE, upon_ep_propose},
-                                          {EV_LEP_ABORT, upon_ep_abort},
-                                          {EV_LEP_RELEASE, upon_lep_release},
-                                          {EV_BEB_DELIVER, upon_beb_deliver},
-                                          {EV_PL_DELIVER, upon_pl_deliver},
-                                          {EV_EPFD_SUSPECT, upon_epfd_suspect},
-                                          {EV_EPFD_RESTORE, upon_epfd_restore},
-                                          {EV_LOG_STORED, upon_log_stored},
-                                          {EV_LOG_FOUND, upon_log_found},
-                                          {EV_LOG_RECOVERED, upon_log_recovered},
-                                          {EV_LOG_COMPACT, upon_log_compact},
-                                          {EV_TIMER_TIMEOUT, upon_timeout},
-                                          {EV_NONE, NULL}};
+static co_upon_fn *const lep_upon[EV_TYPES] = {[EV_LEP_INIT] = upon_ep_init,
+                                               [EV_LEP_PROPOSE] = upon_ep_propose,
+                                               [EV_LEP_ABORT] = upon_ep_abort,
+                                               [EV_LEP_RELEASE] = upon_lep_release,
+                                               [EV_BEB_DELIVER] = upon_beb_deliver,
+                                               [EV_PL_DELIVER] = upon_pl_deliver,
+                                               [EV_EPFD_SUSPECT] = upon_epfd_suspect,
+                                               [EV_EPFD_RESTORE] = upon_epfd_restore,
+                                               [EV_LOG_STORED] = upon_log_stored,
+                                               [EV_LOG_FOUND] = upon_log_found,
+                                               [EV_LOG_RECOVERED] = upon_log_recovered,
+                                               [EV_LOG_COMPACT] = upon_log_compact,
+                                               [EV_TIMER_TIMEOUT] = upon_timeout};
 
 const struct co_class lep_read_write_class = {
     .name = "lep_read_write",

@@ -471,14 +471,11 @@ static void uc_post(const struct co *self, struct co_post *p)
                                  .need = u->aborting ? 0 : 1});
 }
 
-static const struct co_upon upon[] = {{EV_UC_PROPOSE, upon_uc_propose},
-                                      {EV_EC_START_EPOCH, upon_ec_start_epoch},
-                                      {EV_EP_DECIDE, upon_ep_decide},
-                                      {EV_EP_LEARN, upon_ep_decide},
-                                      {EV_EP_ABORTED, upon_ep_aborted},
-                                      {EV_PL_DELIVER, upon_pl_deliver},
-                                      {EV_TIMER_TIMEOUT, upon_timeout},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] =
+    {[EV_UC_PROPOSE] = upon_uc_propose, [EV_EC_START_EPOCH] = upon_ec_start_epoch,
+     [EV_EP_DECIDE] = upon_ep_decide,   [EV_EP_LEARN] = upon_ep_decide,
+     [EV_EP_ABORTED] = upon_ep_aborted, [EV_PL_DELIVER] = upon_pl_deliver,
+     [EV_TIMER_TIMEOUT] = upon_timeout};
 
 const struct co_class uc_leader_driven_class = {
     .name = "uc_leader_driven",
@@ -500,16 +497,15 @@ const struct co_class uc_leader_driven_class = {
     .tell = uc_tell,
 };
 
-static const struct co_upon luc_upon[] = {{EV_LUC_PROPOSE, upon_uc_propose},
-                                          {EV_LUC_RELEASE, upon_luc_release},
-                                          {EV_LEC_START_EPOCH, upon_ec_start_epoch},
-                                          {EV_LEP_DECIDE, upon_ep_decide},
-                                          {EV_LEP_LEARN, upon_ep_decide},
-                                          {EV_LEP_ABORTED, upon_ep_aborted},
-                                          {EV_LEP_RESUMED, upon_lep_resumed},
-                                          {EV_PL_DELIVER, upon_pl_deliver},
-                                          {EV_TIMER_TIMEOUT, upon_timeout},
-                                          {EV_NONE, NULL}};
+static co_upon_fn *const luc_upon[EV_TYPES] = {[EV_LUC_PROPOSE] = upon_uc_propose,
+                                               [EV_LUC_RELEASE] = upon_luc_release,
+                                               [EV_LEC_START_EPOCH] = upon_ec_start_epoch,
+                                               [EV_LEP_DECIDE] = upon_ep_decide,
+                                               [EV_LEP_LEARN] = upon_ep_decide,
+                                               [EV_LEP_ABORTED] = upon_ep_aborted,
+                                               [EV_LEP_RESUMED] = upon_lep_resumed,
+                                               [EV_PL_DELIVER] = upon_pl_deliver,
+                                               [EV_TIMER_TIMEOUT] = upon_timeout};
 
 const struct co_class luc_leader_driven_class = {
     .name = "luc_leader_driven",

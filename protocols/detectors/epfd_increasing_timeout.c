@@ -110,10 +110,9 @@ static void epfd_post(const struct co *self, struct co_post *p)
     p->have |= POST_SUSPECTED;
 }
 
-static const struct co_upon upon[] = {{EV_TIMER_TIMEOUT, upon_timeout},
-                                      {EV_EPFD_JUDGE, upon_epfd_judge},
-                                      {EV_PL_DELIVER, upon_pl_deliver},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] = {[EV_TIMER_TIMEOUT] = upon_timeout,
+                                           [EV_EPFD_JUDGE] = upon_epfd_judge,
+                                           [EV_PL_DELIVER] = upon_pl_deliver};
 
 const struct co_class epfd_increasing_timeout_class = {
     .name = "epfd_increasing_timeout",

@@ -92,7 +92,7 @@ static void le_post(const struct co *self, struct co_post *p)
     p->have |= POST_TRUSTED;
 }
 
-static const struct co_upon upon[] = {{EV_P_CRASH, upon_p_crash}, {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] = {[EV_P_CRASH] = upon_p_crash};
 
 const struct co_class le_monarchical_class = {
     .name = "le_monarchical",

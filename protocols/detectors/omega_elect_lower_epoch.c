@@ -200,14 +200,11 @@ static void elect_post(const struct co *self, struct co_post *p)
     p->have |= POST_TRUSTED;
 }
 
-static const struct co_upon upon[] = {{EV_TIMER_TIMEOUT, upon_timeout},
-                                      {EV_OMEGA_JUDGE, upon_omega_judge},
-                                      {EV_FLL_DELIVER, upon_fll_deliver},
-                                      {EV_LOG_RECOVERED, upon_log_recovered},
-                                      {EV_LOG_STORED, upon_log_other},
-                                      {EV_LOG_FOUND, upon_log_other},
-                                      {EV_LOG_COMPACT, upon_log_other},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] =
+    {[EV_TIMER_TIMEOUT] = upon_timeout,   [EV_OMEGA_JUDGE] = upon_omega_judge,
+     [EV_FLL_DELIVER] = upon_fll_deliver, [EV_LOG_RECOVERED] = upon_log_recovered,
+     [EV_LOG_STORED] = upon_log_other,    [EV_LOG_FOUND] = upon_log_other,
+     [EV_LOG_COMPACT] = upon_log_other};
 
 const struct co_class omega_elect_lower_epoch_class = {
     .name = "omega_elect_lower_epoch",

@@ -107,9 +107,8 @@ static void omega_post(const struct co *self, struct co_post *p)
     p->have |= POST_TRUSTED;
 }
 
-static const struct co_upon upon[] = {{EV_EPFD_SUSPECT, upon_epfd_suspect},
-                                      {EV_EPFD_RESTORE, upon_epfd_restore},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] =
+    {[EV_EPFD_SUSPECT] = upon_epfd_suspect, [EV_EPFD_RESTORE] = upon_epfd_restore};
 
 const struct co_class omega_monarchical_class = {
     .name = "omega_monarchical",

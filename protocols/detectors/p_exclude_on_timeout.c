@@ -98,10 +98,9 @@ static void p_exclude_post(const struct co *self, struct co_post *p)
     p->have |= POST_CRASHED;
 }
 
-static const struct co_upon upon[] = {{EV_TIMER_TIMEOUT, upon_timeout},
-                                      {EV_P_JUDGE, upon_p_judge},
-                                      {EV_PL_DELIVER, upon_pl_deliver},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] = {[EV_TIMER_TIMEOUT] = upon_timeout,
+                                           [EV_P_JUDGE] = upon_p_judge,
+                                           [EV_PL_DELIVER] = upon_pl_deliver};
 
 const struct co_class p_exclude_on_timeout_class = {
     .name = "p_exclude_on_timeout",

@@ -215,9 +215,8 @@ static void fll_show(const struct co *self, struct view *v)
     }
 }
 
-static const struct co_upon upon[] = {{EV_FLL_SEND, upon_fll_send},
-                                      {EV_NET_FRAME, upon_net_frame},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] =
+    {[EV_FLL_SEND] = upon_fll_send, [EV_NET_FRAME] = upon_net_frame};
 
 const struct co_class fll_device_class = {
     .name = "fll_device",

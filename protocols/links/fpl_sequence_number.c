@@ -217,10 +217,9 @@ static int fpl_tell(struct msg m, char *text, size_t size)
     return snprintf(text, size, "[NUMBER %" PRIu64 "]", le64_get(w->number));
 }
 
-static const struct co_upon upon[] = {{EV_FPL_SEND, upon_fpl_send},
-                                      {EV_PL_DELIVER, upon_pl_deliver},
-                                      {EV_FPL_TURN, upon_fpl_turn},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] = {[EV_FPL_SEND] = upon_fpl_send,
+                                           [EV_PL_DELIVER] = upon_pl_deliver,
+                                           [EV_FPL_TURN] = upon_fpl_turn};
 
 const struct co_class fpl_sequence_number_class = {
     .name = "fpl_sequence_number",

@@ -128,15 +128,14 @@ static void lpl_show(const struct co *self, struct view *v)
     intake_show(self, v);
 }
 
-static const struct co_upon upon[] = {{EV_LPL_SEND, upon_lpl_send},
-                                      {EV_LPL_RELEASE, intake_upon_release},
-                                      {EV_SL_DELIVER, intake_upon_deliver},
-                                      {EV_FLL_DELIVER, upon_fll_deliver},
-                                      {EV_LOG_STORED, intake_upon_stored},
-                                      {EV_LOG_FOUND, intake_upon_found},
-                                      {EV_LOG_RECOVERED, intake_upon_recovered},
-                                      {EV_LOG_COMPACT, intake_upon_compact},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] = {[EV_LPL_SEND] = upon_lpl_send,
+                                           [EV_LPL_RELEASE] = intake_upon_release,
+                                           [EV_SL_DELIVER] = intake_upon_deliver,
+                                           [EV_FLL_DELIVER] = upon_fll_deliver,
+                                           [EV_LOG_STORED] = intake_upon_stored,
+                                           [EV_LOG_FOUND] = intake_upon_found,
+                                           [EV_LOG_RECOVERED] = intake_upon_recovered,
+                                           [EV_LOG_COMPACT] = intake_upon_compact};
 
 const struct co_class lpl_log_delivered_class = {
     .name = "lpl_log_delivered",

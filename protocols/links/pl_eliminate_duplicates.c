@@ -441,13 +441,10 @@ static void pl_post(const struct co *self, struct co_post *post)
     }
 }
 
-static const struct co_upon upon[] = {{EV_PL_SEND, upon_pl_send},
-                                      {EV_PL_SUSPECT, upon_pl_suspect},
-                                      {EV_PL_RESTORE, upon_pl_restore},
-                                      {EV_SL_DELIVER, upon_sl_deliver},
-                                      {EV_FLL_DELIVER, upon_fll_deliver},
-                                      {EV_TIMER_TIMEOUT, upon_timeout},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] =
+    {[EV_PL_SEND] = upon_pl_send,         [EV_PL_SUSPECT] = upon_pl_suspect,
+     [EV_PL_RESTORE] = upon_pl_restore,   [EV_SL_DELIVER] = upon_sl_deliver,
+     [EV_FLL_DELIVER] = upon_fll_deliver, [EV_TIMER_TIMEOUT] = upon_timeout};
 
 const struct co_class pl_eliminate_duplicates_class = {
     .name = "pl_eliminate_duplicates",

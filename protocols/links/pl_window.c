@@ -45,51 +45,54 @@ struct sent {
 static_assert(sizeof(struct sent) == 16, "four to a cache line");
 
 struct peer {
+    /* One cache line: what every frame touches, coming or going. */
     /* Sending: [kept, una) is to be released, [una, nxt) in flight, [nxt, tail) waits for credit. */
     uint64_t una;
     uint64_t nxt;
     uint64_t tail;
-    uint64_t limit; /* the peer takes sequence numbers below this */
     uint64_t kept;
-    uint64_t sack; /* bit i: una + 1 + i has arrived */
-    /* After an alarm: all below recover may be lost, all below resent has been sent again. */
-    uint64_t recover;
-    uint64_t resent;
-    uint32_t again_frames; /* how many frames the next step of the recovery sends again */
-    struct sent *ring;
-    uint32_t bound;  /* from so many messages in the ring on, sending looks closer: admit() */
-    uint8_t backoff; /* alarms since the last progress: each doubles the timeout */
+    uint64_t limit; /* the peer takes sequence numbers below this */
     /* Receiving: everything below rcv has arrived; bit (s mod flight) of seen: s ≥ rcv has. */
     uint64_t rcv;
-    uint64_t *seen;
-    uint32_t ahead;       /* bits set in seen */
     uint32_t owed;        /* records not yet acknowledged */
     uint32_t incarnation; /* of the peer; 0: not heard of yet */
-    bool ack_now;
-    bool resend; /* una is believed lost */
-    bool lost;   /* given up */
-    bool tight;  /* its ring is more than three quarters full, and it is not suspected */
-    bool suspected;
-    /* Time. */
+    uint32_t bound;       /* from so many messages in the ring on, sending looks closer: admit() */
+    uint8_t backoff;      /* alarms since the last progress: each doubles the timeout */
+    bool ack_now : 1;
+    bool resend : 1; /* una is believed lost */
+    bool lost : 1;   /* given up */
+    bool tight : 1;  /* its ring is more than three quarters full, and it is not suspected */
+    bool suspected : 1;
+    /* Another: what messages touch, and what they are acknowledged by. */
+    struct sent *ring;
+    uint64_t *seen;
+    uint64_t sack;      /* bit i: una + 1 + i has arrived */
     uint64_t probe_seq; /* acknowledged beyond this: the round trip since probe_ns; 0: no probe */
     uint64_t probe_ns;
+    uint64_t since_ns;     /* the oldest message in flight waits since then, or the last progress */
+    uint64_t recover;      /* after an alarm: all below may be lost, … */
+    uint32_t ahead;        /* bits set in seen */
+    uint32_t again_frames; /* how many frames the next step of the recovery sends again */
+    /* Now and then. */
     uint64_t srtt_ns;
     uint64_t rttvar_ns;
-    uint64_t since_ns;  /* the oldest message in flight waits since then, or the last progress */
+    uint64_t resent;    /* … and all below this has been sent again */
     uint64_t resent_ns; /* when una was last sent again */
     uint64_t resends;   /* messages sent again, in all; for post() */
     struct timer rto;
     struct timer ack;
-};
+} __attribute__((aligned(64)));
+static_assert(offsetof(struct peer, ring) == 64 && offsetof(struct peer, srtt_ns) == 128,
+              "lines, as said");
 
 struct pl_window {
     struct co co;
     uint32_t ring_mask;
     uint32_t flight;
-    uint32_t tight;      /* peers whose ring is tight */
+    uint32_t tight; /* peers whose ring is tight */
+    struct co *user[CO_PORTS_MAX];
     struct procs dirty;  /* peers to look at when the breath ends */
     struct procs broken; /* … and when its frames have left: their silence begins anew */
-    struct co *user[CO_PORTS_MAX];
     struct peer peer[];
 };
 
@@ -815,12 +818,11 @@ static void pl_window_post(const struct co *self, struct co_post *post)
     }
 }
 
-static const struct co_upon upon[] = {{EV_PL_SEND, upon_pl_send},
-                                      {EV_PL_SUSPECT, upon_pl_suspect},
-                                      {EV_PL_RESTORE, upon_pl_restore},
-                                      {EV_NET_FRAME, upon_net_frame},
-                                      {EV_TIMER_TIMEOUT, upon_timeout},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] = {[EV_PL_SEND] = upon_pl_send,
+                                           [EV_PL_SUSPECT] = upon_pl_suspect,
+                                           [EV_PL_RESTORE] = upon_pl_restore,
+                                           [EV_NET_FRAME] = upon_net_frame,
+                                           [EV_TIMER_TIMEOUT] = upon_timeout};
 
 const struct co_class pl_window_class = {
     .name = "pl_window",

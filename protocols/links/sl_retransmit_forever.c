@@ -273,12 +273,11 @@ static void sl_post(const struct co *self, struct co_post *post)
     post->have |= POST_LINKS;
 }
 
-static const struct co_upon upon[] = {{EV_SL_SEND, upon_sl_send},
-                                      {EV_SL_FORGET, upon_sl_forget},
-                                      {EV_SL_AGAIN, upon_sl_again},
-                                      {EV_FLL_DELIVER, upon_fll_deliver},
-                                      {EV_TIMER_TIMEOUT, upon_timeout},
-                                      {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] = {[EV_SL_SEND] = upon_sl_send,
+                                           [EV_SL_FORGET] = upon_sl_forget,
+                                           [EV_SL_AGAIN] = upon_sl_again,
+                                           [EV_FLL_DELIVER] = upon_fll_deliver,
+                                           [EV_TIMER_TIMEOUT] = upon_timeout};
 
 const struct co_class sl_retransmit_forever_class = {
     .name = "sl_retransmit_forever",

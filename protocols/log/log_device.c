@@ -335,7 +335,7 @@ static void log_device_post(const struct co *self, struct co_post *p)
                                      .oldest = d->head});
 }
 
-static const struct co_upon upon[] = {{EV_LOG_STORE, upon_log_store}, {EV_NONE, NULL}};
+static co_upon_fn *const upon[EV_TYPES] = {[EV_LOG_STORE] = upon_log_store};
 
 const struct co_class log_device_class = {
     .name = "log_device",

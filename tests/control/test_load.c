@@ -45,9 +45,9 @@ static const struct co_class toy_class = {
     .implements = ABS_UC,
     .uses = {ABS_BEB},
     .bytes = toy_bytes,
-    .upon = (const struct co_upon[]){{EV_UC_PROPOSE, upon_uc_propose},
-                                     {EV_BEB_DELIVER, upon_beb_deliver},
-                                     {EV_NONE, NULL}},
+    .upon =
+        (co_upon_fn *const[EV_TYPES]){
+            [EV_UC_PROPOSE] = upon_uc_propose, [EV_BEB_DELIVER] = upon_beb_deliver},
 };
 
 static struct stack_layer toy_layers[4];

@@ -85,9 +85,9 @@ static const struct co_class app_class = {
     .implements = ABS_APP,
     .uses = {ABS_BEB},
     .bytes = app_bytes,
-    .upon = (const struct co_upon[]){{EV_APP_READY, upon_app_ready},
-                                     {EV_BEB_DELIVER, upon_beb_deliver},
-                                     {0}},
+    .upon =
+        (co_upon_fn *const[EV_TYPES]){
+            [EV_APP_READY] = upon_app_ready, [EV_BEB_DELIVER] = upon_beb_deliver},
 };
 
 /* ---- processes ------------------------------------------------------------------------------- */

@@ -55,9 +55,8 @@ static void upon_ready(struct co *self, const struct ev *ev, uint32_t n)
     (void)self, (void)ev, (void)n;
 }
 
-static const struct co_upon app_upon[] = {{EV_PL_DELIVER, upon_deliver},
-                                          {EV_APP_READY, upon_ready},
-                                          {EV_NONE, NULL}};
+static co_upon_fn *const app_upon[EV_TYPES] =
+    {[EV_PL_DELIVER] = upon_deliver, [EV_APP_READY] = upon_ready};
 static const struct co_class app_class = {.name = "app",
                                           .title = "reads",
                                           .implements = ABS_APP,

@@ -27,9 +27,8 @@ static void planted_deliver(struct co *self, const struct ev *ev, uint32_t n)
         indicate(self, ev_make(EV_RB_DELIVER, ev[i].proc, 0, 0, ev_msg(&ev[i])));
 }
 
-static const struct co_upon planted_upon[] = {{EV_RB_BROADCAST, planted_broadcast},
-                                              {EV_BEB_DELIVER, planted_deliver},
-                                              {EV_NONE, NULL}};
+static co_upon_fn *const planted_upon[EV_TYPES] =
+    {[EV_RB_BROADCAST] = planted_broadcast, [EV_BEB_DELIVER] = planted_deliver};
 
 static const struct co_class planted_class = {.name = "rb_without_relay",
                                               .title = "reliable broadcast that does not relay",

@@ -447,9 +447,8 @@ static void wavering_deliver(struct co *self, const struct ev *ev, uint32_t n)
     (void)self, (void)ev, (void)n;
 }
 
-static const struct co_upon wavering_upon[] = {{EV_TIMER_TIMEOUT, wavering_timeout},
-                                               {EV_PL_DELIVER, wavering_deliver},
-                                               {EV_NONE, NULL}};
+static co_upon_fn *const wavering_upon[EV_TYPES] =
+    {[EV_TIMER_TIMEOUT] = wavering_timeout, [EV_PL_DELIVER] = wavering_deliver};
 
 static const struct co_class wavering_class = {.name = "epfd_wavering",
                                                .title = "◇P that suspects p1 every other 20 ms",

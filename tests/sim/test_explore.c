@@ -203,10 +203,9 @@ static void first_hand_show(const struct co *self, struct view *v)
     view_u64(v, "relays", f->relays);
 }
 
-static const struct co_upon first_hand_upon[] = {{EV_RB_BROADCAST, planted_broadcast},
-                                                 {EV_BEB_DELIVER, first_hand_deliver},
-                                                 {EV_P_CRASH, first_hand_crash},
-                                                 {EV_NONE, NULL}};
+static co_upon_fn *const first_hand_upon[EV_TYPES] = {[EV_RB_BROADCAST] = planted_broadcast,
+                                                      [EV_BEB_DELIVER] = first_hand_deliver,
+                                                      [EV_P_CRASH] = first_hand_crash};
 
 static const struct co_class first_hand_class = {.name = "rb_first_hand",
                                                  .title = "relays first-hand messages only",
@@ -336,9 +335,8 @@ static void first_come_show_less(const struct co *self, struct view *v)
     view_u64(v, "heard", ((const struct first_come *)self)->heard);
 }
 
-static const struct co_upon first_come_upon[] = {{EV_RB_BROADCAST, planted_broadcast},
-                                                 {EV_BEB_DELIVER, first_come_deliver},
-                                                 {EV_NONE, NULL}};
+static co_upon_fn *const first_come_upon[EV_TYPES] =
+    {[EV_RB_BROADCAST] = planted_broadcast, [EV_BEB_DELIVER] = first_come_deliver};
 
 static struct explore_result search_first_come(void (*show)(const struct co *, struct view *))
 {
@@ -396,9 +394,8 @@ static void hear_nobody(struct co *self, const struct ev *ev, uint32_t n)
     (void)self, (void)ev, (void)n;
 }
 
-static const struct co_upon own_upon[] = {{EV_C_PROPOSE, decide_own},
-                                          {EV_PL_DELIVER, hear_nobody},
-                                          {EV_NONE, NULL}};
+static co_upon_fn *const own_upon[EV_TYPES] =
+    {[EV_C_PROPOSE] = decide_own, [EV_PL_DELIVER] = hear_nobody};
 
 static void test_safety_that_is_judged_at_the_end_is_found_without_liveness(void **state)
 {

@@ -100,22 +100,16 @@ static void test_a_record_without_violation_is_refused(void **state)
 
 static co_upon_fn *handler_of(const struct co_class *cls, uint16_t type)
 {
-    const struct co_upon *u = cls->upon;
-    while (u->type != type)
-        u++;
-    return u->fn;
+    return cls->upon[type];
 }
 
 /* A class as it is, but for one of its handlers. */
-static struct co_class with_bug(const struct co_class *cls, struct co_upon *upon, uint16_t type,
-                                co_upon_fn *fn)
+static struct co_class with_bug(const struct co_class *cls, co_upon_fn *upon[EV_TYPES],
+                                uint16_t type, co_upon_fn *fn)
 {
     struct co_class bug = *cls;
-    for (uint32_t i = 0; cls->upon[i].type != EV_NONE; i++) {
-        upon[i] = cls->upon[i];
-        if (upon[i].type == type)
-            upon[i].fn = fn;
-    }
+    memcpy(upon, cls->upon, EV_TYPES * sizeof upon[0]);
+    upon[type] = fn;
     bug.upon = upon;
     return bug;
 }
@@ -133,7 +127,7 @@ static void too_many_crash(struct co *self, const struct ev *ev, uint32_t n)
 static void test_a_true_notice_of_a_crash_does_not_become_a_lie(void **state)
 {
     (void)state;
-    static struct co_upon upon[16];
+    static co_upon_fn *upon[EV_TYPES];
     static struct co_class urb;
     urb = with_bug(&urb_all_ack_class, upon, EV_P_CRASH, too_many_crash);
     const struct stack_layer layers[] = {{"pl", &pl_window_class, {NULL}},
@@ -181,7 +175,7 @@ static void delivers_twice(struct co *self, const struct ev *ev, uint32_t n)
 static void test_who_does_nothing_is_left_out_though_it_is_p0(void **state)
 {
     (void)state;
-    static struct co_upon upon[4];
+    static co_upon_fn *upon[EV_TYPES];
     static struct co_class twice;
     twice = with_bug(&planted_class, upon, EV_BEB_DELIVER, delivers_twice);
     const struct stack_layer layers[] = {{"pl", &pl_window_class, {NULL}},
@@ -247,7 +241,7 @@ static void p0_slanders(struct co *self, const struct ev *ev, uint32_t n)
 static void test_where_P_may_be_believed_nothing_becomes_late(void **state)
 {
     (void)state;
-    static struct co_upon upon[16];
+    static co_upon_fn *upon[EV_TYPES];
     static struct co_class slander;
     slander = with_bug(&p_exclude_on_timeout_class, upon, EV_P_JUDGE, p0_slanders);
     const struct stack_layer wrong[] = {{"pl", &pl_window_class, {NULL}},
@@ -313,7 +307,7 @@ static void strict_broadcast(struct co *self, const struct ev *ev, uint32_t n)
 /* A stack that forgets to relay, and asserts that no request is missing. */
 static const struct stack_def *strict_stack(void)
 {
-    static struct co_upon upon[8];
+    static co_upon_fn *upon[EV_TYPES];
     static struct co_class strict;
     static const struct stack_layer layers[] = {{"pl", &pl_window_class, {NULL}},
                                                 {"beb", &beb_basic_class, {"pl"}},

@@ -307,9 +307,8 @@ static int restless_recover(struct co *self, char *text, size_t size)
 static void test_a_sweep_says_what_did_not_come_to_rest(void **state)
 {
     (void)state;
-    const struct co_upon upon[] = {log_device_class.upon[0],
-                                   {EV_TIMER_TIMEOUT, restless_timeout},
-                                   {EV_NONE, NULL}};
+    co_upon_fn *const upon[EV_TYPES] = {[EV_LOG_STORE] = log_device_class.upon[EV_LOG_STORE],
+                                        [EV_TIMER_TIMEOUT] = restless_timeout};
     struct co_class restless_class = log_device_class;
     restless_class.upon = upon;
     restless_class.recover = restless_recover;
@@ -331,7 +330,7 @@ static void test_a_sweep_says_what_did_not_come_to_rest(void **state)
 /* A log that says Stored as soon as it is asked to store. */
 static void hasty_store(struct co *self, const struct ev *ev, uint32_t n)
 {
-    log_device_class.upon[0].fn(self, ev, n);
+    log_device_class.upon[EV_LOG_STORE](self, ev, n);
     for (uint32_t i = 0; i < n; i++)
         trigger(self->st->port[ev[i].attr], ev_make(EV_LOG_STORED, 0, ev[i].inst, 0, MSG_NONE));
 }
@@ -339,7 +338,7 @@ static void hasty_store(struct co *self, const struct ev *ev, uint32_t n)
 static void test_the_sweep_finds_an_acknowledgement_before_the_flush(void **state)
 {
     (void)state;
-    const struct co_upon upon[] = {{EV_LOG_STORE, hasty_store}, {EV_NONE, NULL}};
+    co_upon_fn *const upon[EV_TYPES] = {[EV_LOG_STORE] = hasty_store};
     struct co_class hasty = log_device_class;
     hasty.upon = upon;
     const struct stack_layer layers[] = {{"log", &hasty, {NULL}}, {0}};

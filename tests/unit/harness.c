@@ -55,7 +55,7 @@ static void upon_anything(struct co *self, const struct ev *ev, uint32_t n)
 }
 
 /* The probe handles every indication there is. */
-static struct co_upon probe_upon[EV_TYPES + 1];
+static co_upon_fn *probe_upon[EV_TYPES];
 
 static const struct co_class probe_class = {.name = "probe",
                                             .title = "recording probe",
@@ -96,10 +96,9 @@ static void make_disk(struct world *w, uint16_t p, const struct stack_conf *conf
 void world_start(struct world *w, const struct stack_def *def, uint16_t n,
                  const struct stack_conf *conf)
 {
-    uint32_t u = 0;
     for (uint16_t t = 1; t < EV_TYPES; t++)
         if (ev_infos[t].way == EV_WAY_INDICATION)
-            probe_upon[u++] = (struct co_upon){t, upon_anything};
+            probe_upon[t] = upon_anything;
     memset(w, 0, sizeof *w);
     w->random = random_seeded(1, 0);
     w->n = n;

@@ -22,19 +22,15 @@ static inline size_t scripted_bytes(const struct stack_conf *conf)
     return sizeof(struct co);
 }
 
-static const struct co_upon scripted_upon[] = {{EV_NONE, NULL}};
-
 static const struct co_class scripted_omega = {.name = "omega_scripted",
                                                .title = "whatever the test says",
                                                .implements = ABS_OMEGA,
-                                               .bytes = scripted_bytes,
-                                               .upon = scripted_upon};
+                                               .bytes = scripted_bytes};
 
 static const struct co_class scripted_epfd = {.name = "epfd_scripted",
                                               .title = "whatever the test says",
                                               .implements = ABS_EPFD,
-                                              .bytes = scripted_bytes,
-                                              .upon = scripted_upon};
+                                              .bytes = scripted_bytes};
 
 static const struct stack_def scripted_ec =
     {.name = "ec",

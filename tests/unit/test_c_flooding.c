@@ -18,13 +18,10 @@ static size_t scripted_bytes(const struct stack_conf *conf)
     return sizeof(struct co);
 }
 
-static const struct co_upon scripted_upon[] = {{EV_NONE, NULL}};
-
 static const struct co_class scripted_p = {.name = "p_scripted",
                                            .title = "whatever the test says",
                                            .implements = ABS_P,
-                                           .bytes = scripted_bytes,
-                                           .upon = scripted_upon};
+                                           .bytes = scripted_bytes};
 
 static const struct stack_def stack =
     {.name = "c",

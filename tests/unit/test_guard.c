@@ -65,9 +65,8 @@ static void literal_fpl_send(struct co *self, const struct ev *ev, uint32_t n)
     (void)self, (void)ev, (void)n;
 }
 
-static const struct co_upon literal_upon[] = {{EV_PL_DELIVER, literal_pl_deliver},
-                                              {EV_FPL_SEND, literal_fpl_send},
-                                              {EV_NONE, NULL}};
+static co_upon_fn *const literal_upon[EV_TYPES] =
+    {[EV_PL_DELIVER] = literal_pl_deliver, [EV_FPL_SEND] = literal_fpl_send};
 
 static const struct co_class literal_class = {.name = "fpl_literal",
                                               .title = "sequence number, with its guard",
