@@ -30,6 +30,7 @@ struct shrink {
     bool timely;     /* P may be believed: so it must be in a candidate, see sim_world_late() */
     bool settle;     /* it is violated only in the fair phase */
     bool requests;   /* … in which further requests are made */
+    bool gapped;     /* instances are left out between those asked for; else none may be */
     struct shrink_result *r;
     uint64_t limit_ns;
     struct timespec begin;
@@ -94,6 +95,23 @@ static void settle(struct shrink *s, struct outcome *out)
         sim_world_end(w, out->fair);
 }
 
+static bool asks_for(const struct schedule *t, uint64_t count, uint64_t inst)
+{
+    for (uint64_t i = 0; i < count; i++)
+        if (t->c[i].kind == CHOICE_REQUEST && t->c[i].b == inst)
+            return true;
+    return false;
+}
+
+/* Whether nobody asks for an instance in front of one that is asked for: a sequence waits there. */
+static bool leaves_gap(const struct shrink *s, const struct schedule *t, uint64_t count)
+{
+    for (uint64_t i = 0; i < count && s->w->app.instance; i++)
+        if (t->c[i].kind == CHOICE_REQUEST && t->c[i].b > 0 && !asks_for(t, count, t->c[i].b - 1))
+            return true;
+    return false;
+}
+
 /* A schedule that is being run. */
 struct trial {
     struct shrink *s;
@@ -121,6 +139,7 @@ static void try_choices(void *ctx)
             (sim_world_apply(w, &c) || (rename_frame(w, &c) && sim_world_apply(w, &c))))
             t->c[x->count++] = c;
     }
+    x->unsuitable |= s->settle && !s->gapped && leaves_gap(s, t, x->count);
     x->out->first_steps = w->steps;
     x->settling = !x->unsuitable && !x->out->violated && s->settle;
     if (x->settling)
@@ -461,6 +480,7 @@ int shrink_run(struct sim_world *w, const struct outcome *out, uint64_t limit_ns
     if (err == 0) {
         take_record(&s);
         r->before = size_of(&s.best);
+        s.gapped = leaves_gap(&s, &s.best, s.best.count);
         err = again(&s) ? 0 : -EINVAL;
     }
     if (err == 0) {

@@ -130,8 +130,10 @@ class Lives(unittest.TestCase):
                           os.path.join(self.folder.name, stack))
 
     def sigkill(self, stack, hold, kills, seed=1):
-        job = Job(self, UPON, ENDLESS + ["job.stack=" + stack, "job.device=memif", "load.rate=500",
-                                   "log.hold=" + hold,
+        # Enough for all that waits for a source that is down: luc keeps a quarter of them for it.
+        rows = ["params.instances=16384"] if stack == "luc" else []
+        job = Job(self, UPON, ENDLESS + rows + ["job.stack=" + stack, "job.device=memif",
+                                          "load.rate=500", "log.hold=" + hold,
                                    f"log.size={64 if KILLS > 0 else 16}MiB", "job.record=full",
                                    f"job.restart={4 * kills + 8}"])
         rng = random.Random(seed)

@@ -385,6 +385,53 @@ static void test_what_stops_at_an_assertion_shrinks_to_it(void **state)
     assert_int_equal(rte_mempool_avail_count(pool), pool_full);
 }
 
+/* ---- a sequence of instances --------------------------------------------------------------------- */
+
+static size_t alone_bytes(const struct stack_conf *conf)
+{
+    (void)conf;
+    return sizeof(struct co);
+}
+
+/* Consensus among one, which forgets instance 3. */
+static void forgetful_propose(struct co *self, const struct ev *ev, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (ev[i].inst != 3)
+            indicate(self, ev_make(EV_UC_DECIDE, 0, ev[i].inst, 0, ev_msg(&ev[i])));
+}
+
+static void test_no_gap_comes_into_a_sequence_of_instances(void **state)
+{
+    (void)state;
+    co_upon_fn *const upon[EV_TYPES] = {[EV_UC_PROPOSE] = forgetful_propose};
+    const struct co_class forgetful = {.name = "forgetful",
+                                       .title = "forgets one of them",
+                                       .implements = ABS_UC,
+                                       .bytes = alone_bytes,
+                                       .upon = upon};
+    const struct stack_layer layers[] = {{"uc", &forgetful, {NULL}}, {0}};
+    const struct stack_def def = {.name = "uc_forgetful", .top = "uc", .layers = layers};
+    struct sim_world *w = sim_world_new(pool);
+    const struct sim_job job = {.def = &def, .n = 1, .ops = 6};
+    assert_int_equal(sim_world_start(w, &job, why, sizeof why), 0);
+    for (uint64_t i = 0; i < 6; i++) {
+        const struct choice c = {.kind = CHOICE_REQUEST, .a = i + 1, .b = i};
+        assert_true(sim_world_apply(w, &c));
+    }
+    const struct mix mix = mix_default(STRATEGY_RANDOM, job.def, 1);
+    struct outcome out = {.violated = true, .fair = adversary_settle(w, &mix)};
+    sim_world_end(w, out.fair);
+    out.result = *sim_world_violation(w, &out.layer);
+    assert_string_equal(out.result.code, "UC1");
+    struct shrink_result r;
+    assert_int_equal(shrink_run(w, &out, 0, &r), 0);
+    assert_string_equal(r.out.result.code, "UC1");
+    assert_int_equal(r.after.requests, 4); /* 3, and all in front of it */
+    sim_world_free(w);
+    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +444,7 @@ int main(void)
         cmocka_unit_test(test_where_P_may_be_believed_nothing_becomes_late),
         cmocka_unit_test(test_a_candidate_that_stops_at_an_assertion_is_no_smaller_one),
         cmocka_unit_test(test_what_stops_at_an_assertion_shrinks_to_it),
+        cmocka_unit_test(test_no_gap_comes_into_a_sequence_of_instances),
     };
     if (eal_start_light(64) != 0 || (pool = eal_pool("sim", 16383, 256, 1024)) == NULL)
         return 2;
