@@ -270,6 +270,7 @@ void recorder_init(struct recorder *r, struct record_area *a, uint16_t p)
 void recorder_listen(struct recorder *r, struct stack *st)
 {
     st->recorder = r;
+    memset(r->own, 0, sizeof r->own); /* another life's components are gone */
     r->breath = 0;
     for (uint32_t i = 0; i < st->components; i++) {
         struct co *c = st->co[i];
