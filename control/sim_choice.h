@@ -48,6 +48,10 @@ enum choice_kind {
  */
 enum { KEEPS_NOTHING, KEEPS_ALL, KEEPS_FIRST, KEEPS_LAST, KEEPS };
 
+/* A number from KEEPS on: a coin for each sector, of that seed; from here on, a bit for each sector that
+ * would change the medium, in order: of up to 32 every state there can be. */
+#define KEEPS_CHOSEN (1ull << 32)
+
 #define LIE_EPFD 1 /* a lie's k */
 
 #define WRITTEN_WAITS 256u /* added to the fate: p does not step */

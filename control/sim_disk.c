@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "dataplane/log_format.h"
 #define XXH_INLINE_ALL
@@ -10,11 +11,15 @@
 
 /* ---- sectors that survive -------------------------------------------------------------------- */
 
+#define SECTORS_MAX 512
+
 /* Sectors are asked for one after the other: which of how many this is. */
 struct survival {
     uint64_t keeps;
     uint32_t at;
     uint32_t sectors;
+    uint32_t asked;             /* of those that change the medium */
+    bool changing[SECTORS_MAX]; /* it does: for KEEPS_CHOSEN */
 };
 
 static bool survives(void *ctx)
@@ -31,6 +36,8 @@ static bool survives(void *ctx)
     case KEEPS_LAST:
         return at >= s->sectors / 2;
     default:
+        if (s->keeps >= KEEPS_CHOSEN)
+            return at < SECTORS_MAX && s->changing[at] && (s->keeps >> s->asked++ & 1);
         return XXH3_64bits_withSeed(&at, sizeof at, s->keeps) & 1;
     }
 }
@@ -101,15 +108,24 @@ uint32_t sim_disk_first(const struct disk_sim *d)
 
 void sim_disk_finish(struct disk_sim *d, uint32_t k, enum disk_sim_fate fate, uint64_t keeps)
 {
-    struct survival s = {keeps, 0, d->write[k].bytes / LOG_SECTOR_BYTES};
+    struct survival s = {.keeps = keeps, .sectors = d->write[k].bytes / LOG_SECTOR_BYTES};
     disk_sim_finish(d, k, fate, survives, &s);
 }
 
 void sim_disk_crash(struct disk_sim *d, uint64_t keeps)
 {
     struct survival s = {.keeps = keeps};
-    for (uint32_t k = 0; k < d->writes; k++)
-        s.sectors += d->write[k].bytes / LOG_SECTOR_BYTES;
+    d->changes = 0;
+    for (uint32_t k = 0; k < d->writes; k++) {
+        const struct disk_sim_write *w = &d->write[k];
+        const uint8_t *medium = d->image + (size_t)w->slot * d->shape.segment_bytes + w->offset;
+        for (uint32_t at = 0; at < w->bytes; at += LOG_SECTOR_BYTES, s.sectors++) {
+            bool changes = memcmp(medium + at, w->data + at, LOG_SECTOR_BYTES) != 0;
+            d->changes += changes;
+            if (s.sectors < SECTORS_MAX)
+                s.changing[s.sectors] = changes;
+        }
+    }
     disk_sim_crash(d, survives, &s);
 }
 

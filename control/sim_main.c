@@ -504,6 +504,10 @@ static int sweep_stack(struct session *s, const struct stack_def *def)
                    def->name, job.n, job.seed, r.points, r.stores, r.begun, r.finished,
                    r.deliveries, r.checkpoints, r.bound == NULL ? "" : ", bounded by ",
                    r.bound == NULL ? "" : r.bound);
+    sim_result_say(s, "every state of the disk at %" PRIu64, r.whole);
+    if (r.partial > 0)
+        sim_result_say(s, ", some at %" PRIu64, r.partial);
+    sim_result_say(s, "; ");
     if (r.unfinished > 0) {
         choice_text(&r.open, &x.w->app, text, sizeof text);
         sim_result_say(s,

@@ -75,13 +75,14 @@ void sim_result_search(struct session *s, const struct explore_conf *c,
 
 void sim_result_sweep(struct session *s, const struct sim_job *job, const struct sweep_result *r)
 {
-    json_t *o =
-        json_pack("{s:s, s:i, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "stack",
-                  job->def->name, "n", (int)job->n, "seed", (json_int_t)job->seed, "violated",
-                  (int)r->out.violated, "crash_points", (json_int_t)r->points, "stores",
-                  (json_int_t)r->stores, "writes_begun", (json_int_t)r->begun, "writes_finished",
-                  (json_int_t)r->finished, "deliveries", (json_int_t)r->deliveries, "checkpoints",
-                  (json_int_t)r->checkpoints, "unfinished", (json_int_t)r->unfinished);
+    json_t *o = json_pack("{s:s, s:i, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+                          "stack", job->def->name, "n", (int)job->n, "seed", (json_int_t)job->seed,
+                          "violated", (int)r->out.violated, "crash_points", (json_int_t)r->points,
+                          "stores", (json_int_t)r->stores, "writes_begun", (json_int_t)r->begun,
+                          "writes_finished", (json_int_t)r->finished, "deliveries",
+                          (json_int_t)r->deliveries, "checkpoints", (json_int_t)r->checkpoints,
+                          "every_state_at", (json_int_t)r->whole, "some_states_at",
+                          (json_int_t)r->partial, "unfinished", (json_int_t)r->unfinished);
     json_object_set_new(o, "bounded_by", text_or_null(r->bound));
     json_array_append_new(s->parts, o);
 }

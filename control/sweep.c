@@ -14,7 +14,6 @@ struct mark {
     uint16_t p;      /* who stepped */
     uint32_t events; /* of that step */
     uint32_t sends;
-    bool torn; /* behind it, something is on its way to p's disk */
     bool stores, begins, finishes, delivers, checkpoints;
 };
 
@@ -99,7 +98,6 @@ static bool measure(struct sweep *s, const struct choice *c)
     s->now.begins = writes_begun(w) > s->written;
     s->now.checkpoints = supers_written(w) > s->supers;
     s->now.finishes = c->kind == CHOICE_WRITTEN;
-    s->now.torn = w->proc[s->now.p].disk->writes > 0;
     s->choice[at] = *c;
     s->mark[at] = s->now;
     s->choices = at + 1;
@@ -200,12 +198,52 @@ static bool try_crash(struct sweep *s, uint64_t i, struct choice crash, bool wit
     return violated;
 }
 
-/* A crash that leaves of what is on its way to the disk nothing, all, or either half. True: one of
- * these violates a property. */
-static bool try_keeps(struct sweep *s, uint64_t i, struct choice crash, bool within, bool torn)
+/* How many states of the disk a crash with so many sectors on their way is tried with. */
+static uint64_t states_of(uint32_t changes)
 {
-    for (crash.a = KEEPS_NOTHING; crash.a < (torn ? KEEPS : KEEPS_NOTHING + 1); crash.a++)
-        if (try_crash(s, i, crash, within, 0))
+    if (changes <= SWEEP_SECTORS)
+        return 1ull << changes;
+    return changes <= SWEEP_SECTORS_MOST ? 1 + 4ull * changes : KEEPS;
+}
+
+/* The k-th of them, from 1 on; the one before these is that nothing is kept. */
+static uint64_t state_of(uint32_t changes, uint64_t k)
+{
+    if (changes <= SWEEP_SECTORS)
+        return KEEPS_CHOSEN + k;
+    if (changes > SWEEP_SECTORS_MOST)
+        return k;
+    const uint64_t all = (1ull << changes) - 1, one = 1ull << (k - 1) % changes;
+    const uint64_t kept[] = {one | (one - 1), all & ~(one - 1), one, all & ~one};
+    return KEEPS_CHOSEN + kept[(k - 1) / changes];
+}
+
+/* A crash before a choice: of what is on its way to the disk whatever may be there. True: a property
+ * is violated. */
+static bool try_states(struct sweep *s, uint64_t i, struct choice crash)
+{
+    if (try_crash(s, i, crash, false, 0))
+        return true;
+    uint32_t changes = s->w->proc[crash.p].disk->changes;
+    s->r->whole += changes > 0 && changes <= SWEEP_SECTORS;
+    s->r->partial += changes > SWEEP_SECTORS;
+    for (uint64_t k = 1; k < states_of(changes); k++) {
+        crash.a = state_of(changes, k);
+        if (try_crash(s, i, crash, false, 0))
+            return true;
+    }
+    return false;
+}
+
+/* The same within its step: nothing of it, all, or either half. */
+static bool try_keeps(struct sweep *s, uint64_t i, struct choice crash)
+{
+    crash.a = KEEPS_NOTHING;
+    if (try_crash(s, i, crash, true, 0))
+        return true;
+    bool torn = s->w->proc[crash.p].disk->changes > 0;
+    for (crash.a++; torn && crash.a < KEEPS; crash.a++)
+        if (try_crash(s, i, crash, true, 0))
             return true;
     return false;
 }
@@ -215,7 +253,7 @@ static bool sweep_choice(struct sweep *s, uint64_t i)
 {
     const struct mark *m = &s->mark[i];
     struct choice c = {.kind = CHOICE_CRASH, .p = m->p};
-    if (try_keeps(s, i, c, false, true))
+    if (try_states(s, i, c))
         return true;
     for (uint32_t super = 1; super <= 2; super++)
         if (try_crash(s, i, c, false, super))
@@ -226,11 +264,11 @@ static bool sweep_choice(struct sweep *s, uint64_t i)
             return true;
     c.kind = CHOICE_CRASH_AT;
     for (c.k = 0; c.k < m->events; c.k++)
-        if (try_keeps(s, i, c, true, m->torn))
+        if (try_keeps(s, i, c))
             return true;
     c.kind = CHOICE_CRASH_SENT;
     for (c.k = 0; c.k <= m->sends; c.k++)
-        if (try_keeps(s, i, c, true, m->torn))
+        if (try_keeps(s, i, c))
             return true;
     return false;
 }

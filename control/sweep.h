@@ -5,7 +5,9 @@
  * is delivered at the top, that process crashes there, and recovers:
  *
  *   before the choice; within the step, at each of its events; between its sends, and behind the
- *   last; of what was on its way to the disk nothing, all, the first or the last half is kept. And
+ *   last; of what was on its way to the disk nothing, all, the first or the last half is kept. Before
+ *   the choice every subset is kept of the sectors that would change the medium, or, of more than
+ *   SWEEP_SECTORS, all up to each, all from each on, each alone, and all but each. And
  *   before the choice with a recovery that first ends before, or between, the two copies of the
  *   super block; and where the choice writes a checkpoint, before, or between, its two copies.
  *
@@ -19,6 +21,9 @@
 
 #include "adversary.h"
 
+#define SWEEP_SECTORS      8  /* of a write of one block */
+#define SWEEP_SECTORS_MOST 32 /* of more, nothing, all, or either half */
+
 struct sweep_result {
     struct outcome out;   /* violated: the world stands there, its record leads there */
     uint64_t stores;      /* choices of the measure in which the process stored … */
@@ -28,6 +33,8 @@ struct sweep_result {
     uint64_t checkpoints; /* … or its log wrote a checkpoint; one choice may be several of these */
     uint64_t points;      /* crashes tried … */
     uint64_t in_supers;   /* … those at a checkpoint's copies among them */
+    uint64_t whole;      /* choices of the measure at which every state of the disk was tried … */
+    uint64_t partial;    /* … or some, since more sectors were on their way */
     uint64_t unfinished; /* runs that did not come to rest within their bound: nobody judged them */
     struct choice open;  /* the crash of the first of them … */
     uint64_t open_at;    /* … and the choice of the measure at which it fell */

@@ -181,6 +181,7 @@ void disk_sim_reset(struct disk_sim *s)
     memset(s->super, 0, 2 * LOG_BLOCK_BYTES);
     s->ordinal = s->life = s->super_loses = 0;
     s->supers = 0;
+    s->changes = 0;
     s->life_told = false;
     s->tainted = s->lied = s->crashed = false;
     s->super_crash = -1;

@@ -61,6 +61,8 @@ struct disk_sim {
     uint32_t life;   /* the incarnation that it last said to be in its super block … */
     bool life_told;  /* … and a batch of that life is there */
     uint64_t supers; /* super blocks written, or begun to be */
+    uint32_t
+        changes; /* sectors on their way at the last crash that would have changed the medium */
 };
 
 /* A zero-filled disk with `buffers` of `buffer_bytes`. NULL: out of memory. */

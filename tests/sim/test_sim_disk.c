@@ -10,6 +10,7 @@
 
 #include "control/sweep.h"
 #include "dataplane/eal.h"
+#include "dataplane/log_format.h"
 #include "protocols/log/log.h"
 
 static struct rte_mempool *pool;
@@ -232,6 +233,7 @@ static void sweep(struct sim_world *w, const char *stack, uint16_t n, uint32_t o
     if (r->out.violated)
         fail_msg("%s: %s: %s", stack, r->out.result.code, r->out.result.witness);
     assert_true(r->points > 20 && r->bound == NULL && r->unfinished == 0);
+    assert_true(r->whole + r->partial > 0);
 }
 
 static void test_the_sweep_finds_no_violation(void **state)
@@ -243,6 +245,52 @@ static void test_the_sweep_finds_no_violation(void **state)
     struct sweep_result r;
     for (size_t i = 0; i < sizeof stacks / sizeof stacks[0]; i++)
         sweep(w, stacks[i], 2, 1, &r);
+    sim_world_free(w);
+    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+}
+
+/* The world of a log among one, in which a write is on its way. */
+static struct disk_sim *write_under_way(struct sim_world *w)
+{
+    const struct sim_job job = {.def = stack_find("log"), .n = 1, .seed = 3, .ops = 4};
+    struct choice c;
+    assert_int_equal(sim_world_start(w, &job, why, sizeof why), 0);
+    struct disk_sim *d = w->proc[0].disk;
+    while (d->writes == 0)
+        assert_true((sim_world_request(w, 0, &c) || sim_world_timed(w, &c)) &&
+                    sim_world_apply(w, &c));
+    return d;
+}
+
+/* Of a crash that names sectors these are on the medium, and none besides. */
+static void test_a_crash_leaves_the_sectors_that_it_names(void **state)
+{
+    (void)state;
+    struct sim_world *w = sim_world_new(pool);
+    const size_t bytes = (size_t)SIM_DISK_SLOTS * write_under_way(w)->shape.segment_bytes;
+    uint8_t *before = malloc(bytes);
+    for (uint32_t k = 0; k < 32; k++) {
+        struct disk_sim *d = write_under_way(w);
+        const struct disk_sim_write *wr = &d->write[0];
+        const uint32_t slot = wr->slot, sectors = wr->bytes / LOG_SECTOR_BYTES;
+        const size_t at = (size_t)slot * d->shape.segment_bytes + wr->offset;
+        const uint64_t all = (1ull << sectors) - 1,
+                       mask = (k < 16 ? 1ull << k : ~(1ull << (k - 16))) & all;
+        uint64_t there = 0;
+        memcpy(before, d->image, bytes);
+        const struct choice c = {.kind = CHOICE_CRASH, .a = KEEPS_CHOSEN + mask};
+        assert_int_equal(d->writes, 1);
+        assert_true(sectors <= 16 && sim_world_apply(w, &c));
+        assert_int_equal(d->changes, sectors); /* each names its batch, whatever it holds */
+        for (uint32_t i = 0; i < sectors; i++)
+            if (memcmp(before + at + i * LOG_SECTOR_BYTES, d->image + at + i * LOG_SECTOR_BYTES,
+                       LOG_SECTOR_BYTES) != 0)
+                there |= 1ull << i;
+        assert_int_equal(there, mask);
+        memcpy(before + at, d->image + at, sectors * LOG_SECTOR_BYTES);
+        assert_memory_equal(before, d->image, bytes);
+    }
+    free(before);
     sim_world_free(w);
     assert_int_equal(rte_mempool_avail_count(pool), pool_full);
 }
@@ -365,6 +413,7 @@ int main(void)
         cmocka_unit_test(test_a_lost_super_block_keeps_the_process_down),
         cmocka_unit_test(test_a_flipped_bit_is_refused_but_in_one_copy_of_the_super_block),
         cmocka_unit_test(test_a_frame_in_flight_may_reach_the_next_life),
+        cmocka_unit_test(test_a_crash_leaves_the_sectors_that_it_names),
         cmocka_unit_test(test_the_sweep_finds_no_violation),
         cmocka_unit_test(test_the_sweep_crashes_at_the_writes_of_a_checkpoint),
         cmocka_unit_test(test_a_sweep_says_that_its_measure_was_cut),
