@@ -37,7 +37,8 @@ static bool survives(void *ctx)
         return at >= s->sectors / 2;
     default:
         if (s->keeps >= KEEPS_CHOSEN)
-            return at < SECTORS_MAX && s->changing[at] && (s->keeps >> s->asked++ & 1);
+            return at < SECTORS_MAX && s->changing[at] && s->asked < 32 &&
+                   (s->keeps >> s->asked++ & 1);
         return XXH3_64bits_withSeed(&at, sizeof at, s->keeps) & 1;
     }
 }
