@@ -37,91 +37,32 @@ static void held_submit(struct disk *disk)
     for (uint32_t i = 0; i < before; i++) {
         const struct disk_held_write w = d->write[i];
         if (w.due_ns <= now)
-            d->below->ops->write(d->below, w.slot, w.offset, w.buffer, w.from, w.bytes);
+            d->over.below->ops->write(d->over.below, w.slot, w.offset, w.buffer, w.from, w.bytes);
         else
             d->write[left++] = w;
     }
     d->writes = left;
     if (left < before)
-        d->below->ops->submit(d->below);
+        d->over.below->ops->submit(d->over.below);
 }
 
 static uint32_t held_reap(struct disk *disk, struct disk_done *done, uint32_t n)
 {
-    struct disk *below = held_disk_of(disk)->below;
+    struct disk *below = held_disk_of(disk)->over.below;
     held_submit(disk);
     return below->ops->reap(below, done, n);
 }
 
-static int64_t held_read(struct disk *disk, uint32_t slot, uint64_t offset, void *to,
-                         uint32_t bytes)
-{
-    struct disk *below = held_disk_of(disk)->below;
-    return below->ops->read(below, slot, offset, to, bytes);
-}
-
-static void held_read_begin(struct disk *disk, uint32_t slot, uint64_t offset, void *to,
-                            uint32_t bytes)
-{
-    struct disk *below = held_disk_of(disk)->below;
-    below->ops->read_begin(below, slot, offset, to, bytes);
-}
-
-static int64_t held_read_end(struct disk *disk)
-{
-    struct disk *below = held_disk_of(disk)->below;
-    return below->ops->read_end(below);
-}
-
-static int held_flush(struct disk *disk)
-{
-    struct disk *below = held_disk_of(disk)->below;
-    return below->ops->flush(below);
-}
-
-static int held_write_super(struct disk *disk, const void *block)
-{
-    struct disk *below = held_disk_of(disk)->below;
-    return below->ops->write_super(below, block);
-}
-
-static int held_read_super(struct disk *disk, int copy, void *block)
-{
-    struct disk *below = held_disk_of(disk)->below;
-    return below->ops->read_super(below, copy, block);
-}
-
-static void held_close(struct disk *disk)
-{
-    struct disk *below = held_disk_of(disk)->below;
-    below->ops->close(below);
-}
-
 static const struct disk_ops held_ops = {.write = held_write,
                                          .submit = held_submit,
-                                         .reap = held_reap,
-                                         .read = held_read,
-                                         .write_super = held_write_super,
-                                         .read_super = held_read_super,
-                                         .close = held_close};
+                                         .reap = held_reap};
 
 int disk_held_init(struct disk_held *d, struct disk *below, uint64_t most_ns, uint64_t seed,
                    struct env *clock)
 {
     if (below->buffer_count > DISK_HELD_BUFFERS_MAX)
         return -E2BIG;
-    *d = (struct disk_held){.disk = *below,
-                            .ops = held_ops,
-                            .below = below,
-                            .clock = clock,
-                            .most_ns = most_ns,
-                            .random = random_seeded(seed, 0)};
-    if (below->ops->read_begin != NULL) {
-        d->ops.read_begin = held_read_begin;
-        d->ops.read_end = held_read_end;
-    }
-    if (below->ops->flush != NULL)
-        d->ops.flush = held_flush;
-    d->disk.ops = &d->ops;
+    *d = (struct disk_held){.clock = clock, .most_ns = most_ns, .random = random_seeded(seed, 0)};
+    disk_over_init(&d->over, below, &held_ops);
     return 0;
 }

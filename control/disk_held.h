@@ -8,7 +8,7 @@
 #ifndef UPON_DISK_HELD_H
 #define UPON_DISK_HELD_H
 
-#include "dataplane/disk.h"
+#include "dataplane/disk_over.h"
 #include "protocols/random.h"
 
 #define DISK_HELD_BUFFERS_MAX 64 /* writes held, one for each buffer */
@@ -16,10 +16,8 @@
 struct env;
 
 struct disk_held {
-    struct disk disk; /* what the log uses */
-    struct disk_ops ops;
-    struct disk *below;
-    struct env *clock; /* whose time it is */
+    struct disk_over over; /* over.disk is what the log uses */
+    struct env *clock;     /* whose time it is */
     uint64_t most_ns;
     struct random random;
     uint32_t writes;

@@ -4,22 +4,18 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One word, of `len` bytes, with every %p the rank; behind what is in the text. */
+#include "dataplane/fabric.h"
+
+/* One word, of `len` bytes, for a process; behind what is in the text. */
 static bool add(struct eal_words *w, size_t *used, const char *word, size_t len, uint16_t rank)
 {
-    char *to = w->text + *used;
-    size_t room = sizeof w->text - *used, at = 0;
-    for (size_t i = 0; i < len && at < room; i++) {
-        bool mark = word[i] == '%' && i + 1 < len && word[i + 1] == 'p';
-        int put = mark ? snprintf(to + at, room - at, "%u", rank)
-                       : snprintf(to + at, room - at, "%c", word[i]);
-        at += (size_t)put;
-        i += mark;
-    }
-    if (at >= room || w->words == EAL_WORDS_MAX)
+    char one[EAL_WORDS_BYTES], *to = w->text + *used;
+    int all = snprintf(one, sizeof one, "%.*s", (int)len, word);
+    if (w->words == EAL_WORDS_MAX || (size_t)all >= sizeof one ||
+        !fabric_rank(one, rank, to, sizeof w->text - *used))
         return false;
     w->word[w->words++] = to;
-    *used += at + 1;
+    *used += strlen(to) + 1;
     return true;
 }
 

@@ -111,15 +111,15 @@ static int open_disk(struct host *h, uint16_t p, struct env *env, char *why, siz
     if (job->log_hold_ns > 0) { /* each life draws anew */
         uint64_t seed = job->seed + (board_get(&row->lives) << 8 | p);
         err = disk_held_init(&h->disk_held[p], disk, job->log_hold_ns, seed, env);
-        disk = &h->disk_held[p].disk;
+        disk = &h->disk_held[p].over.disk;
     }
     if (err == 0)
         err = disk_fault_init(&h->disk_fault[p], disk, &h->process[p].fault.engine, p, env);
     if (err != 0) {
-        snprintf(why, why_size, "the log of p%u has more buffers than the fault engine", p);
+        snprintf(why, why_size, "the log of p%u has more buffers than fit", p);
         return err;
     }
-    env->disk = &h->disk_fault[p].disk;
+    env->disk = &h->disk_fault[p].over.disk;
     env->stored = store_waited;
     env->stored_ctx = row;
     return 0;

@@ -4,12 +4,13 @@
  * for each of its choices at which a process stores, its disk begins or ends a write, or something
  * is delivered at the top, that process crashes there, and recovers:
  *
- *   before the choice; within the step, at each of its events; between its sends, and behind the
- *   last; of what was on its way to the disk nothing, all, the first or the last half is kept. Before
- *   the choice every subset is kept of the sectors that would change the medium, or, of more than
- *   SWEEP_SECTORS, all up to each, all from each on, each alone, and all but each. And
- *   before the choice with a recovery that first ends before, or between, the two copies of the
- *   super block; and where the choice writes a checkpoint, before, or between, its two copies.
+ *   - before the choice: of the sectors on their way to the disk that would change the medium each
+ *     subset is kept, or, of more than SWEEP_SECTORS, all up to each, all from each on, each alone,
+ *     and all but each;
+ *   - within the step, at each of its events, between its sends, and behind the last: nothing of what
+ *     was on its way is kept, all, the first or the last half;
+ *   - before the choice, with a recovery that first ends before, or between, the two copies of the
+ *     super block; and where the choice writes a checkpoint, before, or between, its two copies.
  *
  * Each such run then goes on undisturbed until it comes to rest, and every property is judged. One that
  * does not come to rest, or in which something is violated, is tried again with much more patience.

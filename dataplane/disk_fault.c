@@ -35,13 +35,7 @@ static void fault_write(struct disk *disk, uint32_t slot, uint64_t offset, uint3
     if (fate.fails)
         tell_later(d, (struct disk_done){buffer, -EIO}, now + fate.delay_ns);
     else
-        d->below->ops->write(d->below, slot, offset, buffer, from, bytes);
-}
-
-static void fault_submit(struct disk *disk)
-{
-    struct disk *below = fault_disk_of(disk)->below;
-    below->ops->submit(below);
+        d->over.below->ops->write(d->over.below, slot, offset, buffer, from, bytes);
 }
 
 /* What is due of what is late, in the order in which it finished. */
@@ -62,7 +56,7 @@ static uint32_t fault_reap(struct disk *disk, struct disk_done *done, uint32_t n
 {
     struct disk_fault *d = fault_disk_of(disk);
     uint32_t told = d->lates > 0 ? take_late(d, done, n) : 0;
-    uint32_t got = told < n ? d->below->ops->reap(d->below, done + told, n - told) : 0;
+    uint32_t got = told < n ? d->over.below->ops->reap(d->over.below, done + told, n - told) : 0;
     for (uint32_t i = told, end = told + got; i < end; i++) {
         if (d->slow_ns[done[i].buffer] > 0)
             tell_later(d, done[i], now_ns(d) + d->slow_ns[done[i].buffer]);
@@ -70,26 +64,6 @@ static uint32_t fault_reap(struct disk *disk, struct disk_done *done, uint32_t n
             done[told++] = done[i];
     }
     return told;
-}
-
-static int64_t fault_read(struct disk *disk, uint32_t slot, uint64_t offset, void *to,
-                          uint32_t bytes)
-{
-    struct disk *below = fault_disk_of(disk)->below;
-    return below->ops->read(below, slot, offset, to, bytes);
-}
-
-static void fault_read_begin(struct disk *disk, uint32_t slot, uint64_t offset, void *to,
-                             uint32_t bytes)
-{
-    struct disk *below = fault_disk_of(disk)->below;
-    below->ops->read_begin(below, slot, offset, to, bytes);
-}
-
-static int64_t fault_read_end(struct disk *disk)
-{
-    struct disk *below = fault_disk_of(disk)->below;
-    return below->ops->read_end(below);
 }
 
 /* What is waited for: 0 when it may begin, or −EIO. */
@@ -110,53 +84,27 @@ static int fault_flush(struct disk *disk)
 {
     struct disk_fault *d = fault_disk_of(disk);
     int err = wait_for_fate(d);
-    return err != 0 ? err : d->below->ops->flush(d->below);
+    return err != 0 ? err : d->over.below->ops->flush(d->over.below);
 }
 
 static int fault_write_super(struct disk *disk, const void *block)
 {
     struct disk_fault *d = fault_disk_of(disk);
     int err = wait_for_fate(d);
-    return err != 0 ? err : d->below->ops->write_super(d->below, block);
-}
-
-static int fault_read_super(struct disk *disk, int copy, void *block)
-{
-    struct disk *below = fault_disk_of(disk)->below;
-    return below->ops->read_super(below, copy, block);
-}
-
-static void fault_close(struct disk *disk)
-{
-    struct disk *below = fault_disk_of(disk)->below;
-    below->ops->close(below);
+    return err != 0 ? err : d->over.below->ops->write_super(d->over.below, block);
 }
 
 static const struct disk_ops fault_ops = {.write = fault_write,
-                                          .submit = fault_submit,
                                           .reap = fault_reap,
-                                          .read = fault_read,
-                                          .write_super = fault_write_super,
-                                          .read_super = fault_read_super,
-                                          .close = fault_close};
+                                          .flush = fault_flush,
+                                          .write_super = fault_write_super};
 
 int disk_fault_init(struct disk_fault *d, struct disk *below, const struct fault_engine *engine,
                     uint16_t self, struct env *clock)
 {
     if (below->buffer_count > DISK_FAULT_BUFFERS_MAX)
         return -E2BIG;
-    *d = (struct disk_fault){.disk = *below,
-                             .below = below,
-                             .engine = engine,
-                             .clock = clock,
-                             .self = self,
-                             .ops = fault_ops};
-    if (below->ops->read_begin != NULL) {
-        d->ops.read_begin = fault_read_begin;
-        d->ops.read_end = fault_read_end;
-    }
-    if (below->ops->flush != NULL)
-        d->ops.flush = fault_flush;
-    d->disk.ops = &d->ops;
+    *d = (struct disk_fault){.engine = engine, .clock = clock, .self = self};
+    disk_over_init(&d->over, below, &fault_ops);
     return 0;
 }

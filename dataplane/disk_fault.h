@@ -9,7 +9,7 @@
 #ifndef UPON_DISK_FAULT_H
 #define UPON_DISK_FAULT_H
 
-#include "disk.h"
+#include "disk_over.h"
 #include "fault.h"
 
 #define DISK_FAULT_BUFFERS_MAX 256 /* writes under way, one for each buffer */
@@ -17,9 +17,7 @@
 struct env;
 
 struct disk_fault {
-    struct disk disk; /* what the log uses */
-    struct disk_ops ops;
-    struct disk *below;
+    struct disk_over over; /* over.disk is what the log uses */
     const struct fault_engine *engine;
     struct env *clock; /* whose time it is */
     uint16_t self;

@@ -221,11 +221,11 @@ void env_dpdk_tx_flipped(struct env *env, uint16_t peer, struct rte_mbuf *pkt, u
     hand_to_port(e, p, &pkt, 1);
 }
 
-static uint64_t dpdk_now(struct env *env)
+uint64_t env_dpdk_now(struct env *env)
 {
     (void)env;
     return clock_now_ns();
 }
 
-const struct env_ops env_dpdk_ops = {dpdk_rx, dpdk_tx, dpdk_now};
-const struct env_ops env_demux_ops = {demux_rx, dpdk_tx, dpdk_now};
+const struct env_ops env_dpdk_ops = {dpdk_rx, dpdk_tx, env_dpdk_now};
+const struct env_ops env_demux_ops = {demux_rx, dpdk_tx, env_dpdk_now};

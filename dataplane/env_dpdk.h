@@ -89,6 +89,9 @@ static inline struct env_dpdk *env_dpdk_of(struct env *env)
     return (struct env_dpdk *)env;
 }
 
+/* env_ops.now of all of them. */
+uint64_t env_dpdk_now(struct env *env);
+
 /* Which source is polled first this time. */
 static inline uint16_t env_dpdk_first_source(struct env_dpdk *e)
 {

@@ -2,8 +2,6 @@
 /* Frames over lanes, from memory to memory of one OS process: no wire, so no lower headers. */
 #include "env_dpdk.h"
 
-#include "clock.h"
-
 /* Poll every lane, each breath another first, until `n` packets came. */
 static uint16_t memory_rx(struct env *env, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -59,10 +57,4 @@ static void memory_tx(struct env *env, uint16_t peer, struct rte_mbuf **pkts, ui
         env_dpdk_shed(e, pkts + sent, (uint16_t)(n - sent));
 }
 
-static uint64_t memory_now(struct env *env)
-{
-    (void)env;
-    return clock_now_ns();
-}
-
-const struct env_ops env_memory_ops = {memory_rx, memory_tx, memory_now};
+const struct env_ops env_memory_ops = {memory_rx, memory_tx, env_dpdk_now};

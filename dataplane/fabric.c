@@ -106,15 +106,21 @@ int fabric_add_port(struct fabric *f, uint16_t port, bool ours)
     return 0;
 }
 
+bool fabric_rank(const char *text, uint16_t rank, char *to, size_t size)
+{
+    size_t at = 0;
+    for (const char *t = text; *t != '\0' && at < size;) {
+        bool mark = strncmp(t, "%p", 2) == 0;
+        at += (size_t)(mark ? snprintf(to + at, size - at, "%u", rank)
+                            : snprintf(to + at, size - at, "%c", *t));
+        t += mark ? 2 : 1;
+    }
+    return at > 0 && at < size;
+}
+
 bool fabric_expand(const char *text, uint16_t rank, char *name, size_t size)
 {
-    const char *mark = strstr(text, "%p");
-    int len;
-    if (mark == NULL)
-        len = snprintf(name, size, "%s", text);
-    else
-        len = snprintf(name, size, "%.*s%u%s", (int)(mark - text), text, rank, mark + 2);
-    return len > 0 && (size_t)len < size && strpbrk(name, ",= ") == NULL;
+    return fabric_rank(text, rank, name, size) && strpbrk(name, ",= ") == NULL;
 }
 
 bool fabric_name(const struct fabric *f, uint16_t rank, char *name, size_t size)

@@ -51,6 +51,9 @@ const char *fabric_device_text(uint32_t index);
 /* Whether processes on this device may live in different OS processes. */
 bool fabric_device_apart(const char *device);
 
+/* `text` with the rank for each "%p". False: it is empty, or does not fit. Any thread. */
+bool fabric_rank(const char *text, uint16_t rank, char *to, size_t size);
+
 /* Whether this thread has a capability, as CAP_NET_RAW; yes, where that cannot be told. */
 bool fabric_may(unsigned capability);
 

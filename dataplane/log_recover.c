@@ -5,8 +5,8 @@
  * Batches are followed from the oldest live segment on, each naming the one before it. Where the
  * next one is not good, that place is looked at (`here`), and everything behind it (`later`), and
  * whether the super block knows of more records, or of fewer lives (`known`); the table below then
- * says, for each combination, what is done. It cuts only what no batch and no super block shows to have been acknowledged, and it
- * refuses on any sector that no torn write could have left behind.
+ * says, for each combination, what is done. It cuts only what no batch and no super block shows to
+ * have been acknowledged, and it refuses on any sector that no torn write could have left behind.
  */
 #include "log_internal.h"
 

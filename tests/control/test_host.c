@@ -213,9 +213,9 @@ static void it_does_not_with_a_source_whose_requests_are_not_stored(void **state
     close_scene();
 }
 
-static void who_had_crashed_by_order_is_down_there_until_it_is_told_to_recover(void **state)
+/* How much p1 had delivered. */
+static uint64_t p1_crashes_and_the_host_begins_again(void)
 {
-    (void)state;
     char why[512];
     open_scene("lurb", 4096);
     play(7, 10);
@@ -224,7 +224,13 @@ static void who_had_crashed_by_order_is_down_there_until_it_is_told_to_recover(v
     begin_host();
     if (attach(why, sizeof why) != 0)
         fail_msg("%s", why);
-    uint64_t before = delivered(1);
+    return delivered(1);
+}
+
+static void who_had_crashed_by_order_is_down_there_until_it_is_told_to_recover(void **state)
+{
+    (void)state;
+    uint64_t before = p1_crashes_and_the_host_begins_again();
     for (int i = 0; i < 1000; i++)
         step();
     assert_int_equal(delivered(1), before);
@@ -243,15 +249,7 @@ static void who_had_crashed_by_order_is_down_there_until_it_is_told_to_recover(v
 static void who_stays_down_ends_as_it_was(void **state)
 {
     (void)state;
-    char why[512];
-    open_scene("lurb", 4096);
-    play(7, 10);
-    assert_int_equal(ask(1, (struct order){.kind = ORDER_CRASH}).result, 0);
-    end_host();
-    begin_host();
-    if (attach(why, sizeof why) != 0)
-        fail_msg("%s", why);
-    uint64_t before = delivered(1);
+    uint64_t before = p1_crashes_and_the_host_begins_again();
     host_detach(&s.host);
     assert_int_equal(delivered(1), before);
     host_free(&s.host);

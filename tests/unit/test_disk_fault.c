@@ -93,12 +93,12 @@ static void start(struct bench_disk *t, const char *rule)
 
 static void write_from(struct bench_disk *t, uint32_t buffer)
 {
-    t->fault.disk.ops->write(&t->fault.disk, 0, 0, buffer, 0, 4096);
+    t->fault.over.disk.ops->write(&t->fault.over.disk, 0, 0, buffer, 0, 4096);
 }
 
 static uint32_t reap(struct bench_disk *t)
 {
-    return t->fault.disk.ops->reap(&t->fault.disk, t->done, 16);
+    return t->fault.over.disk.ops->reap(&t->fault.over.disk, t->done, 16);
 }
 
 static void without_a_rule_the_disk_is_as_it_is(void **state)
@@ -157,7 +157,7 @@ static void the_disks_of_others_are_left_alone(void **state)
 /* The flush of a new life and the super block: 0, or −errno of both. */
 static int wait_for_both(struct bench_disk *t)
 {
-    struct disk *d = &t->fault.disk;
+    struct disk *d = &t->fault.over.disk;
     int flushed = d->ops->flush(d), written = d->ops->write_super(d, NULL);
     assert_int_equal(flushed, written);
     return flushed;
