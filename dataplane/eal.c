@@ -200,7 +200,6 @@ static int start(const struct eal_conf *conf)
     struct eal_args a = {.argc = 0};
     add(&a, "upon");
     add_lcores(&a, conf);
-    in_hugepages = !conf->no_huge && hugepages_usable(reserved_bytes(conf));
     add_memory(&a, reserved_bytes(conf));
     if (!conf->telemetry)
         add(&a, "--no-telemetry");
@@ -228,7 +227,7 @@ static int start(const struct eal_conf *conf)
 static int check_memory(const struct eal_conf *conf, char *why, size_t why_size)
 {
     uint64_t left = machine_memory_left();
-    if (conf->touched_bytes <= left || hugepages_usable(reserved_bytes(conf)))
+    if (in_hugepages || conf->touched_bytes <= left)
         return 0;
     snprintf(why, why_size,
              "packets take %llu MiB, and %llu MiB of memory are left: lower job.pool, job.n, "
@@ -239,6 +238,7 @@ static int check_memory(const struct eal_conf *conf, char *why, size_t why_size)
 
 int eal_start(const struct eal_conf *conf, char *why, size_t why_size)
 {
+    in_hugepages = !conf->no_huge && hugepages_usable(reserved_bytes(conf));
     int err = check_memory(conf, why, why_size);
     if (err != 0)
         return err;
