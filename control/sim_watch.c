@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What crosses the borders of a world's layers: the hash of its trace, its checkers, their verdict. */
+#include "sim_parts.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+/* What the trace hash takes of an event: no pointers, the same bytes everywhere. */
+struct hashed {
+    uint8_t at[2], to[2], type[2], proc[2];
+    uint8_t inst[8], attr[8], len[4], zero[4];
+};
+
+static void hash_event(struct sim_world *w, uint16_t at, const struct co *to, const struct ev *e)
+{
+    struct hashed h = {0};
+    le16_put(h.at, at);
+    le16_put(h.to, to->index);
+    le16_put(h.type, e->type);
+    le16_put(h.proc, e->proc);
+    le64_put(h.inst, e->inst);
+    if (e->type == EV_NET_FRAME) { /* its attribute is a pointer, its message the whole frame */
+        w->trace_hash = XXH3_64bits_withSeed(&h, sizeof h, w->trace_hash);
+        for (const struct rte_mbuf *s = e->seg; s != NULL; s = s->next)
+            w->trace_hash =
+                XXH3_64bits_withSeed(rte_pktmbuf_mtod(s, const void *), s->data_len, w->trace_hash);
+        return;
+    }
+    le64_put(h.attr, e->attr);
+    le32_put(h.len, e->seg != NULL ? e->len : UINT32_MAX);
+    w->trace_hash = XXH3_64bits_withSeed(&h, sizeof h, w->trace_hash);
+    if (e->seg != NULL)
+        w->trace_hash = XXH3_64bits_withSeed(msg_data(ev_msg(e)), e->len, w->trace_hash);
+}
+
+static void check_border(struct sim_world *w, const struct sim_proc *x, const struct co *to,
+                         const struct ev *e, uint32_t layer)
+{
+    if (layer == x->st->app->use[0]->index) {
+        w->top_ns = x->st->now;
+        w->crossed++;
+    }
+    if (w->ears[layer] == 0)
+        return;
+    bool request = ev_infos[e->type].way == EV_WAY_REQUEST;
+    uint64_t port = e->type == EV_LOG_STORE ? e->attr : e->inst; /* how requests name their user */
+    struct check_event ce = {.step = w->steps,
+                             .time_ns = x->st->now,
+                             .at = x->self,
+                             .type = e->type,
+                             .proc = e->proc,
+                             .port = request ? (uint16_t)port : to->port,
+                             .inst = e->inst,
+                             .attr = e->attr,
+                             .msg = e->seg != NULL ? msg_data(ev_msg(e)) : NULL,
+                             .len = e->seg != NULL ? e->len : 0};
+    for (uint32_t ears = w->ears[layer]; ears != 0; ears &= ears - 1) {
+        struct check *c = w->check[__builtin_ctz(ears)];
+        check_observe(c, &ce);
+        w->suspect |= c->violations != 0;
+    }
+}
+
+/* A frame reaches a layer: its checker is told which life of the sender it is from. */
+static void tell_heard(struct sim_world *w, const struct sim_proc *x, const struct co *to,
+                       const struct ev *e)
+{
+    struct check *c = w->check[to->index];
+    const struct frame *f = (const struct frame *)(uintptr_t)e->attr;
+    if (c != NULL && c->cls->heard != NULL)
+        c->cls->heard(c, x->self, e->proc, f->incarnation == w->proc[e->proc].incarnation);
+}
+
+bool sim_watch_handled(struct trace *t, struct stack *st, struct co *to, const struct ev *ev,
+                       uint32_t n)
+{
+    struct sim_proc *x = (struct sim_proc *)t;
+    struct sim_world *w = x->world;
+    if (unlikely(x->events_left < n))
+        return false;
+    x->events_left -= n;
+    w->events += n;
+    uint32_t layer = w->border[to->index][ev->type];
+    if (ev->type == EV_OMEGA_TRUST || ev->type == EV_EPFD_SUSPECT || ev->type == EV_EPFD_RESTORE) {
+        w->erred_ns = st->now;
+        sim_lies_listen(x, ev, n);
+    }
+    if (ev->type == EV_LUC_RESUMED && to == st->app) /* whoever crashed proposes again from there */
+        x->ops = (uint32_t)ev[n - 1].inst;
+    for (uint32_t i = 0; i < n; i++) {
+        hash_event(w, x->self, to, &ev[i]);
+        if (unlikely(w->deaf))
+            continue;
+        if (layer != 0)
+            check_border(w, x, to, &ev[i], layer - 1);
+        else if (ev[i].type == EV_NET_FRAME)
+            tell_heard(w, x, to, &ev[i]);
+        if (unlikely(w->observer.event != NULL))
+            w->observer.event(w->observer.ctx, w, st, to, &ev[i]);
+    }
+    return true;
+}
+
+/* ---- checkers -------------------------------------------------------------------------------- */
+
+void sim_watch_close(struct sim_world *w)
+{
+    for (int i = 0; i < CO_STACK_MAX; i++) {
+        if (w->check[i] != NULL)
+            w->check[i]->cls->close(w->check[i]);
+        w->check[i] = NULL;
+    }
+    memset(w->ears, 0, sizeof w->ears);
+    w->check_def = NULL;
+}
+
+/* Which checkers are given the events at the border of each layer. */
+static void give_ears(struct sim_world *w)
+{
+    uint16_t layer = 0;
+    memset(w->ears, 0, sizeof w->ears);
+    for (const struct stack_layer *l = w->job.def->layers; l->name != NULL; l++, layer++)
+        for (uint32_t i = 0; i < CO_STACK_MAX; i++)
+            if (w->check[i] != NULL && check_hears(w->check[i], l->cls->implements) &&
+                (i == layer || w->check[i]->cls->abstraction != l->cls->implements))
+                w->ears[layer] |= 1u << i;
+}
+
+static void open_checks(struct sim_world *w)
+{
+    if (w->check_def == w->job.def && w->check_n == w->n) {
+        for (int i = 0; i < CO_STACK_MAX; i++)
+            if (w->check[i] != NULL)
+                w->check[i]->cls->reset(w->check[i]);
+        return;
+    }
+    sim_watch_close(w);
+    uint32_t i = 0;
+    for (const struct stack_layer *l = w->job.def->layers; l->name != NULL; l++, i++) {
+        const struct check_class *cls = check_find(l->cls->implements);
+        if (cls != NULL)
+            w->check[i] = cls->open(w->n);
+    }
+    w->check_def = w->job.def;
+    w->check_n = w->n;
+    give_ears(w);
+}
+
+/* Which layer's border each event crosses, by the component that handles it and its type. */
+static void map_borders(struct sim_world *w)
+{
+    struct stack *st = w->proc[0].st;
+    memset(w->border, 0, sizeof w->border);
+    for (uint16_t c = 0; c < st->components; c++)
+        for (uint16_t t = 1; t < EV_TYPES; t++) {
+            struct ev e = {.type = t};
+            if (ev_infos[t].way == EV_WAY_REQUEST &&
+                ev_infos[t].abstraction != st->co[c]->cls->implements)
+                continue;
+            const struct co *border = ev_border(st->co[c], &e);
+            if (border != NULL)
+                w->border[c][t] = (uint8_t)(border->index + 1);
+        }
+}
+
+void sim_watch_begin(struct sim_world *w)
+{
+    bool same = w->check_def == w->job.def && w->check_n == w->n;
+    if (!same || w->job.unchecked) {
+        w->app = sim_app_of(w->job.def);
+        map_borders(w);
+    }
+    if (w->job.unchecked)
+        sim_watch_close(w);
+    else
+        open_checks(w);
+    for (int i = 0; i < CO_STACK_MAX; i++)
+        if (w->check[i] != NULL) {
+            w->check[i]->forwarded = w->job.conf.forward;
+            w->check[i]->port = (uint16_t)i;
+        }
+}
+
+/* ---- the verdict ----------------------------------------------------------------------------- */
+
+bool sim_world_owes(const struct sim_world *w)
+{
+    uint32_t faulty = 0;
+    for (uint16_t p = 0; p < w->n; p++)
+        faulty += w->proc[p].state == SIM_CRASHED || (!w->needs.disk && w->proc[p].incarnation > 1);
+    return faulty <= sim_crashes_max(&w->needs, w->n);
+}
+
+void sim_world_end(struct sim_world *w, bool fair)
+{
+    fair = fair && sim_world_owes(w);
+    for (int i = 0; i < CO_STACK_MAX; i++)
+        if (w->check[i] != NULL && !(w->lies >> w->check[i]->cls->abstraction & 1))
+            w->check[i]->cls->end(w->check[i], fair, w->steps);
+    w->suspect = true;
+}
+
+const struct check_result *sim_world_violation(const struct sim_world *w, uint16_t *layer)
+{
+    const struct check_result *first = NULL;
+    if (!w->suspect)
+        return NULL;
+    for (uint16_t i = 0; i < CO_STACK_MAX; i++) {
+        const struct check *c = w->check[i];
+        if (c == NULL || c->violations == 0 || (w->lies >> c->cls->abstraction & 1))
+            continue;
+        for (uint16_t r = 0; r < c->results; r++)
+            if (c->result[r].state == CHECK_VIOLATED &&
+                (first == NULL || c->result[r].step < first->step)) {
+                first = &c->result[r];
+                *layer = i;
+            }
+    }
+    return first;
+}
