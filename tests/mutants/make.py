@@ -112,11 +112,8 @@ def source(root, mutant):
             fail(mutant, f"{mutant.file} does not include {name}")
         header = (root / mutant.inline).read_text(encoding="utf-8")
         text = include.sub(lambda _: header, text)
-    names = []
     if mutant.added:
-        added = (root / mutant.added).read_text(encoding="utf-8")
-        names = functions(added)
-        text += added
+        text += (root / mutant.added).read_text(encoding="utf-8")
     if not re.search(rf"^const struct co_class {mutant.cls}_class = ", text, flags=re.M):
         fail(mutant, f"{mutant.file} defines no class {mutant.cls}")
     others = set(re.findall(r"^const struct co_class (\w+)_class = ", text, flags=re.M))
@@ -126,7 +123,7 @@ def source(root, mutant):
             f"#define {mutant.cls}_class mutant_{mutant.mutant}_class\n" +
             "".join(f"#define {o}_class mutant_{mutant.mutant}_{o}_class\n"
                     for o in sorted(others)) +
-            "".join(f"#define {n} mutant_{mutant.mutant}_{n}\n" for n in names) + "\n".join(lines) + "\n")
+            "".join(f"#define {n} mutant_{mutant.mutant}_{n}\n" for n in functions(text)) + "\n".join(lines) + "\n")
 
 
 def functions(text):
