@@ -88,7 +88,7 @@ add(struct fll_device *s, uint16_t q, uint8_t user, struct msg m)
     struct fll_peer *p = &s->peer[q];
     if (unlikely(!open_frame(s, q)) || likely(frame_add(&p->frame, m, user)))
         return;
-    if (p->frame.records > 0) { /* it is full */
+    if (frame_records_so_far(&p->frame) > 0) { /* it is full */
         close_frame(s, q);
         if (unlikely(!open_frame(s, q)) || likely(frame_add(&p->frame, m, user)))
             return;
@@ -100,17 +100,23 @@ add(struct fll_device *s, uint16_t q, uint8_t user, struct msg m)
 static uint32_t add_run(struct fll_device *s, const struct ev *ev, uint32_t n)
 {
     uint16_t q = ev[0].proc;
-    struct frame_builder b = s->peer[q].frame; /* in registers meanwhile */
-    uint32_t i;
-    for (i = 0; i < n && ev[i].proc == q; i++) {
-        if (likely(b.pkt != NULL) && likely(frame_add(&b, ev_msg(&ev[i]), (uint8_t)ev[i].inst)))
-            continue;
-        s->peer[q].frame = b;
-        add(s, q, (uint8_t)ev[i].inst, ev_msg(&ev[i]));
-        b = s->peer[q].frame;
+    struct frame_builder *b = &s->peer[q].frame;
+    uint32_t run = 1;
+    while (run < n && ev[run].proc == q)
+        run++;
+    for (uint32_t i = 0; i < run;) {
+        if (likely(b->pkt != NULL)) {
+            struct frame_pen pen = frame_pen(b, s->co.st);
+            while (i < run && frame_write(&pen, ev_msg(&ev[i]), (uint8_t)ev[i].inst))
+                i++;
+            frame_pen_down(b, pen);
+        }
+        if (i < run) { /* a frame is to be opened, or a body to be shared */
+            add(s, q, (uint8_t)ev[i].inst, ev_msg(&ev[i]));
+            i++;
+        }
     }
-    s->peer[q].frame = b;
-    return i;
+    return run;
 }
 
 /* upon ⟨fll, Send | q, m⟩: into the open frame to q; it leaves when the breath ends. */

@@ -13,8 +13,8 @@ struct frame_builder {
     struct rte_mbuf *pkt; /* NULL: none open */
     uint8_t *at;          /* where the next record goes */
     const uint8_t *end;   /* of what fits, in the packet and on the device */
-    uint32_t records;
-    uint32_t shared; /* bytes of a shared body, which ends its frame; 0: none */
+    uint32_t left;        /* records that it still takes */
+    uint32_t shared;      /* bytes of a shared body, which ends its frame; 0: none */
 };
 
 /* Open a packet. False, and counted, when the pool is empty: the link tries again later. */
@@ -32,7 +32,7 @@ static inline bool frame_open(struct frame_builder *b, struct stack *st)
         room = st->env->frame_bytes_max;
     b->at = pkt_data(b->pkt) + FRAME_BYTES;
     b->end = b->at + (room - FRAME_BYTES);
-    b->records = 0;
+    b->left = st->conf.frame_records;
     b->shared = 0;
     return true;
 }
@@ -43,9 +43,62 @@ static inline uint32_t frame_bytes(const struct frame_builder *b)
     return (uint32_t)(b->at - pkt_data(b->pkt)) + b->shared;
 }
 
-/* Reference a body from the frame instead of copying it: the frame's last segment. */
-static inline bool frame_share(struct frame_builder *b, struct msg m)
+static inline uint32_t frame_records_so_far(const struct frame_builder *b)
 {
+    return b->st->conf.frame_records - b->left;
+}
+
+/* A longer message is referenced from the frame; UINT32_MAX where all are copied. */
+static inline uint32_t frame_copy_max(const struct stack *st)
+{
+    return st->env->multi_seg ? st->conf.msg_copy_bytes : UINT32_MAX;
+}
+
+/*
+ * Where records are written, for a loop that adds many messages: taken from a builder, and given
+ * back to it. A loop keeps it in registers, which a builder whose address is known does not stay in.
+ */
+struct frame_pen {
+    uint8_t *at;
+    const uint8_t *end;
+    uint32_t left;
+    uint32_t copy_max;
+};
+
+static inline struct frame_pen frame_pen(const struct frame_builder *b, const struct stack *st)
+{
+    return (struct frame_pen){b->at, b->end, b->left, frame_copy_max(st)};
+}
+
+static inline void frame_pen_down(struct frame_builder *b, struct frame_pen pen)
+{
+    b->at = pen.at;
+    b->left = pen.left;
+}
+
+/* Copy a message as a record for `user`. False when it does not fit, or is to be shared. */
+static inline bool frame_write(struct frame_pen *pen, struct msg m, uint8_t user)
+{
+    if (unlikely(m.len > pen->copy_max || RECORD_BYTES + m.len > pen->end - pen->at ||
+                 pen->left == 0))
+        return false;
+    le32_put(pen->at, m.len | (uint32_t)user << 16); /* struct record_wire */
+    pkt_copy(pen->at + RECORD_BYTES, msg_data(m), m.len);
+    pen->at += RECORD_BYTES + m.len;
+    pen->left--;
+    return true;
+}
+
+/*
+ * Add a message that is longer than what is copied: a record's header in the frame, and behind it a
+ * segment of its own that refers to the body. It is the frame's last. False when it does not fit, or
+ * there is no packet.
+ */
+static inline bool frame_share(struct frame_builder *b, struct msg m, uint8_t user)
+{
+    if (b->left == 0 || RECORD_BYTES > b->end - b->at ||
+        frame_bytes(b) + RECORD_BYTES + m.len > b->st->env->frame_bytes_max)
+        return false;
     struct rte_mbuf *body = pkt_alloc(b->st->env->pool);
     if (unlikely(body == NULL)) {
         env_starved(b->st->env);
@@ -54,7 +107,11 @@ static inline bool frame_share(struct frame_builder *b, struct msg m)
     pkt_refer(body, m);
     b->pkt->next = body;
     b->pkt->nb_segs = 2;
+    le32_put(b->at, m.len | (uint32_t)user << 16); /* struct record_wire */
+    b->at += RECORD_BYTES;
+    b->left--;
     b->shared = m.len;
+    b->end = b->at; /* full */
     return true;
 }
 
@@ -64,19 +121,12 @@ static inline bool frame_share(struct frame_builder *b, struct msg m)
  */
 static inline bool frame_add(struct frame_builder *b, struct msg m, uint8_t user)
 {
-    bool share = m.len > b->st->conf.msg_copy_bytes && b->st->env->multi_seg;
-    uint32_t need = RECORD_BYTES + (share ? 0u : m.len);
-    if (b->shared != 0 || b->records == b->st->conf.frame_records || need > b->end - b->at ||
-        (share && frame_bytes(b) + RECORD_BYTES + m.len > b->st->env->frame_bytes_max))
+    struct frame_pen pen = frame_pen(b, b->st);
+    if (m.len > pen.copy_max)
+        return frame_share(b, m, user);
+    if (!frame_write(&pen, m, user))
         return false;
-    uint8_t *p = b->at;
-    if (share && unlikely(!frame_share(b, m)))
-        return false;
-    le32_put(p, m.len | (uint32_t)user << 16); /* struct record_wire */
-    if (!share)
-        pkt_copy(p + RECORD_BYTES, msg_data(m), m.len);
-    b->at += need;
-    b->records++;
+    frame_pen_down(b, pen);
     return true;
 }
 
@@ -90,11 +140,11 @@ static inline void frame_close(struct frame_builder *b, uint16_t peer, struct fr
     f.from = st->self;
     f.to = peer;
     f.bytes = frame_bytes(b);
-    f.records = (uint16_t)b->records;
+    f.records = (uint16_t)frame_records_so_far(b);
     frame_encode(start, &f);
     b->pkt->data_len = (uint16_t)(b->at - start);
     b->pkt->pkt_len = f.bytes;
-    st->counters[COUNT_tx_records] += b->records;
+    st->counters[COUNT_tx_records] += f.records;
     stack_send(st, peer, b->pkt);
     b->pkt = NULL;
 }

@@ -44,6 +44,11 @@ struct sent {
 };
 static_assert(sizeof(struct sent) == 16, "four to a cache line");
 
+static struct msg sent_msg(const struct sent *s)
+{
+    return (struct msg){s->seg, s->off, s->len};
+}
+
 struct peer {
     /* One cache line: what every frame touches, coming or going. */
     /* Sending: [kept, una) is to be released, [una, nxt) in flight, [nxt, tail) waits for credit. */
@@ -263,12 +268,16 @@ static uint64_t send_frame(struct pl_window *w, uint16_t q, uint64_t seq, uint64
     uint64_t first = seq;
     if (end - seq > WARM_MSGS)
         pkt_warm_next(w->co.st->env->pool, WARM_BYTES);
-    while (seq < end) {
-        const struct sent *s = &p->ring[seq & w->ring_mask];
-        if (!frame_add(&b, (struct msg){s->seg, s->off, s->len}, s->user))
+    struct frame_pen pen = frame_pen(&b, w->co.st);
+    const struct sent *s = NULL;
+    for (; seq < end; seq++) {
+        s = &p->ring[seq & w->ring_mask];
+        if (!frame_write(&pen, sent_msg(s), s->user))
             break;
-        seq++;
     }
+    frame_pen_down(&b, pen);
+    if (seq < end && s->len > pen.copy_max && frame_share(&b, sent_msg(s), s->user))
+        seq++;
     if (unlikely(seq == first && first != end)) { /* no packet for a shared body */
         pkt_free(b.pkt);
         co_count(&w->co, COUNT_drop_pool_empty, 1);
