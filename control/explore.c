@@ -156,8 +156,7 @@ static void count_use(struct level *l, const struct choice *c)
     l->losses += c->kind == CHOICE_DROP;
     l->duplicates += c->kind == CHOICE_DUPLICATE;
     l->timers[c->p] += c->kind == CHOICE_TIMER;
-    l->crashes +=
-        c->kind == CHOICE_CRASH || c->kind == CHOICE_CRASH_AT || c->kind == CHOICE_CRASH_SENT;
+    l->crashes += crashes(c);
     l->crashes += c->kind == CHOICE_RECOVER && c->k > 0;
     l->recoveries += c->kind == CHOICE_RECOVER;
     if (c->kind == CHOICE_LIE)
@@ -168,6 +167,7 @@ void explore_apply(struct explore *x, const struct act *a, struct level *child)
 {
     struct sim_world *w = x->w;
     uint16_t actor = key_proc(a->key);
+    uint64_t before = w->events;
     explore_hear(x, child);
     if (a->c.kind == CHOICE_RECOVER && a->c.k == 0)
         explore_begin_life(x, child, a->c.p);
@@ -176,6 +176,7 @@ void explore_apply(struct explore *x, const struct act *a, struct level *child)
         rte_panic("exhaustive search: choice %" PRIu64 " is not possible\n", w->records + 1);
     w->observer = (struct sim_observer){0};
     x->r->transitions++;
+    x->events = (uint32_t)(w->events - before);
     child->started = (uint16_t)(child->started + (child->started < w->n));
     count_use(child, &a->first);
     count_use(child, &a->c);
@@ -188,14 +189,11 @@ static void advance(struct explore *x)
 {
     struct level *child = explore_child(x), *l = &x->level[x->depth - 1];
     struct act a = l->act[l->next++];
-    uint64_t before;
     if (!x->there)
         explore_go_to(x, l);
     x->there = false;
-    before = x->w->events;
     explore_apply(x, &a, child);
-    if (!a.in_step)
-        explore_put_crashes(x, l, &a, x->w->events - before, x->sent);
+    explore_put_variants(x, l, &a);
     explore_inherit_sleep(x, l, a.key, child);
     explore_put_to_sleep(x, l, &a);
     if (explore_violated(x))
@@ -341,6 +339,10 @@ int explore_text(const struct explore_conf *c, const struct explore_result *r, c
     if (r->unfair > 0)
         at += snprintf(text + at, size - (size_t)at,
                        ", not in %" PRIu64 " that did not come to rest", r->unfair);
+    if (r->whole + r->partial > 0)
+        at += snprintf(text + at, size - (size_t)at,
+                       "; every state of the disk at %" PRIu64 " crashes, some at %" PRIu64,
+                       r->whole, r->partial);
     if (sim_needs(c->job.def).synchronous)
         at += snprintf(text + at, size - (size_t)at,
                        "; P is an oracle here, and its properties are not judged");

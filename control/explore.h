@@ -6,8 +6,8 @@
  * The choices: deliver a frame, make the next request, crash a process before a step, at any event
  * of a step or between any two of its sends; and, as often as allowed, fire a process's earliest
  * timer, lose or duplicate a frame. Of stacks with a log also: finish any write that is under way;
- * at any crash keep nothing, all, or either half of what was on its way to the disk; begin another
- * life, and crash while its super block is written. A perfect failure detector is an oracle here:
+ * at any crash leave each state of the disk that sim_disk_states() knows of; begin another life, and
+ * crash while its super block is written. A perfect failure detector is an oracle here:
  * after a crash it tells each process at any later moment, and never errs. All of them take the
  * steps in which they start before anything else happens, one after the other; a crash may fall
  * into these, too. Where no timer may fire, links do not send again and detectors other than P are
@@ -76,6 +76,8 @@ struct explore_result {
     uint64_t judged;   /* … those in which liveness was judged … */
     uint64_t beyond;   /* … that have more crashes than the stack withstands … */
     uint64_t unfair;   /* … that did not come to rest */
+    uint64_t whole;    /* crashes at which every state of the disk was tried … */
+    uint64_t partial;  /* … or some, since more sectors were on their way (sim_disk_states()) */
     uint64_t met;      /* states that the walks came through */
     bool unseen;       /* a walk came to something that the search has not seen: there it ended,
                           and the world stands there */

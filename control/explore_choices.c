@@ -87,21 +87,6 @@ static void put_process(const struct explore *x, struct level *l, uint16_t p)
         put(l, &c, 0, p, 0);
 }
 
-/* How many states of the disk a crash is to leave: of what is on its way nothing, all, or half. */
-static uint64_t keeps(const struct explore *x, uint16_t p)
-{
-    bool torn = x->w->needs.disk && x->w->proc[p].disk->writes > 0;
-    return torn ? KEEPS : KEEPS_NOTHING + 1;
-}
-
-/* A crash before a step: without what is on its way to the disk, with all, or with half of it. */
-static void put_crash(const struct explore *x, struct level *l, uint16_t p)
-{
-    struct choice c = {.kind = CHOICE_CRASH, .p = p};
-    for (c.a = KEEPS_NOTHING; c.a < keeps(x, p); c.a++)
-        put(l, &c, c.a, p, USES_CRASH);
-}
-
 /* Another life, or one that ends while its super block is written: a crash, too. */
 static void put_recovery(const struct explore *x, struct level *l, uint16_t p)
 {
@@ -119,8 +104,9 @@ uint32_t explore_put_all(const struct explore *x, struct level *l)
         put_process(x, l, p);
     uint32_t useful = l->acts;
     for (uint16_t p = 0; l->crashes < x->conf.crashes && p < x->w->n; p++) {
+        const struct choice c = {.kind = CHOICE_CRASH, .p = p};
         if (x->w->proc[p].state == SIM_RUNNING)
-            put_crash(x, l, p);
+            put(l, &c, 0, p, USES_CRASH);
     }
     for (uint16_t p = 0; l->recoveries < x->conf.recoveries && p < x->w->n; p++) {
         if (x->w->proc[p].state == SIM_CRASHED)
@@ -129,33 +115,63 @@ uint32_t explore_put_all(const struct explore *x, struct level *l)
     return useful;
 }
 
-/*
- * A crash before the step is a choice of its own, unless the step comes out of the cause alone: of
- * what happened to a disk or the network, or of being started.
- */
-void explore_put_crashes(const struct explore *x, struct level *l, const struct act *a,
-                         uint64_t events, uint32_t sent)
+/* Room for so many choices that are the next to be explored. */
+static struct act *new_acts(struct level *l, uint32_t count)
 {
-    struct act variant = {.first = a->c, .in_step = true};
+    for (uint32_t i = 0; i < count; i++)
+        new_act(l);
+    memmove(&l->act[l->next + count], &l->act[l->next],
+            (l->acts - count - l->next) * sizeof l->act[0]);
+    return &l->act[l->next];
+}
+
+/*
+ * The same step, with a crash at each event and send. A crash before it is a choice of its own, unless
+ * the step comes out of the cause alone: of what happened to a disk or the network, or of being
+ * started.
+ */
+static void put_crashes(const struct explore *x, struct level *l, const struct act *a)
+{
+    struct act variant = {.first = a->c, .variant = true};
     if (l->crashes >= x->conf.crashes || !choice_without_step(&variant.first))
         return;
     uint16_t actor = key_proc(a->key);
     variant.key = (a->key & (KEY_PROC | KEY_USES)) | USES_CRASH;
     uint32_t least = x->w->needs.disk || l->started < x->w->n ? 0 : 1;
-    uint32_t points = sent + (events > least ? (uint32_t)events - least : 0);
-    uint32_t at = l->next, count = points * (uint32_t)keeps(x, actor);
-    for (uint32_t i = 0; i < count; i++)
-        new_act(l);
-    memmove(&l->act[at + count], &l->act[at], (l->acts - count - at) * sizeof l->act[0]);
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t point = i % points;
-        bool between = point < sent;
+    uint32_t points = x->sent + (x->events > least ? x->events - least : 0);
+    struct act *to = new_acts(l, points);
+    for (uint32_t point = 0; point < points; point++) {
+        bool between = point < x->sent;
         variant.c = (struct choice){.kind = between ? CHOICE_CRASH_SENT : CHOICE_CRASH_AT,
                                     .p = actor,
-                                    .k = between ? point : point - sent + least,
-                                    .a = i / points};
-        l->act[at + i] = variant;
+                                    .k = between ? point : point - x->sent + least};
+        to[point] = variant;
     }
+}
+
+/* The same crash, of which the disk keeps something. */
+static void put_torn(const struct explore *x, struct level *l, const struct act *a)
+{
+    if (!x->w->needs.disk || a->c.a != KEEPS_NOTHING)
+        return;
+    uint32_t changes = x->w->proc[a->c.p].disk->changes;
+    uint32_t others = (uint32_t)sim_disk_states(changes) - 1;
+    struct act *to = new_acts(l, others);
+    x->r->whole += changes > 0 && changes <= SIM_DISK_SECTORS;
+    x->r->partial += changes > SIM_DISK_SECTORS;
+    for (uint32_t k = 0; k < others; k++) {
+        to[k] = *a;
+        to[k].variant = true;
+        to[k].c.a = sim_disk_state(changes, k + 1);
+    }
+}
+
+void explore_put_variants(const struct explore *x, struct level *l, const struct act *a)
+{
+    if (crashes(&a->c))
+        put_torn(x, l, a);
+    else
+        put_crashes(x, l, a);
 }
 
 bool explore_put_start(const struct explore *x, struct level *l)
@@ -199,7 +215,7 @@ void explore_inherit_sleep(const struct explore *x, const struct level *l, choic
 
 void explore_put_to_sleep(const struct explore *x, struct level *l, const struct act *a)
 {
-    if (!x->conf.unreduced && !a->in_step && l->sleeps < SLEEP_MAX)
+    if (!x->conf.unreduced && !a->variant && l->sleeps < SLEEP_MAX)
         l->sleep[l->sleeps++] = a->key;
 }
 

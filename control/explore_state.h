@@ -34,11 +34,17 @@ static inline uint16_t key_proc(choice_key key)
 }
 
 struct act {
-    struct choice first; /* in_step: what makes the step in which c crashes; NONE: nothing does */
+    struct choice first; /* of a crash within a step: what makes that step; NONE: nothing does */
     struct choice c;
     choice_key key;
-    bool in_step;
+    bool variant; /* of a step or a crash that was explored just before */
 };
+
+/* Whether its process crashes at it. */
+static inline bool crashes(const struct choice *c)
+{
+    return c->kind == CHOICE_CRASH || c->kind == CHOICE_CRASH_AT || c->kind == CHOICE_CRASH_SENT;
+}
 
 struct seen {
     uint64_t hash;  /* 0: free */
@@ -88,9 +94,10 @@ struct explore {
     struct table table;
     struct level *level;
     uint32_t levels_max;
-    uint32_t depth; /* levels on the path */
-    bool there;     /* the world stands in the state of the last level */
-    uint32_t sent;  /* frames of the choice being applied */
+    uint32_t depth;  /* levels on the path */
+    bool there;      /* the world stands in the state of the last level */
+    uint32_t sent;   /* frames of the choice that was applied last … */
+    uint32_t events; /* … and events */
     struct level *hearing;
     struct timespec begin;
 };
@@ -125,11 +132,11 @@ bool explore_put_start(const struct explore *x, struct level *l);
 uint32_t explore_put_all(const struct explore *x, struct level *l);
 
 /*
- * Behind a step that was just explored, and had so many events and sends: the same step, with a
- * crash at each of them.
+ * What is to be explored next behind the choice that was applied last, which only its outcome tells:
+ * the same step, with a crash at each of its events and sends; the same crash, with each other state
+ * of the disk.
  */
-void explore_put_crashes(const struct explore *x, struct level *l, const struct act *a,
-                         uint64_t events, uint32_t sent);
+void explore_put_variants(const struct explore *x, struct level *l, const struct act *a);
 
 bool explore_asleep(const choice_key *sleep, uint32_t sleeps, choice_key key);
 

@@ -16,24 +16,25 @@ static void blank(struct level *l)
     l->act_max = max;
 }
 
-/* One of the choices of the last level; now and then a crash, or a crash within the step. */
+/* One of the choices of the last level; now and then a crash, or a crash within the step; a crash leaves
+ * something on the disk, as a rule. */
 static void walk_somewhere(struct explore *x, struct random *random, uint32_t useful)
 {
     struct level *child = explore_child(x), *l = &x->level[x->depth - 1];
     bool crash = useful == 0 || random_below(random, 8) == 0;
     struct act a = l->act[random_below(random, crash ? l->acts : useful)];
-    uint64_t before = x->w->events;
-    uint32_t acts = l->acts;
-    explore_apply(x, &a, child);
-    if (random_below(random, 8) != 0 || explore_violated(x))
-        return;
-    l->next = acts;
-    explore_put_crashes(x, l, &a, x->w->events - before, x->sent);
-    if (l->acts == acts)
-        return;
-    a = l->act[acts + random_below(random, l->acts - acts)];
-    explore_go_to(x, l);
-    explore_apply(x, &a, explore_child(x));
+    for (;;) {
+        explore_apply(x, &a, child);
+        l->next = l->acts;
+        explore_put_variants(x, l, &a);
+        uint32_t variants = l->acts - l->next;
+        bool another = random_below(random, 8) < (crashes(&a.c) ? 7 : 1);
+        if (variants == 0 || !another || explore_violated(x))
+            return;
+        a = l->act[l->next + random_below(random, variants)];
+        explore_go_to(x, l);
+        child = explore_child(x);
+    }
 }
 
 /* Where a walk stands is a state that the search has seen, too. */

@@ -130,6 +130,37 @@ void sim_disk_crash(struct disk_sim *d, uint64_t keeps)
     disk_sim_crash(d, survives, &s);
 }
 
+uint64_t sim_disk_states(uint32_t changes)
+{
+    if (changes <= SIM_DISK_SECTORS)
+        return 1ull << changes;
+    return changes <= SIM_DISK_SECTORS_MOST ? 4ull * changes - 4 : KEEPS;
+}
+
+/* What is kept of n > 2 sectors, as bits, by the k-th of the states but the first. */
+static uint64_t sectors_kept(uint32_t n, uint64_t k)
+{
+    const uint64_t all = (1ull << n) - 1;
+    if (k <= n)
+        return (1ull << k) - 1; /* all up to the k-th */
+    k -= n;
+    if (k < n)
+        return all & ~((1ull << k) - 1); /* all behind it */
+    k -= n - 1;
+    if (k < n - 1)
+        return 1ull << k;                  /* one that is neither the first nor the last */
+    return all & ~(1ull << (k - (n - 2))); /* all but one of these */
+}
+
+uint64_t sim_disk_state(uint32_t changes, uint64_t k)
+{
+    if (k == 0)
+        return KEEPS_NOTHING;
+    if (changes > SIM_DISK_SECTORS_MOST)
+        return k;
+    return KEEPS_CHOSEN + (changes <= SIM_DISK_SECTORS ? k : sectors_kept(changes, k));
+}
+
 bool sim_disk_flip(struct disk_sim *d, uint32_t slot, uint64_t byte, uint64_t bit)
 {
     uint64_t bytes = slot < SIM_DISK_SLOTS ? d->shape.segment_bytes : LOG_BLOCK_BYTES;

@@ -29,6 +29,9 @@ struct stack_conf;
 #define SIM_DISK_SLOTS   4
 #define SIM_DISK_BUFFERS 4
 
+#define SIM_DISK_SECTORS      8 /* of a write of one block */
+#define SIM_DISK_SECTORS_MOST 32
+
 /*
  * An empty, formatted disk for process p in *d, made if it is NULL or of another shape. `beginning`
  * is called with `ctx` for each write that begins. 0 or −errno.
@@ -54,8 +57,20 @@ static inline struct choice sim_disk_choice(const struct disk_sim *d, uint16_t p
 /* Finish the k-th write under way with this fate; of one that fails, `keeps` says what is there. */
 void sim_disk_finish(struct disk_sim *d, uint32_t k, enum disk_sim_fate fate, uint64_t keeps);
 
-/* The process crashed: of what was under way `keeps` is there. */
+/*
+ * The process crashed: of what was under way `keeps` is there. d->changes says how many sectors were on
+ * their way that would have changed the medium.
+ */
 void sim_disk_crash(struct disk_sim *d, uint64_t keeps);
+
+/*
+ * The states in which a crash with so many such sectors is to leave a disk, no two of them equal: how
+ * many, and what the k-th keeps; the first keeps nothing. Up to SIM_DISK_SECTORS each subset of the
+ * sectors; up to SIM_DISK_SECTORS_MOST all up to each, all from each on, each alone, and all but each; of
+ * more nothing, all, and either half.
+ */
+uint64_t sim_disk_states(uint32_t changes);
+uint64_t sim_disk_state(uint32_t changes, uint64_t k);
 
 /* Flip a bit: of a segment file, or, with slot = SIM_DISK_SLOTS + copy, of the super block. */
 bool sim_disk_flip(struct disk_sim *d, uint32_t slot, uint64_t byte, uint64_t bit);

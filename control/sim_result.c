@@ -64,11 +64,12 @@ void sim_result_search(struct session *s, const struct explore_conf *c,
                        const struct explore_result *r)
 {
     json_t *o =
-        json_pack("{s:s, s:i, s:I, s:b, s:I, s:I, s:I, s:I, s:I}", "stack", c->job.def->name, "n",
-                  (int)c->job.n, "seed", (json_int_t)c->job.seed, "violated", (int)r->out.violated,
-                  "states", (json_int_t)r->states, "transitions", (json_int_t)r->transitions,
-                  "ends", (json_int_t)r->ends, "depth", (json_int_t)r->depth, "memory_bytes",
-                  (json_int_t)r->memory_bytes);
+        json_pack("{s:s, s:i, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "stack",
+                  c->job.def->name, "n", (int)c->job.n, "seed", (json_int_t)c->job.seed, "violated",
+                  (int)r->out.violated, "states", (json_int_t)r->states, "transitions",
+                  (json_int_t)r->transitions, "ends", (json_int_t)r->ends, "depth",
+                  (json_int_t)r->depth, "memory_bytes", (json_int_t)r->memory_bytes,
+                  "every_state_at", (json_int_t)r->whole, "some_states_at", (json_int_t)r->partial);
     json_object_set_new(o, "bounded_by", text_or_null(r->bound));
     json_array_append_new(s->parts, o);
 }

@@ -198,26 +198,6 @@ static bool try_crash(struct sweep *s, uint64_t i, struct choice crash, bool wit
     return violated;
 }
 
-/* How many states of the disk a crash with so many sectors on their way is tried with. */
-static uint64_t states_of(uint32_t changes)
-{
-    if (changes <= SWEEP_SECTORS)
-        return 1ull << changes;
-    return changes <= SWEEP_SECTORS_MOST ? 1 + 4ull * changes : KEEPS;
-}
-
-/* The k-th of them, from 1 on; the one before these is that nothing is kept. */
-static uint64_t state_of(uint32_t changes, uint64_t k)
-{
-    if (changes <= SWEEP_SECTORS)
-        return KEEPS_CHOSEN + k;
-    if (changes > SWEEP_SECTORS_MOST)
-        return k;
-    const uint64_t all = (1ull << changes) - 1, one = 1ull << (k - 1) % changes;
-    const uint64_t kept[] = {one | (one - 1), all & ~(one - 1), one, all & ~one};
-    return KEEPS_CHOSEN + kept[(k - 1) / changes];
-}
-
 /* A crash before a choice: of what is on its way to the disk whatever may be there. True: a property
  * is violated. */
 static bool try_states(struct sweep *s, uint64_t i, struct choice crash)
@@ -225,10 +205,10 @@ static bool try_states(struct sweep *s, uint64_t i, struct choice crash)
     if (try_crash(s, i, crash, false, 0))
         return true;
     uint32_t changes = s->w->proc[crash.p].disk->changes;
-    s->r->whole += changes > 0 && changes <= SWEEP_SECTORS;
-    s->r->partial += changes > SWEEP_SECTORS;
-    for (uint64_t k = 1; k < states_of(changes); k++) {
-        crash.a = state_of(changes, k);
+    s->r->whole += changes > 0 && changes <= SIM_DISK_SECTORS;
+    s->r->partial += changes > SIM_DISK_SECTORS;
+    for (uint64_t k = 1; k < sim_disk_states(changes); k++) {
+        crash.a = sim_disk_state(changes, k);
         if (try_crash(s, i, crash, false, 0))
             return true;
     }

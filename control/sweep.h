@@ -4,9 +4,7 @@
  * for each of its choices at which a process stores, its disk begins or ends a write, or something
  * is delivered at the top, that process crashes there, and recovers:
  *
- *   - before the choice: of the sectors on their way to the disk that would change the medium each
- *     subset is kept, or, of more than SWEEP_SECTORS, all up to each, all from each on, each alone,
- *     and all but each;
+ *   - before the choice, with every state of the disk that sim_disk_states() knows;
  *   - within the step, at each of its events, between its sends, and behind the last: nothing of what
  *     was on its way is kept, all, the first or the last half;
  *   - before the choice, with a recovery that first ends before, or between, the two copies of the
@@ -21,9 +19,6 @@
 #include <signal.h>
 
 #include "adversary.h"
-
-#define SWEEP_SECTORS      8  /* of a write of one block */
-#define SWEEP_SECTORS_MOST 32 /* of more, nothing, all, or either half */
 
 struct sweep_result {
     struct outcome out;   /* violated: the world stands there, its record leads there */

@@ -295,6 +295,38 @@ static void test_a_crash_leaves_the_sectors_that_it_names(void **state)
     assert_int_equal(rte_mempool_avail_count(pool), pool_full);
 }
 
+/* No two of them are equal; the first keeps nothing, and one all; each sector may be missing alone, or
+ * be there alone. */
+static void test_the_states_that_a_crash_leaves(void **state)
+{
+    (void)state;
+    assert_int_equal(sim_disk_states(0), 1);
+    assert_int_equal(sim_disk_states(SIM_DISK_SECTORS), 1 << SIM_DISK_SECTORS);
+    assert_int_equal(sim_disk_states(SIM_DISK_SECTORS_MOST + 1), KEEPS);
+    for (uint64_t k = 0; k < KEEPS; k++)
+        assert_int_equal(sim_disk_state(SIM_DISK_SECTORS_MOST + 1, k), k);
+    for (uint32_t n = 1; n <= SIM_DISK_SECTORS_MOST; n++) {
+        const uint64_t all = (1ull << n) - 1, states = sim_disk_states(n);
+        uint64_t kept[1 << SIM_DISK_SECTORS], cuts = 0, ones = 0;
+        assert_in_range(states, n + 1, 1 << SIM_DISK_SECTORS);
+        assert_int_equal(sim_disk_state(n, 0), KEEPS_NOTHING);
+        kept[0] = 0;
+        for (uint64_t k = 1; k < states; k++) {
+            kept[k] = sim_disk_state(n, k) - KEEPS_CHOSEN;
+            assert_in_range(kept[k], 1, all);
+            for (uint64_t j = 0; j < k; j++)
+                assert_true(kept[j] != kept[k]);
+        }
+        for (uint64_t k = 0; k < states; k++) {
+            const uint64_t gone = all & ~kept[k];
+            cuts += (kept[k] & (kept[k] + 1)) == 0 || (gone & (gone + 1)) == 0;
+            ones += __builtin_popcountll(kept[k]) == 1 || __builtin_popcountll(gone) == 1;
+        }
+        assert_int_equal(cuts, 2 * n); /* nothing, all, up to, and behind, each between two */
+        assert_int_equal(ones, n <= 2 ? 2 : 2 * n);
+    }
+}
+
 /* Between the two copies of the super block all is let go of that is older. */
 static void test_the_sweep_crashes_at_the_writes_of_a_checkpoint(void **state)
 {
@@ -415,6 +447,7 @@ int main(void)
         cmocka_unit_test(test_a_frame_in_flight_may_reach_the_next_life),
         cmocka_unit_test(test_a_crash_leaves_the_sectors_that_it_names),
         cmocka_unit_test(test_the_sweep_finds_no_violation),
+        cmocka_unit_test(test_the_states_that_a_crash_leaves),
         cmocka_unit_test(test_the_sweep_crashes_at_the_writes_of_a_checkpoint),
         cmocka_unit_test(test_a_sweep_says_that_its_measure_was_cut),
         cmocka_unit_test(test_a_sweep_says_what_did_not_come_to_rest),
