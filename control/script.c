@@ -103,6 +103,7 @@ static const struct key keys[] = {
     JOB_KEY("lag", lag, 0),
     JOB_KEY("convoy_ns", convoy_ns, 0),
     JOB_KEY("unstable", unstable, 0),
+    JOB_KEY("lies_void", lies_void, 1),
     CONF_KEY(inbox_events),
     CONF_KEY(flight_msgs),
     CONF_KEY(ring_msgs),

@@ -2,8 +2,14 @@
 /* Detectors that say what is not so, and what they had to say themselves. */
 #include "sim_parts.h"
 
-/* Marks an indication that no detector gave: the attribute of a ⟨Ω, Trust⟩ means nothing else. */
+/* Marks an indication that no detector gave: their attributes mean nothing else. */
 #define LIE UINT64_MAX
+
+bool sim_lies_made_up(const struct ev *e)
+{
+    return e->attr == LIE && (e->type == EV_P_CRASH || e->type == EV_OMEGA_TRUST ||
+                              e->type == EV_EPFD_SUSPECT || e->type == EV_EPFD_RESTORE);
+}
 
 void sim_lies_listen(struct sim_proc *x, const struct ev *ev, uint32_t n)
 {
@@ -31,7 +37,6 @@ static uint16_t lie_of(const struct sim_proc *x, uint8_t detector, uint16_t q, u
     return detector == ABS_P ? EV_P_CRASH : detector == ABS_OMEGA ? EV_OMEGA_TRUST : EV_NONE;
 }
 
-/* From here on the detector's checker is not asked. */
 bool sim_lies_tell(struct sim_world *w, struct sim_proc *x, const struct choice *choice)
 {
     const uint16_t q = choice->q;
@@ -42,9 +47,10 @@ bool sim_lies_tell(struct sim_world *w, struct sim_proc *x, const struct choice 
         uint16_t type = lie_of(x, a, q, choice->k);
         if (type == EV_NONE || q >= w->n)
             continue;
-        w->lies |= 1ull << a;
         if (a != ABS_P || w->proc[q].state != SIM_CRASHED)
             w->untrue |= 1ull << a;
+        if (w->lied == 0 && (w->untrue >> ABS_P & 1))
+            w->lied = w->steps;
         indicate(c, ev_make(type, q, 0, LIE, MSG_NONE));
         x->misled |= type == EV_OMEGA_TRUST;
         told = true;

@@ -65,12 +65,14 @@ static void count_run(struct session *s, uint32_t stack, const struct sim_world 
         count_state(s, out->state);
     t->stopped += out->stopped;
     t->beyond += out->beyond;
+    t->misled += w->job.lies_void && w->lied != 0;
     if (out->stopped)
         return;
     for (int i = 0; i < CO_STACK_MAX; i++)
-        if (w->check[i] != NULL && !(w->lies >> w->check[i]->cls->abstraction & 1))
+        if (w->check[i] != NULL)
             for (uint16_t r = 0; r < w->check[i]->results; r++) {
-                t->state[i][r][w->check[i]->result[r].state]++;
+                const bool aside = sim_world_void(w, (uint16_t)i, r);
+                t->state[i][r][aside ? CHECK_UNKNOWN : w->check[i]->result[r].state]++;
                 t->code[i][r] = w->check[i]->result[r].code;
             }
 }
@@ -81,16 +83,21 @@ static void print_layer(struct session *s, const struct tally *t, const struct s
     sim_result_say(s, "    %-10s", l->name);
     for (int r = 0; r < CHECK_PROPERTIES_MAX && t->code[i][r] != NULL; r++) {
         const uint64_t *n = t->state[i][r];
+        const char *sep = "";
         sim_result_say(s, "  %s ", t->code[i][r]);
-        if (n[CHECK_VIOLATED] > 0)
+        if (n[CHECK_VIOLATED] > 0) {
             sim_result_say(s, "VIOLATED in %" PRIu64, n[CHECK_VIOLATED]);
-        else if (n[CHECK_HOLDS] == 0 && n[CHECK_NOT_YET] == 0)
-            sim_result_say(s, "unknown");
-        else if (n[CHECK_NOT_YET] > 0)
-            sim_result_say(s, "%sopen in %" PRIu64, n[CHECK_HOLDS] > 0 ? "holds, " : "",
-                           n[CHECK_NOT_YET]);
-        else
+            sep = ", ";
+        } else if (n[CHECK_HOLDS] > 0) {
             sim_result_say(s, "holds");
+            sep = ", ";
+        }
+        if (n[CHECK_VIOLATED] == 0 && n[CHECK_NOT_YET] > 0) {
+            sim_result_say(s, "%sopen in %" PRIu64, sep, n[CHECK_NOT_YET]);
+            sep = ", ";
+        }
+        if (n[CHECK_UNKNOWN] > 0)
+            sim_result_say(s, "%svoid in %" PRIu64, sep, n[CHECK_UNKNOWN]);
     }
     sim_result_say(s, "\n");
 }
@@ -112,6 +119,9 @@ static void print_table(struct session *s)
             sim_result_say(s, ", %" PRIu64 " with more crashes than it withstands", t->beyond);
         if (t->unsettled > 0)
             sim_result_say(s, ", %" PRIu64 " in which a detector lied to the end", t->unsettled);
+        if (t->misled > 0)
+            sim_result_say(s, ", %" PRIu64 " in which P lied: what rests on its accuracy is void",
+                           t->misled);
         sim_result_say(s, "\n");
         int i = 0;
         for (const struct stack_layer *l = stack_defs[k]->layers; l->name != NULL; l++, i++)
@@ -187,6 +197,7 @@ static uint16_t procs_most(const struct stack_def *def)
 static void follow_script(const struct session *s, struct sim_job *job, struct mix *mix)
 {
     job->faults = 0;
+    job->lies_void = false;
     job->ops = 20;
     *mix = mix_default(STRATEGY_TIMED, job->def, job->n);
     adversary_keep_time(mix, &s->o.faults);
@@ -230,8 +241,10 @@ static void make_job(const struct session *s, uint64_t seed, struct sim_job *job
     set_keys(o, job);
     mix->unfair = o->unfair;
     mix->unsettled = o->unsettled;
-    if (o->lie_ppm != 0)
+    if (o->lie_ppm != 0) { /* asked for, as is what it breaks */
         mix->lie = o->lie_ppm;
+        job->lies_void = false;
+    }
     if (o->steps != 0)
         mix->steps = (uint32_t)o->steps;
 }
@@ -331,8 +344,8 @@ static void note_open(struct session *s, const struct stack_def *def, const stru
         for (int r = 0; r < CHECK_PROPERTIES_MAX && t->code[i][r] != NULL; r++) {
             const uint64_t *n = t->state[i][r];
             if (n[CHECK_HOLDS] == 0 && n[CHECK_VIOLATED] == 0)
-                session_open(s, "%s of stack %s was judged in no schedule", t->code[i][r],
-                             def->name);
+                session_open(s, "%s of stack %s was judged in no schedule%s", t->code[i][r],
+                             def->name, n[CHECK_UNKNOWN] > 0 ? ": P was made to lie" : "");
             else if (s->o.unfair && n[CHECK_NOT_YET] > 0)
                 session_open(s, "--unfair: %s of stack %s is open in some schedules", t->code[i][r],
                              def->name);

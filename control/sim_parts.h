@@ -90,6 +90,9 @@ bool sim_lies_tell(struct sim_world *w, struct sim_proc *x, const struct choice 
 /* What Ω and ◇P said falsely is corrected by what they last said themselves. */
 void sim_lies_correct(struct sim_world *w, struct sim_proc *x);
 
+/* Whether an indication is one that no detector gave: its checker does not hear it. */
+bool sim_lies_made_up(const struct ev *e);
+
 /* Remember whom Ω trusts and whom ◇P suspects, unless they are made to say so. */
 void sim_lies_listen(struct sim_proc *x, const struct ev *ev, uint32_t n);
 

@@ -219,7 +219,7 @@ int session_draw(struct sim_world *w, const struct picture *p, const struct outc
 }
 
 /* "; P was made to lie": a layer that trusts it is not to blame. Nothing where nobody lied. */
-static const char *liars(const struct sim_world *w)
+static const char *liars(uint64_t untrue)
 {
     static const struct {
         uint8_t abstraction;
@@ -228,20 +228,31 @@ static const char *liars(const struct sim_world *w)
                 {ABS_EPFD, "; ◇P was made to lie"},
                 {ABS_OMEGA, "; Ω was made to lie"}};
     for (size_t i = 0; i < RTE_DIM(said); i++)
-        if (w->untrue >> said[i].abstraction & 1)
+        if (untrue >> said[i].abstraction & 1)
             return said[i].text;
     return "";
 }
 
-/* The same of what is violated, and of a P that was not to blame: its model did not hold. */
-static const char *excuse(const struct sim_world *w)
+/* Whether a violation has to do with the lies of P, if it told some. */
+static bool rests_on_p(const struct sim_world *w, const struct outcome *out)
+{
+    for (uint16_t r = 0; !out->stopped && r < w->check[out->layer]->results; r++)
+        if (strcmp(w->check[out->layer]->result[r].code, out->result.code) == 0)
+            return sim_world_excused(w, out->layer, r);
+    return out->stopped;
+}
+
+/* The same of what is violated, and of a P that was not to blame: its model did not hold. What does
+ * not rest on the accuracy of P has no excuse in it. */
+static const char *excuse(const struct sim_world *w, const struct outcome *out)
 {
     static const char *const strained[] = {
         [STRAIN_PAUSE] = "; P is promised a bound on delays, and a process was paused",
         [STRAIN_LOSS] = "; P is promised a bound on delays, and frames were lost",
         [STRAIN_DELAY] = "; P is promised a bound on delays, and something was late",
     };
-    const char *lies = liars(w);
+    const uint64_t p = rests_on_p(w, out) ? 0 : 1ull << ABS_P;
+    const char *lies = liars(w->untrue & ~p);
     return lies[0] == '\0' && w->strain != STRAIN_NONE ? strained[w->strain] : lies;
 }
 
@@ -256,7 +267,7 @@ int session_shrink(struct sim_world *w, const struct outcome *out, const char *p
         return EXIT_FAILED;
     }
     shrink_text(&r, text, sizeof text);
-    printf("shrunk: %s\n    %s%s\n", text, r.out.result.witness, excuse(w));
+    printf("shrunk: %s\n    %s%s\n", text, r.out.result.witness, excuse(w, &r.out));
     int err = replay_write(path, w, r.out.result.code, end_of(w, &r.out));
     if (err != 0) {
         fprintf(stderr, "upon: %s: %s\n", path, strerror(-err));
@@ -280,7 +291,7 @@ static void say_violated(const struct sim_world *w, const struct outcome *out)
     printf("%s\n%s of stack %s: %s violated in seed %" PRIu64 ", at choice %" PRIu64 " of %" PRIu64
            "%s\n    %s\nThe end of the execution:\n",
            isatty(STDERR_FILENO) ? "\r" : "", l->name, w->job.def->name, out->result.code,
-           w->job.seed, out->result.step, w->steps, excuse(w), out->result.witness);
+           w->job.seed, out->result.step, w->steps, excuse(w, out), out->result.witness);
 }
 
 static json_t *found_of(const struct sim_world *w, const struct outcome *out)
@@ -356,20 +367,21 @@ static int judge_script(struct session *s, const struct sim_world *w, const stru
         printf("trace %016" PRIx64 ", %" PRIu64 " choices, %" PRIu64 " events\n", w->trace_hash,
                w->steps, w->events);
     if (!out->violated) {
-        printf("no property is violated%s%s\n",
+        printf("no property is violated%s%s%s\n",
                !sc->judged         ? "; liveness was not judged"
                : !sc->fair         ? "; liveness is open"
                : sim_world_owes(w) ? ""
                                    : "; liveness is open: more are down than the stack withstands",
-               liars(w));
+               w->job.lies_void && w->lied != 0 ? "; what rests on the accuracy of P is void" : "",
+               liars(w->untrue));
         return EXIT_HOLDS;
     }
     const char *layer = w->job.def->layers[out->layer].name;
     if (sc->echo != NULL)
-        printf("%s: %s is violated%s\n", layer, out->result.code, excuse(w));
+        printf("%s: %s is violated%s\n", layer, out->result.code, excuse(w, out));
     else
         printf("%s: %s violated at choice %" PRIu64 "%s\n    %s\n", layer, out->result.code,
-               out->result.step, excuse(w), out->result.witness);
+               out->result.step, excuse(w, out), out->result.witness);
     return EXIT_VIOLATED;
 }
 

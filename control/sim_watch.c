@@ -40,7 +40,7 @@ static void check_border(struct sim_world *w, const struct sim_proc *x, const st
         w->top_ns = x->st->now;
         w->crossed++;
     }
-    if (w->ears[layer] == 0)
+    if (w->ears[layer] == 0 || sim_lies_made_up(e))
         return;
     bool request = ev_infos[e->type].way == EV_WAY_REQUEST;
     uint64_t port = e->type == EV_LOG_STORE ? e->attr : e->inst; /* how requests name their user */
@@ -126,6 +126,42 @@ static void give_ears(struct sim_world *w)
                 w->ears[layer] |= 1u << i;
 }
 
+static bool has_word(const char *list, const char *word)
+{
+    const size_t len = strlen(word);
+    for (const char *at = list; at != NULL; at = strchr(at, ' ')) {
+        at += *at == ' ';
+        if (strncmp(at, word, len) == 0 && (at[len] == ' ' || at[len] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+/* The properties of a class that rest on the accuracy of P, in the order of modules.def. */
+static uint8_t named(const struct co_class *cls)
+{
+    uint8_t set = 0, r = 0;
+    for (uint32_t i = 0; i < property_info_count; i++)
+        if (property_infos[i].abstraction == cls->implements)
+            set |= (uint8_t)(has_word(cls->accurate, property_infos[i].code) << r++);
+    return set;
+}
+
+/* What rests on P's accuracy. Of a layer that uses another one of which something does, all: what
+ * it needs of it, nobody has said. */
+static void find_resting(struct sim_world *w)
+{
+    const struct stack_layer *first = w->job.def->layers;
+    for (const struct stack_layer *l = first; l->name != NULL; l++) {
+        uint8_t *rests = &w->rests[l - first];
+        *rests = named(l->cls);
+        for (const struct stack_layer *below = first; below < l; below++)
+            for (int i = 0; i < CO_USES_MAX && l->uses[i] != NULL; i++)
+                if (strcmp(l->uses[i], below->name) == 0 && w->rests[below - first] != 0)
+                    *rests = UINT8_MAX;
+    }
+}
+
 static void open_checks(struct sim_world *w)
 {
     if (w->check_def == w->job.def && w->check_n == w->n) {
@@ -144,6 +180,7 @@ static void open_checks(struct sim_world *w)
     w->check_def = w->job.def;
     w->check_n = w->n;
     give_ears(w);
+    find_resting(w);
 }
 
 /* Which layer's border each event crosses, by the component that handles it and its type. */
@@ -191,11 +228,23 @@ bool sim_world_owes(const struct sim_world *w)
     return faulty <= sim_crashes_max(&w->needs, w->n);
 }
 
+bool sim_world_excused(const struct sim_world *w, uint16_t layer, uint16_t r)
+{
+    return w->lied != 0 && (w->rests[layer] >> r & 1);
+}
+
+bool sim_world_void(const struct sim_world *w, uint16_t layer, uint16_t r)
+{
+    const struct check_result *result = &w->check[layer]->result[r];
+    return w->job.lies_void && sim_world_excused(w, layer, r) &&
+           (result->state != CHECK_VIOLATED || result->step >= w->lied);
+}
+
 void sim_world_end(struct sim_world *w, bool fair)
 {
     fair = fair && sim_world_owes(w);
     for (int i = 0; i < CO_STACK_MAX; i++)
-        if (w->check[i] != NULL && !(w->lies >> w->check[i]->cls->abstraction & 1))
+        if (w->check[i] != NULL)
             w->check[i]->cls->end(w->check[i], fair, w->steps);
     w->suspect = true;
 }
@@ -207,10 +256,10 @@ const struct check_result *sim_world_violation(const struct sim_world *w, uint16
         return NULL;
     for (uint16_t i = 0; i < CO_STACK_MAX; i++) {
         const struct check *c = w->check[i];
-        if (c == NULL || c->violations == 0 || (w->lies >> c->cls->abstraction & 1))
+        if (c == NULL || c->violations == 0)
             continue;
         for (uint16_t r = 0; r < c->results; r++)
-            if (c->result[r].state == CHECK_VIOLATED &&
+            if (c->result[r].state == CHECK_VIOLATED && !sim_world_void(w, i, r) &&
                 (first == NULL || c->result[r].step < first->step)) {
                 first = &c->result[r];
                 *layer = i;

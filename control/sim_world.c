@@ -154,6 +154,14 @@ static int check_unstable(const struct sim_job *job, char *why, size_t size)
     return 0;
 }
 
+/* Whoever excuses the lies of P has one. */
+static int check_lies(const struct sim_job *job, char *why, size_t size)
+{
+    if (!job->lies_void || sim_needs(job->def).synchronous)
+        return 0;
+    return refuse(why, size, "lies_void=1: stack %s has no P, which could lie", job->def->name);
+}
+
 /* Whether the world can honour its job. */
 static int check_job(const struct sim_world *w, char *why, size_t size)
 {
@@ -169,6 +177,8 @@ static int check_job(const struct sim_world *w, char *why, size_t size)
         err = check_unstable(job, why, size);
     if (err == 0)
         err = check_log_keys(job, why, size);
+    if (err == 0)
+        err = check_lies(job, why, size);
     return err != 0 ? err : co_check_wiring(job->def, &sim_app_class, &conf, why, size);
 }
 
@@ -177,7 +187,7 @@ static void clear(struct sim_world *w)
 {
     w->alive = w->n;
     w->steps = w->breaths = w->events = w->trace_hash = w->top_ns = w->crossed = w->erred_ns =
-        w->lies = w->untrue = 0;
+        w->untrue = w->lied = 0;
     w->tag = 0;
     w->records = 0;
     w->front_ns = w->due_ns = 0;

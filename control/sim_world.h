@@ -43,6 +43,7 @@ struct sim_job {
     uint64_t convoy_ns;     /* of frames once the world is healed: they arrive together, this far
                                apart, so that nothing takes longer; 0: after delay_ns */
     uint16_t unstable;      /* process that crashes and recovers for ever, + 1; 0: nobody */
+    bool lies_void;         /* once P was made to lie, what rests on its accuracy is not judged */
     bool unchecked;         /* open no checkers */
     uint16_t faults;
     struct fault_rule fault[FAULT_RULES_MAX];
@@ -130,8 +131,8 @@ struct sim_world {
     uint32_t recoveries;   /* that came to their end */
     uint16_t refusals;     /* processes that stay down, since their log was not opened */
     bool deaf;             /* a life that never begins: checkers and observers hear nothing of it */
-    uint64_t lies;         /* bit per abstraction: a detector of it was made to speak … */
-    uint64_t untrue;       /* … and what it said was not so */
+    uint64_t untrue;       /* bit per abstraction: a detector was made to say what was not so … */
+    uint64_t lied;         /* … and P at this step, for the first time; 0: it was not */
     uint8_t strain;        /* enum sim_strain; of stacks over P */
     uint32_t tag;          /* given to the frames that are sent now: the scheduler's */
     struct choice current; /* being applied, or the last one */
@@ -141,6 +142,7 @@ struct sim_world {
     bool recording;
     struct check *check[CO_STACK_MAX]; /* of each layer's border; NULL: none */
     uint32_t ears[CO_STACK_MAX];       /* bit i: the checker of layer i is given its border */
+    uint8_t rests[CO_STACK_MAX];       /* bit r: its property r rests on the accuracy of P */
     const struct stack_def *check_def; /* for which they were opened */
     uint16_t check_n;
     uint8_t border[CO_STACK_MAX][EV_TYPES]; /* layer whose border it crosses, +1 */
@@ -204,6 +206,12 @@ bool sim_world_late(const struct sim_world *w, const struct choice *c);
 /* The run is over: judge liveness. `fair`: it ended healed and fair, and what is open violates, unless
  * nothing is owed. */
 void sim_world_end(struct sim_world *w, bool fair);
+
+/* Whether property r of that layer rests on the accuracy of P, and P was made to lie. */
+bool sim_world_excused(const struct sim_world *w, uint16_t layer, uint16_t r);
+
+/* Whether it is not judged for that reason: the job says so, and it held until P lied. */
+bool sim_world_void(const struct sim_world *w, uint16_t layer, uint16_t r);
 
 /* The first violation: the checker and which of its results; NULL when nothing is violated. */
 const struct check_result *sim_world_violation(const struct sim_world *w, uint16_t *layer);

@@ -9,6 +9,7 @@
 #define STREAM_SWARM  0x7377726du /* streams of a seed, apart from those of the processes */
 #define STREAM_HEALED 0x6865616cu
 #define STREAM_STORE  0x73746f72u
+#define STREAM_LIES   0x6c696573u
 #define MS            1000000ull
 
 static uint32_t one_of(struct random *r, const uint32_t *values, uint32_t count)
@@ -254,6 +255,16 @@ static void draw_short_queue(uint64_t seed, struct sim_job *job)
         job->conf.store_msgs = ONE_OF(&r, 2, 4, 8);
 }
 
+/* Of a quarter of the seeds P lies. What does not rest on its accuracy must stand that. */
+static void draw_lies(uint64_t seed, struct sim_job *job, struct mix *mix)
+{
+    struct random r = random_seeded(seed, STREAM_LIES);
+    if (!sim_needs(job->def).synchronous || random_below(&r, 4) != 0)
+        return;
+    mix->lie = ONE_OF(&r, 5000, 20000, 80000);
+    job->lies_void = true;
+}
+
 /* Rules of the network, of disks, and of heartbeats. P is promised a bound, and that nothing is lost. */
 static void draw_rules(struct random *r, struct sim_job *job, const struct mix *mix)
 {
@@ -291,6 +302,7 @@ void adversary_draw(uint64_t seed, struct sim_job *job, struct mix *mix)
     draw_short_queue(seed, job);
     draw_healed(seed, job);
     draw_mix(&r, job, mix);
+    draw_lies(seed, job, mix);
     draw_rules(&r, job, mix);
     mix->rules = job->faults;
     if (mix->rules == 0 || needs.synchronous)
@@ -352,6 +364,8 @@ static void put_needs(struct text *t, const struct sim_job *job, const struct mi
             m->bad_disks);
     if (job->convoy_ns != 0)
         put(t, "; healed: convoys every %" PRIu64 " ns", job->convoy_ns);
+    if (job->lies_void)
+        put(t, "; P lies: what rests on its accuracy is void then");
     if (job->unstable != 0)
         put(t, "; healed: p%u crashes and recovers for ever", job->unstable - 1);
 }

@@ -130,6 +130,9 @@ struct co_class {
     uint8_t frame_kind;        /* enum frame_kind: the frames that it receives; 0: it is no link */
     uint16_t procs_max;        /* 0: PROCS_MAX */
     bool majority;             /* its properties need a majority of correct processes */
+    /* Its properties that hold only while P, which it uses, names nobody who is alive: "C1 C4".
+     * NULL: none; all of them need no more of P than that it detects every crash in the end. */
+    const char *accurate;
     /* Bytes of the state, struct co and all tables included, for this configuration. */
     size_t (*bytes)(const struct stack_conf *conf);
     void (*init)(struct co *self); /* ⟨co, Init⟩; its state is zeroed; may trigger and arm timers */

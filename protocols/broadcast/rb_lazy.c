@@ -12,7 +12,9 @@
  * Properties    RB1, RB2, RB3, RB4; not uniform: who delivers and crashes may be the only one
  *
  * Model         fail-stop; any number of crashes. A process that P fails to detect leaves RB4 open:
- *               who delivered what its origin sent to some only would never relay it.
+ *               who delivered what its origin sent to some only would never relay it. So does one
+ *               that P suspects falsely, for longer than the window lasts: nobody keeps what it
+ *               still lacks. (In the textbook, whose memory has no bound, that is harmless.)
  *
  * Space         per origin a floor of each process, and 2 × `store_msgs` rows of 16 bytes, of which
  *               `store_msgs` at most hold a message between two breaths: `from[s]`, as far as it is
@@ -346,6 +348,7 @@ const struct co_class rb_lazy_class = {
     .title = "lazy reliable broadcast (CGR Algorithm 3.2)",
     .implements = ABS_RB,
     .uses = {ABS_BEB, ABS_P},
+    .accurate = "RB4",
     .header_bytes = FLOW_HEADER_BYTES,
     .procs_max = PSET_PROCS,
     .bytes = rb_lazy_bytes,

@@ -11,7 +11,8 @@
  *
  * Properties    URB1, URB2, URB3, URB4
  *
- * Model         fail-stop; any number of crashes
+ * Model         fail-stop; any number of crashes. URB4 rests on P's accuracy: nobody waits for who
+ *               is suspected.
  *
  * Space         per origin `store_msgs` rows of 24 bytes, and as many messages at most: `pending`
  *               keeps a message until it is delivered, since the one thing that is missing may be
@@ -299,6 +300,7 @@ const struct co_class urb_all_ack_class = {
     .title = "all-ack uniform reliable broadcast (CGR Algorithm 3.4)",
     .implements = ABS_URB,
     .uses = {ABS_BEB, ABS_P},
+    .accurate = "URB4",
     .header_bytes = FLOW_HEADER_BYTES,
     .procs_max = PSET_PROCS,
     .bytes = urb_all_ack_bytes,

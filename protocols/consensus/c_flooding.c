@@ -11,9 +11,10 @@
  *
  * Properties    C1, C2, C3, C4; not uniform: who decides and crashes may decide alone
  *
- * Model         fail-stop; any number of crashes. Safety rests on P: one false suspicion is enough
- *               to split the correct processes, as the laboratory false_suspicion shows. Where
- *               delays have no bound, use uc.
+ * Model         fail-stop; any number of crashes. C4 rests on P's accuracy: one false suspicion is
+ *               enough to split the correct processes, as the laboratory false_suspicion shows. So
+ *               does C1: who is suspected falsely may be left behind. Where delays have no bound,
+ *               use uc.
  *
  * Space         `instances` rows of 2n rounds: four words and the least value of each. A row is free
  *               again when its instance and all before it are decided here. What others send is
@@ -393,6 +394,7 @@ const struct co_class c_flooding_class = {
     .title = "flooding consensus (CGR Algorithm 5.1)",
     .implements = ABS_C,
     .uses = {ABS_BEB, ABS_P},
+    .accurate = "C1 C4",
     .header_bytes = sizeof(struct c_wire),
     .procs_max = PSET_PROCS,
     .bytes = c_flooding_bytes,

@@ -11,7 +11,7 @@
  *
  * Properties    LE1, LE2
  *
- * Model         fail-stop
+ * Model         fail-stop; both rest on P's accuracy
  *
  * Space         two words
  *
@@ -99,6 +99,7 @@ const struct co_class le_monarchical_class = {
     .title = "monarchical leader election (CGR Algorithm 2.6)",
     .implements = ABS_LE,
     .uses = {ABS_P},
+    .accurate = "LE1 LE2",
     .procs_max = PSET_PROCS,
     .bytes = le_bytes,
     .init = le_init,

@@ -325,6 +325,29 @@ class Judging(Sim):
         got = self.upon(*VIOLATED, status=1)
         self.assertNotIn("P is promised", got.stdout)
 
+    def test_what_rests_on_a_P_that_was_drawn_to_lie_is_void(self):
+        got = self.upon("sim", "-q", "--stack", "c_flooding", "-n", "3", "--seeds", "1..60", "--json")
+        stack = json.loads(got.stdout)["stacks"][0]
+        lied = stack["misled_by_P"]
+        self.assertGreater(lied, 0)
+        for told in stack["properties"]:
+            rests = told["code"] in ("C1", "C4")
+            self.assertEqual(told["unknown"], lied if rests else 0, told)
+            self.assertEqual(told["verdict"], "holds", told)
+        # A scenario, as which a replay file is written, says so of itself.
+        with open(os.path.join(ROOT, "labs/false_suspicion/flooding_lie.scn"),
+                  encoding="utf-8") as f:
+            lab = f.read()
+        for start, status, said in (("start c_flooding", 1, "C4 violated at"),
+                                    ("start c_flooding lies_void=1", 0,
+                                     "the accuracy of P is void; P was made to lie")):
+            with open(self.path("scn"), "w", encoding="utf-8") as f:
+                f.write(lab.replace("start c_flooding", start))
+            got = self.upon("sim", "-f", "scn", status=status)
+            self.assertIn(said, got.stdout)
+        self.assertIn("has no P", self.refused("sim", "-q", "--stack", "beb", "--seed", "1",
+                                               "--set", "lies_void=1"))
+
     def test_what_is_drawn_is_what_was_run(self):
         got = self.upon("sim", "-q", "--stack", "urb_all_ack", "-n", "3", "--seed", "2", "--faults",
                         "2ms..200ms pause 0", "--diagram", "x.svg", status=1)

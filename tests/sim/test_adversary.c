@@ -9,6 +9,8 @@
 
 #include "control/adversary.h"
 #include "dataplane/eal.h"
+#include "planted.h"
+#include "protocols/detectors/detectors.h"
 #include "protocols/links/links.h"
 
 #define MS 1000000ull
@@ -160,7 +162,7 @@ static void test_a_lie_of_epfd_is_taken_back(void **state)
     if (sim_world_start(w, &job, why, sizeof why) != 0)
         fail_msg("%s", why);
     assert_false(sim_world_apply(w, &lie));
-    assert_int_equal(w->lies, 0);
+    assert_int_equal(w->untrue, 0);
     sim_world_free(w);
 }
 
@@ -179,6 +181,7 @@ static void test_a_false_suspicion_breaks_what_needs_accuracy(void **state)
             struct mix mix;
             struct sim_job job = swarm_job(stack_find(what[k].stack), 3, seed, &mix);
             mix.lie = 50000;
+            job.lies_void = false;
             struct outcome out = run(w, &job, &mix);
             broken = out.violated;
             if (broken && (what[k].breaks == NULL || strcmp(out.result.code, what[k].breaks) != 0))
@@ -187,6 +190,110 @@ static void test_a_false_suspicion_breaks_what_needs_accuracy(void **state)
         }
         assert_int_equal(broken, what[k].breaks != NULL);
         sim_world_free(w);
+    }
+}
+
+/* Where P's lies are drawn, what rests on its accuracy is void: nobody is accused of the split. */
+static void test_what_rests_on_accuracy_is_void_once_P_lied(void **state)
+{
+    (void)state;
+    struct sim_world *w = sim_world_new(pool);
+    uint32_t lied = 0, split = 0;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct mix mix;
+        struct sim_job job = swarm_job(stack_find("c_flooding"), 3, seed, &mix);
+        mix.lie = 50000;
+        job.lies_void = true;
+        struct outcome out = run(w, &job, &mix);
+        if (out.violated)
+            fail_msg("seed %u: %s", (unsigned)seed, out.result.witness);
+        const struct check *c = w->check[3];
+        for (uint16_t r = 0; r < c->results; r++) { /* C1 and C4 rest on it, C2 and C3 do not */
+            assert_int_equal(sim_world_void(w, 3, r), w->lied != 0 && r % 3 == 0);
+            split += r == 3 && c->result[r].state == CHECK_VIOLATED;
+        }
+        lied += w->lied != 0;
+        assert_int_equal(w->lied != 0, w->untrue >> ABS_P & 1);
+    }
+    assert_true(lied > 20 && split > 0);
+    sim_world_free(w);
+}
+
+/* Reliable broadcast that delivers twice once P has told it of a crash: RB2 needs no accuracy. */
+static bool told_of_crash[PROCS_MAX];
+
+static void nervous_crash(struct co *self, const struct ev *ev, uint32_t n)
+{
+    (void)ev, (void)n;
+    told_of_crash[self->st->self] = true;
+}
+
+static void nervous_deliver(struct co *self, const struct ev *ev, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        for (int k = 0; k <= told_of_crash[self->st->self]; k++)
+            indicate(self, ev_make(EV_RB_DELIVER, ev[i].proc, 0, 0, ev_msg(&ev[i])));
+}
+
+static void nervous_init(struct co *self)
+{
+    told_of_crash[self->st->self] = false;
+}
+
+static void test_a_bug_does_not_hide_behind_the_lies_of_P(void **state)
+{
+    (void)state;
+    co_upon_fn *const upon[EV_TYPES] = {[EV_RB_BROADCAST] = planted_broadcast,
+                                        [EV_BEB_DELIVER] = nervous_deliver,
+                                        [EV_P_CRASH] = nervous_crash};
+    const struct co_class rb = {.name = "rb_nervous",
+                                .implements = ABS_RB,
+                                .uses = {ABS_BEB, ABS_P},
+                                .accurate = "RB4",
+                                .bytes = planted_bytes,
+                                .init = nervous_init,
+                                .upon = upon};
+    const struct stack_layer layers[] = {{"pl", &pl_window_class, {NULL}},
+                                         {"P", &p_exclude_on_timeout_class, {"pl"}},
+                                         {"beb", &beb_basic_class, {"pl"}},
+                                         {"rb", &rb, {"beb", "P"}},
+                                         {0}};
+    const struct stack_def def = {.name = "rb_nervous", .top = "rb", .layers = layers};
+    struct sim_world *w = sim_world_new(pool);
+    uint32_t drawn = 0, found = 0;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct mix mix;
+        struct sim_job job = swarm_job(&def, 3, seed, &mix);
+        drawn += job.lies_void;
+        mix.crash = 0; /* P alone makes it nervous */
+        struct outcome out = run(w, &job, &mix);
+        assert_true(!out.violated || (job.lies_void && strcmp(out.result.code, "RB2") == 0));
+        found += out.violated;
+    }
+    assert_in_range(drawn, 5, 30); /* about a quarter */
+    assert_in_range(found, 1, drawn);
+    sim_world_free(w);
+}
+
+/* Who uses P says what rests on its accuracy, and names what is there. */
+static void test_classes_say_what_rests_on_the_accuracy_of_P(void **state)
+{
+    (void)state;
+    for (const struct co_class *const *c = co_classes; *c != NULL; c++) {
+        bool uses_p = false;
+        char words[64], *save = NULL;
+        for (int i = 0; i < CO_USES_MAX; i++)
+            uses_p |= (*c)->uses[i] == ABS_P;
+        assert_int_equal(uses_p, (*c)->accurate != NULL);
+        snprintf(words, sizeof words, "%s", uses_p ? (*c)->accurate : "");
+        for (char *x = strtok_r(words, " ", &save); x != NULL; x = strtok_r(NULL, " ", &save)) {
+            bool known = false;
+            for (uint32_t i = 0; i < property_info_count; i++)
+                known |= property_infos[i].abstraction == (*c)->implements &&
+                         strcmp(property_infos[i].code, x) == 0;
+            if (!known)
+                fail_msg("%s has no property %s", (*c)->name, x);
+        }
     }
 }
 
@@ -542,6 +649,9 @@ int main(void)
         cmocka_unit_test(test_a_lie_of_P_is_not_held_against_P),
         cmocka_unit_test(test_detectors_that_never_settle_leave_liveness_open),
         cmocka_unit_test(test_a_lie_of_epfd_is_taken_back),
+        cmocka_unit_test(test_what_rests_on_accuracy_is_void_once_P_lied),
+        cmocka_unit_test(test_a_bug_does_not_hide_behind_the_lies_of_P),
+        cmocka_unit_test(test_classes_say_what_rests_on_the_accuracy_of_P),
         cmocka_unit_test(test_a_false_suspicion_breaks_what_needs_accuracy),
         cmocka_unit_test(test_a_healed_world_may_be_slower_than_the_first_timeout),
         cmocka_unit_test(test_one_process_may_crash_and_recover_for_ever),
