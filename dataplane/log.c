@@ -98,6 +98,7 @@ int log_write_super(struct log *log)
     le32_put(w->segment_bytes, log->shape.segment_bytes);
     le32_put(w->incarnation, log->incarnation);
     le64_put(w->first_segment, log->first_segment);
+    le64_put(w->first_batch, log->first_batch);
     le64_put(w->first_seq, log->first_seq);
     le64_put(w->durable_seq, log->durable_seq);
     return write_super(log->disk, log->super, ++log->generation);
@@ -135,6 +136,21 @@ int log_format(struct disk *d, struct log_id id, struct log_shape shape)
     return err;
 }
 
+/* Whether the batch that opens a segment is durable: a log does not begin where nothing may be. */
+static bool segment_there(const struct log *log, uint64_t segment)
+{
+    const struct log_opening *o = opening_of(log, segment);
+    return o->batch != 0 && o->seq < log->durable_seq;
+}
+
+/* The super block says with which batch the first segment begins: a write that was lost may leave an
+ * older one there, of the same segment, which a recovery had cut. */
+static void name_first_batch(struct log *log)
+{
+    bool there = segment_there(log, log->first_segment);
+    log->first_batch = there ? opening_of(log, log->first_segment)->batch : 0;
+}
+
 /* ---- opening --------------------------------------------------------------------------------- */
 
 static void stage_nothing(struct log *log)
@@ -159,6 +175,7 @@ static int begin_life(struct log *log, struct log_report *report)
         return err;
     }
     log->durable_seq = log->next_seq;
+    name_first_batch(log);
     log->incarnation++;
     err = log_write_super(log);
     if (err != 0)
@@ -200,7 +217,7 @@ void log_close(struct log *log)
 {
     if (log == NULL)
         return;
-    free(log->segment_seq);
+    free(log->opening);
     free(log->super);
     free(log);
 }
@@ -296,7 +313,7 @@ static void write_batch(struct log *log)
     if (fresh) {
         log->segment = log->segment == UINT64_MAX ? log->first_segment : log->segment + 1;
         log->block = 1;
-        log->segment_seq[log->segment % log->shape.slots] = log->staged_seq;
+        *opening_of(log, log->segment) = (struct log_opening){log->staged_seq, log->batch};
     }
     uint32_t slot = (uint32_t)(log->segment % log->shape.slots);
     uint8_t *to = staged(log);
@@ -404,24 +421,19 @@ uint32_t log_staged(const struct log *log, uint32_t from, void *to, uint32_t max
 
 /* ---- checkpoints ----------------------------------------------------------------------------- */
 
-/* Whether the batch that opens a segment is durable: a log does not begin where nothing may be. */
-static bool segment_there(const struct log *log, uint64_t segment)
-{
-    return log->segment_seq[segment % log->shape.slots] < log->durable_seq;
-}
-
 int log_checkpoint(struct log *log, uint64_t seq)
 {
     if (log->segment == UINT64_MAX || seq > log->durable_seq)
         return seq > log->durable_seq ? -EINVAL : 0;
     uint64_t first = log->first_segment;
-    while (first < log->segment && log->segment_seq[(first + 1) % log->shape.slots] <= seq &&
+    while (first < log->segment && opening_of(log, first + 1)->seq <= seq &&
            segment_there(log, first + 1))
         first++;
     if (seq <= log->first_seq)
         return 0;
     log->first_seq = seq;
     log->first_segment = first;
+    name_first_batch(log);
     return log_write_super(log);
 }
 

@@ -21,6 +21,8 @@
  * saw. `committed` says which records were durable when the batch was made: a later batch is thus
  * the witness that an earlier one had been acknowledged. And each names the life that wrote it: the
  * witness of a super block that the disk has lost, after which that life's name would be used again.
+ * The chain of batches hangs on the super block, which names the first: where the disk has lost that
+ * one, an older one may stand in its place, of the same segment, that a recovery had cut.
  */
 #ifndef UPON_LOG_FORMAT_H
 #define UPON_LOG_FORMAT_H
@@ -28,7 +30,7 @@
 #include <assert.h>
 #include <stdint.h>
 
-#define LOG_VERSION       3
+#define LOG_VERSION       4
 #define LOG_SECTOR_BYTES  512
 #define LOG_TRAILER_BYTES 12
 #define LOG_DATA_BYTES    (LOG_SECTOR_BYTES - LOG_TRAILER_BYTES)
@@ -66,10 +68,11 @@ struct log_super_wire {
     uint8_t incarnation[4]; /* of the process that opened the log last */
     uint8_t reserved[4];
     uint8_t first_segment[8]; /* the oldest that is needed */
+    uint8_t first_batch[8];   /* number of the batch that opens it; 0: not durable yet */
     uint8_t first_seq[8];     /* records below it are not needed any more */
     uint8_t durable_seq[8];   /* records below it were durable when this was written */
 };
-static_assert(sizeof(struct log_super_wire) == 64, "the layout is the protocol");
+static_assert(sizeof(struct log_super_wire) == 72, "the layout is the protocol");
 
 /* Block 0 of a segment, written together with its first batch. */
 struct log_segment_wire {

@@ -17,6 +17,12 @@ struct log_flight {
     bool done;
 };
 
+/* What a segment begins with. */
+struct log_opening {
+    uint64_t seq;   /* of its first record */
+    uint64_t batch; /* number of its first batch; 0: none yet */
+};
+
 struct log {
     struct disk *disk;
     struct log_id id;
@@ -24,6 +30,7 @@ struct log {
     uint32_t incarnation;
     uint64_t generation; /* of the super block */
     uint64_t first_segment;
+    uint64_t first_batch; /* what opened it, as the super block says; 0: it does not */
     uint64_t first_seq;
     /* Where the next batch goes. */
     uint64_t segment; /* number; UINT64_MAX: none yet */
@@ -42,16 +49,20 @@ struct log {
     uint32_t frees;
     struct log_flight flight[LOG_FLIGHTS_MAX];
     uint64_t flight_head, flight_tail;
-    /* The first seq of each live segment, by slot: what a checkpoint may release. */
-    uint64_t *segment_seq;
-    int error;      /* −errno: over for good */
-    uint8_t *super; /* a block, to write it from */
+    struct log_opening *opening; /* of each live segment, by slot: what a checkpoint may release */
+    int error;                   /* −errno: over for good */
+    uint8_t *super;              /* a block, to write it from */
     struct log_stats stats;
 };
 
 static inline uint32_t segment_blocks(const struct log_shape *s)
 {
     return s->segment_bytes / LOG_BLOCK_BYTES;
+}
+
+static inline struct log_opening *opening_of(const struct log *log, uint64_t segment)
+{
+    return &log->opening[segment % log->shape.slots];
 }
 
 /* Blocks for a stream of so many bytes. */

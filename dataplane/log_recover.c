@@ -149,6 +149,7 @@ static int recover_super(struct log *log, uint64_t *durable, struct log_report *
     log->generation = le64_get(s->generation);
     log->incarnation = le32_get(s->incarnation);
     log->first_segment = le64_get(s->first_segment);
+    log->first_batch = le64_get(s->first_batch);
     log->first_seq = le64_get(s->first_seq);
     *durable = le64_get(s->durable_seq);
     return check_shape(log, r);
@@ -539,8 +540,12 @@ static void walk(struct scan *s, log_found_fn *found, void *ctx, enum log_here *
             *block = 0;
             return;
         }
-        if (first) { /* the chain begins with whatever this segment begins with */
+        if (first) { /* the chain begins with what this segment begins with */
             const struct log_segment_wire *h = (const struct log_segment_wire *)block_at(s, 0);
+            if (log->first_batch != 0 && le64_get(h->first_batch) != log->first_batch) {
+                *block = 0;
+                return;
+            }
             struct log_batch_wire b;
             log_stream_get(block_at(s, 1), 0, &b, sizeof b);
             log->previous = le64_get(b.previous) < le64_get(h->first_batch)
@@ -556,8 +561,9 @@ static void walk(struct scan *s, log_found_fn *found, void *ctx, enum log_here *
                 *here = HERE_BAD;
                 return;
             }
-            log->segment_seq[*segment % log->shape.slots] =
-                *block == 1 ? log->next_seq : log->segment_seq[*segment % log->shape.slots];
+            if (*block == 1)
+                *opening_of(log, *segment) =
+                    (struct log_opening){log->next_seq, le64_get(w.number)};
             log->segment = *segment;
             *block += le32_get(w.blocks);
             log->block = *block;
@@ -607,8 +613,8 @@ int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_repo
                      .damage = {.segment = UINT64_MAX}};
     s.portions = (log->shape.segment_bytes + PORTION_BYTES - 1) / PORTION_BYTES;
     s.record = malloc(log->shape.segment_bytes);
-    log->segment_seq = calloc(log->shape.slots, sizeof log->segment_seq[0]);
-    if (s.memory == NULL || s.record == NULL || log->segment_seq == NULL) {
+    log->opening = calloc(log->shape.slots, sizeof log->opening[0]);
+    if (s.memory == NULL || s.record == NULL || log->opening == NULL) {
         snprintf(report->why, sizeof report->why, "no memory to read a log back");
         err = -ENOMEM;
         goto out;

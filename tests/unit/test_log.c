@@ -348,6 +348,69 @@ static void test_what_follows_a_torn_end_of_a_segment_is_found(void **state)
     disk_sim_free(disk);
 }
 
+/* The first sectors that a crash asks for are not there, and all others are. */
+static bool all_but_the_first_block(void *ctx)
+{
+    return (*(uint32_t *)ctx)++ >= LOG_BLOCK_SECTORS;
+}
+
+/*
+ * A life writes a segment's last batch, and the batch that opens the next segment; a crash leaves only
+ * the second, and a recovery cuts both. The next life writes both again, and the disk loses the second
+ * though it says that it has it. Since the log is truncated there, no batch before it is left that
+ * could tell the older one in its place from it.
+ */
+static uint64_t opening_is_lost(uint64_t needed, int err, struct log_report *report)
+{
+    struct log *log;
+    uint32_t sectors = 0, blocks = shape.segment_bytes / LOG_BLOCK_BYTES;
+    fresh(9);
+    assert_int_equal(open_log(&log, report), 0);
+    for (uint32_t block = 1; block < blocks - 1; block++) {
+        append(log);
+        finish_all(log);
+    }
+    append(log);
+    assert_int_equal(log_pump(log), 0);
+    for (int i = 0; i < 4; i++)
+        append(log);
+    assert_int_equal(log_pump(log), 0);
+    log_close(log);
+    assert_int_equal(disk->writes, 2);
+    disk_sim_crash(disk, all_but_the_first_block, &sectors);
+    assert_int_equal(open_log(&log, report), 0);
+    assert_int_equal(report->cut_batches, 1);
+    append(log);
+    finish_all(log);
+    uint64_t opens = log_next(log);
+    append(log);
+    assert_int_equal(log_pump(log), 0);
+    assert_int_equal(disk->write[0].offset, 0);
+    disk_sim_finish(disk, 0, DISK_LOSES, NULL, NULL);
+    assert_int_equal(log_pump(log), 0);
+    assert_int_equal(log_durable(log), opens + 1);
+    assert_int_equal(log_checkpoint(log, opens + needed), 0);
+    log_close(log);
+    disk_sim_crash(disk, coin, NULL);
+    assert_int_equal(open_log(&log, report), err);
+    log_close(log);
+    disk_sim_free(disk);
+    return opens;
+}
+
+static void test_a_lost_batch_that_opens_the_log_is_missed(void **state)
+{
+    (void)state;
+    struct log_report report;
+    uint64_t opens = opening_is_lost(0, -EILSEQ, &report);
+    assert_int_equal(report.outcome, LOG_LOST);
+    assert_int_equal(found_first, UINT64_MAX); /* the older one is not handed over */
+    assert_int_equal(report.next_seq, opens);
+    opens = opening_is_lost(1, 0, &report); /* what was lost was not needed any more */
+    assert_int_equal(found_first, UINT64_MAX);
+    assert_int_equal(report.next_seq, opens + 1);
+}
+
 /* Every bit of an acknowledged batch: flipped, it is refused, never cut and never handed over. */
 static void test_damage_in_the_middle_is_refused(void **state)
 {
@@ -809,6 +872,7 @@ int main(void)
         cmocka_unit_test(test_a_checkpoint_at_the_very_end_leaves_a_clean_log),
         cmocka_unit_test(test_a_super_block_that_cannot_be_written_is_said),
         cmocka_unit_test(test_what_was_cut_with_a_segment_header_stays_cut),
+        cmocka_unit_test(test_a_lost_batch_that_opens_the_log_is_missed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
