@@ -14,7 +14,7 @@ static inline bool number_parse(const char *text, uint64_t *value)
 {
     const bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
     char *end;
-    if (!isxdigit((unsigned char)text[hex ? 2 : 0]) || !isdigit((unsigned char)text[0]))
+    if (!isdigit((unsigned char)text[0]))
         return false;
     errno = 0;
     *value = strtoull(text, &end, hex ? 16 : 10);
