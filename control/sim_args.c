@@ -53,7 +53,8 @@ static const struct argp_option options_table[] =
      {"depth", OPT_DEPTH, "D", 0, "pctcp: bugs of depth D, 1 to 5 (default 3)"},
      {"steps", OPT_STEPS, "N", 0, "choices of the adversary before the world is healed"},
      {"time", OPT_TIME, "TIME", 0,
-      "stop after this (default 10s, unless seeds are given; of a search 60s for each stack)"},
+      "stop after so many seconds, or 500ms, 5m … (default 10s, unless seeds are given; of a "
+      "search 60s for each stack)"},
      {"faults", OPT_FAULTS, "RULE", 0,
       "a line of a script, as \"loss 10% 0->1\" or \"at 3ms crash 1\", or a file of them; may be "
       "repeated"},
@@ -241,6 +242,22 @@ static error_t on_flag(int key, struct options *o)
     return 0;
 }
 
+/* Which schedules is said once. */
+static void one_of(struct argp_state *state, const struct options *o, int other)
+{
+    if (o->given[other])
+        argp_failure(state, EXIT_FAILED, 0, "--seed and --seeds: give one of them");
+}
+
+/* A bare number is in seconds. */
+static bool read_time(const char *arg, uint64_t *ns)
+{
+    char seconds[32];
+    int len = snprintf(seconds, sizeof seconds, "%ss", arg);
+    return fault_parse_time(arg, ns) ||
+           (len < (int)sizeof seconds && fault_parse_time(seconds, ns));
+}
+
 static error_t on_option(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
@@ -256,10 +273,12 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
         o->n = arg_number(state, "n", arg, 1, PROCS_MAX);
         return 0;
     case 's':
+        one_of(state, o, OPT_SEEDS);
         o->first = o->last = arg_number(state, "seed", arg, 0, UINT64_MAX);
         o->seeds_given = true;
         return 0;
     case OPT_SEEDS:
+        one_of(state, o, 's');
         if (!arg_range(arg, &o->first, &o->last))
             argp_failure(state, EXIT_FAILED, 0, "--seeds %s: not a range such as 1..1000", arg);
         o->seeds_given = true;
@@ -277,8 +296,10 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
         o->steps = arg_number(state, "steps", arg, 1, UINT32_MAX / 2);
         return 0;
     case OPT_TIME:
-        if (!fault_parse_time(arg, &o->time_ns))
-            argp_failure(state, EXIT_FAILED, 0, "--time %s: not a time such as 10s or 5m", arg);
+        if (!read_time(arg, &o->time_ns))
+            argp_failure(state, EXIT_FAILED, 0,
+                         "--time %s: not a time: a number of seconds, or one such as 500ms or 5m",
+                         arg);
         return 0;
     case OPT_FAULTS:
         on_fault(state, o, arg);

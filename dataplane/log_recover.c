@@ -79,7 +79,8 @@ struct scan {
     uint64_t highest;  /* batch number seen anywhere */
     uint32_t life;     /* the same of incarnations */
     struct place damage; /* the first bad sector seen; segment UINT64_MAX: there was none … */
-    bool idle;           /* … where nothing live is, as the header there says */
+    bool idle;           /* … where nothing live is, as the header there says … */
+    uint32_t owner;      /* … or of the log of this process; UINT32_MAX: of none */
 };
 
 static int refuse(struct log_report *r, enum log_outcome outcome)
@@ -94,9 +95,14 @@ bool log_super_good(const uint8_t *block)
 {
     const struct log_super_wire *w = (const struct log_super_wire *)block;
     uint64_t found, generation = le64_get(w->generation);
-    return log_sector_state(block, (struct log_id){0, 0}, LOG_SLOT_SUPER, 0, generation, &found) ==
-               SECTOR_GOOD &&
-           le32_get(w->magic) == LOG_MAGIC_SUPER;
+    if (log_sector_state(block, (struct log_id){0, 0}, LOG_SLOT_SUPER, 0, generation, &found) !=
+            SECTOR_GOOD ||
+        le32_get(w->magic) != LOG_MAGIC_SUPER)
+        return false;
+    for (uint32_t i = LOG_SECTOR_BYTES; i < LOG_BLOCK_BYTES; i++) /* no sum is over the others */
+        if (block[i] != 0)
+            return false;
+    return true;
 }
 
 bool log_read_super(struct disk *d, int copy, uint8_t *block)
@@ -470,6 +476,23 @@ static bool damage_is_idle(struct scan *s)
     return state == SECTOR_ZERO || (state == SECTOR_STALE && le64_get(w->number) < s->segment);
 }
 
+/* The process of our cluster to whose log the damaged sector belongs; UINT32_MAX: to none. */
+static uint32_t owner_of_damage(struct scan *s)
+{
+    const struct place *at = &s->damage;
+    look_at(s, at->segment);
+    const uint8_t *sector = block_at(s, at->block) + (size_t)at->sector * LOG_SECTOR_BYTES;
+    for (uint32_t p = 0; p < PROCS_MAX; p++) {
+        uint64_t found;
+        struct log_id id = {s->log->id.cluster, p};
+        if (log_sector_state(sector, id, (uint32_t)(at->segment % s->log->shape.slots),
+                             at->block * LOG_BLOCK_SECTORS + at->sector, UINT64_MAX,
+                             &found) == SECTOR_STALE)
+            return p;
+    }
+    return UINT32_MAX;
+}
+
 static void explain_damage(struct scan *s, uint32_t slot, uint64_t offset)
 {
     const struct log *log = s->log;
@@ -482,6 +505,14 @@ static void explain_damage(struct scan *s, uint32_t slot, uint64_t offset)
         return;
     }
     offset = (uint64_t)s->damage.block * LOG_BLOCK_BYTES + s->damage.sector * LOG_SECTOR_BYTES;
+    if (s->owner != UINT32_MAX) {
+        snprintf(r->why, sizeof r->why,
+                 "segment file %" PRIu64 ", offset %" PRIu64
+                 ": of the log of p%u, and the super block is that of p%u; bring the files of each "
+                 "log together again, or restore from a backup",
+                 s->damage.segment % log->shape.slots, offset, s->owner, log->id.process);
+        return;
+    }
     snprintf(r->why, sizeof r->why,
              "segment file %" PRIu64 ", offset %" PRIu64
              ": damaged (no torn write leaves such a sector)%s; records before %" PRIu64
@@ -628,6 +659,7 @@ int log_recover(struct log *log, log_found_fn *found, void *ctx, struct log_repo
     walk(&s, found, ctx, &here, &segment, &block);
     look_behind(&s, segment, block, &later);
     s.idle = damage_is_idle(&s);
+    s.owner = s.damage.segment != UINT64_MAX ? owner_of_damage(&s) : UINT32_MAX;
     end_reading(&s);
     if (s.error != 0) {
         err = unreadable(&s);

@@ -78,13 +78,15 @@ int __wrap_stat64(const char *path, struct stat *st)
     return __wrap_stat(path, st);
 }
 
+static uint32_t process = 1;
+
 static void make_log(uint32_t slots)
 {
     char why[256];
     struct disk *d;
     struct log *log;
     struct log_report report;
-    struct log_id id = {9, 1};
+    struct log_id id = {9, process};
     struct disk_uring_conf conf = {.dir = one,
                                    .shape = {slots, 64 * LOG_BLOCK_BYTES},
                                    .buffers = 4,
@@ -178,6 +180,10 @@ static void test_one_copy_of_the_super_block_is_enough_and_said(void **state)
         says("sound, but for a copy of its super block");
         flip(one, "super", k * LOG_BLOCK_BYTES + 8);
     }
+    flip(one, "super", 2000); /* where nothing is written */
+    assert_int_equal(heard("verify", one, NULL), 0);
+    says("sound, but for a copy of its super block");
+    flip(one, "super", 2000);
     char path[128];
     snprintf(path, sizeof path, "%s/super", one);
     assert_int_equal(truncate(path, LOG_BLOCK_BYTES), 0);
@@ -188,6 +194,22 @@ static void test_one_copy_of_the_super_block_is_enough_and_said(void **state)
     assert_int_equal(heard("verify", one, NULL), 1);
     says("super: 0 bytes");
     says("backup");
+}
+
+static void test_files_of_two_logs_are_told_apart(void **state)
+{
+    (void)state;
+    char from[128], to[128];
+    another_log("mine", 2);
+    snprintf(to, sizeof to, "%s/super", one);
+    process = 3;
+    another_log("theirs", 2);
+    process = 1;
+    snprintf(from, sizeof from, "%s/super", one);
+    assert_int_equal(rename(from, to), 0);
+    snprintf(one, sizeof one, "%s/mine", dir);
+    assert_int_equal(heard("verify", one, NULL), 1);
+    says("of the log of p1, and the super block is that of p3");
 }
 
 static void test_a_copy_that_fails_leaves_nothing_behind(void **state)
@@ -295,6 +317,7 @@ int main(void)
         cmocka_unit_test(test_what_is_no_log_is_said_to_be_none),
         cmocka_unit_test(test_damage_is_said_where_it_is),
         cmocka_unit_test(test_one_copy_of_the_super_block_is_enough_and_said),
+        cmocka_unit_test(test_files_of_two_logs_are_told_apart),
         cmocka_unit_test(test_a_copy_that_fails_leaves_nothing_behind),
         cmocka_unit_test(test_a_backup_may_lie_where_no_log_could_live),
         cmocka_unit_test(test_a_missing_file_is_not_read),
