@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "host.h"
+#include "ledger.h"
 #include "storage.h"
 
 /* By a key that is not 0, a value. Open addressing, at most half full. */
@@ -180,6 +181,12 @@ static bool audit_log(struct audit *a, const struct job *job, struct board *b, u
     } else if (storage_read(job, p, record_found, &r, &report, why, sizeof why) != 0) {
         if (!a->refused)
             snprintf(a->why, sizeof a->why, "the log of p%u: %.280s", p, why);
+        a->refused = true;
+    } else if (report.incarnation / LOG_RESTORED_LIVES != ledger_restores(b->run)) {
+        if (!a->refused)
+            snprintf(
+                a->why, sizeof a->why,
+                "the log of p%u, or its ledger, was restored from a backup and others were not", p);
         a->refused = true;
     } else {
         a->logs++;

@@ -16,6 +16,23 @@ uint64_t board_bytes(const struct board *b)
     return b->bytes;
 }
 
+static size_t whole_pages(size_t bytes)
+{
+    return (bytes + 4095) & ~(size_t)4095;
+}
+
+size_t board_ledger_bytes(uint32_t n, uint32_t ledger_max)
+{
+    return BOARD_PAST_BYTES + whole_pages((size_t)n * ledger_max * sizeof(struct board_entry));
+}
+
+bool board_lay_ledger(struct board *b, int fd)
+{
+    void *at = (uint8_t *)b + b->ledger_at;
+    return mmap(at, board_ledger_bytes(b->n, b->ledger_max), PROT_READ | PROT_WRITE,
+                MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd, 0) == at;
+}
+
 static void *map(size_t bytes, int fd)
 {
     int flags = MAP_SHARED | MAP_POPULATE | (fd < 0 ? MAP_ANONYMOUS : 0);
@@ -40,10 +57,10 @@ struct board *board_open_ledger(uint32_t n, uint32_t blocks, uint32_t samples_ma
 {
     uint64_t row = sizeof(struct board_row) + n * sizeof(struct board_source) +
                    blocks * sizeof(struct board_block) +
-                   (uint64_t)samples_max * sizeof(struct board_sample) +
-                   (uint64_t)ledger_max * sizeof(struct board_entry);
+                   (uint64_t)samples_max * sizeof(struct board_sample);
     row = (row + 63) & ~(uint64_t)63;
-    size_t rows_end = (sizeof(struct board) + 64 + n * row + 63) & ~(size_t)63;
+    size_t ledger_at = whole_pages(sizeof(struct board) + 64 + n * row);
+    size_t rows_end = ledger_at + (ledger_max > 0 ? board_ledger_bytes(n, ledger_max) : 0);
     size_t bytes = rows_end + extra;
     if (fd != NULL) {
         *fd = memfd_create("upon-board", 0); /* without CLOEXEC: nodes inherit it */
@@ -60,6 +77,7 @@ struct board *board_open_ledger(uint32_t n, uint32_t blocks, uint32_t samples_ma
     b->samples_max = samples_max;
     b->sample_every = sample_every;
     b->ledger_max = ledger_max;
+    b->ledger_at = ledger_at;
     b->row_bytes = row;
     b->extra_at = extra > 0 ? rows_end : 0;
     return b;

@@ -74,6 +74,16 @@ struct board_entry {
     board_u64 key; /* as of a sample */
 };
 
+/* What stands in front of the ledgers, of each process: what a later run has to know besides. */
+struct board_past {
+    board_u64 issued; /* as in its row */
+    board_u64 issued_digest;
+    board_u64 forgotten; /* as in its row, of all runs */
+};
+
+/* Bytes in front of the ledgers: struct board_past of each process, and what ledger.h keeps there. */
+#define BOARD_PAST_BYTES 4096
+
 /* Why a process crashed by itself. */
 enum board_halt {
     BOARD_RUNS,
@@ -91,7 +101,9 @@ struct board_row {
     board_u64 completed; /* own operations, delivered or decided at ourselves */
     board_u64 samples;   /* written; a release, the samples stand behind it */
     board_u64 done;      /* issues no more */
-    board_u64 lives;     /* of the process, this one included */
+    board_u64 lives;     /* of the process in this run, this one included */
+    board_u64 first;     /* this run's operations are numbered from here on … */
+    board_u64 before;    /* … and so many were delivered in runs before it */
     /* Written now and then. */
     _Alignas(64) board_u64 counters[COUNTERS];
     board_u64 counters_from[COUNTERS]; /* when the measured interval began */
@@ -108,8 +120,7 @@ struct board_row {
     board_u64 halted;     /* enum board_halt */
     board_u64 disk_error; /* BOARD_HALT_DISK: errno */
     struct hist store;    /* stacks with a log: from ⟨log, Store⟩ to ⟨log, Stored⟩ */
-    /* Behind it: struct board_source[n], struct board_block[blocks], struct board_sample[max],
-     * struct board_entry[ledger_max]. */
+    /* Behind it: struct board_source[n], struct board_block[blocks], struct board_sample[max]. */
 };
 
 #define BOARD_NODES_MAX      64
@@ -141,6 +152,12 @@ struct board {
     uint32_t samples_max;  /* of a process */
     uint32_t sample_every; /* a power of two: operations whose number it divides are sampled */
     uint32_t ledger_max;   /* log-deliveries of a process that are remembered */
+    uint64_t ledger_at;    /* bytes from the beginning: BOARD_PAST_BYTES, and then n ledgers */
+    /* Over logs that an earlier run has left (ledger.h). */
+    uint32_t run;            /* of those over these logs, from 0 */
+    uint32_t log_cluster;    /* as in the logs; 0: this run's */
+    bool ledger_kept;        /* it lies with the logs */
+    uint64_t sources_before; /* bitmap of the ranks that issued in earlier runs */
     uint64_t row_bytes;
     int spool_fd;      /* of the spools (spool.h); nodes inherit it; 0: there are none */
     uint64_t extra_at; /* bytes from the beginning: what lies behind the rows; 0: nothing */
@@ -202,9 +219,15 @@ static inline struct board_sample *board_samples(const struct board *b, uint32_t
     return (struct board_sample *)(board_blocks(b, p) + b->blocks);
 }
 
+static inline struct board_past *board_past(const struct board *b, uint32_t p)
+{
+    return (struct board_past *)((uintptr_t)b + b->ledger_at) + p;
+}
+
 static inline struct board_entry *board_ledger(const struct board *b, uint32_t p)
 {
-    return (struct board_entry *)(board_samples(b, p) + b->samples_max);
+    uintptr_t entries = (uintptr_t)b + b->ledger_at + BOARD_PAST_BYTES;
+    return (struct board_entry *)entries + (uint64_t)p * b->ledger_max;
 }
 
 /*
@@ -221,6 +244,13 @@ struct board *board_open_extra(uint32_t n, uint32_t blocks, uint32_t samples_max
 /* The same, with a ledger of so many entries for each process. */
 struct board *board_open_ledger(uint32_t n, uint32_t blocks, uint32_t samples_max,
                                 uint32_t sample_every, uint32_t ledger_max, size_t extra, int *fd);
+
+/* Bytes of the ledgers of n processes, what stands in front of them included. */
+size_t board_ledger_bytes(uint32_t n, uint32_t ledger_max);
+
+/* Let a file of so many bytes be the ledgers, in place of memory. Each OS process that has the board
+ * does so. False: it cannot be mapped. */
+bool board_lay_ledger(struct board *b, int fd);
 
 /* The board that another OS process of the same program opened. NULL: `why` says what is wrong. */
 struct board *board_map(const char *path, char *why, size_t why_size);

@@ -68,6 +68,7 @@ struct job {
     uint64_t log_size;            /* of the log of a process */
     uint32_t log_sqpoll;
     uint32_t log_keep;
+    uint32_t log_reuse;
     uint64_t log_hold_ns; /* a write is held back so long, at most; 0: not at all */
     /* [params] */
     struct stack_conf conf;
@@ -82,6 +83,10 @@ struct job {
     const struct load_top *top;
     uint64_t sources;                    /* bitmap of ranks */
     struct fabric_addr addr[PSET_PROCS]; /* device.topology, read */
+
+    /* Made by ledger_find(). */
+    bool goes_on;         /* with the logs of earlier runs */
+    uint64_t told_before; /* log-deliveries or decisions of a process in earlier runs, at most */
 
     struct job_place place[JOB_KEYS_MAX]; /* by key */
     const char *path;                     /* of the file; NULL: none */
@@ -134,6 +139,12 @@ bool job_logs(const struct job *job);
 /* Log-deliveries or decisions of a process that a run of this checked job remembers, so that it can
  * be recovered and audited: entries of the board's ledger. 0: nothing is logged. */
 uint32_t job_ledger(const struct job *job);
+
+/* … that it can remember at most. */
+uint64_t job_ledger_most(const struct job *job);
+
+/* Whether the logs stay when the run has ended. */
+bool job_keeps_logs(const struct job *job);
 
 /* Write all keys with their values, in the form that job_read() reads. */
 void job_write(const struct job *job, FILE *out);

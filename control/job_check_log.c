@@ -30,12 +30,23 @@ static double stored_in_all(const struct job *job)
     return per_s * (double)(job->warmup_ns + job->duration_ns) / 1e9;
 }
 
+uint64_t job_ledger_most(const struct job *job)
+{
+    return LEDGER_ALL / job->n;
+}
+
 uint32_t job_ledger(const struct job *job)
 {
     if (!job_logs(job))
         return 0;
-    double most = (double)LEDGER_ALL / job->n, want = stored_in_all(job) * 1.1 + LEDGER_SPARE;
+    double most = (double)job_ledger_most(job);
+    double want = (double)job->told_before + stored_in_all(job) * 1.1 + LEDGER_SPARE;
     return (uint32_t)(want < most ? want : most);
+}
+
+bool job_keeps_logs(const struct job *job)
+{
+    return job->log_keep != 0 || job->log_reuse != 0;
 }
 
 /* A node that is started again goes on from what the run remembers. What a closed loop comes to is
@@ -96,6 +107,9 @@ int job_check_log(struct job *job, const struct job_why *why)
     int err = job->restart > 0 ? check_restart(job, why) : 0;
     if (err != 0)
         return err;
+    if (job->log_reuse && job->log_dir[0] == '\0')
+        return REFUSE(why, job, log_reuse,
+                      "a run's own folder holds no logs to go on with; give log.dir");
     if (job->log_size < LOG_SIZE_MIN || job->log_size > LOG_SIZE_MAX)
         return REFUSE(why, job, log_size, "a log has %lluMiB to %lluGiB", LOG_SIZE_MIN >> 20,
                       LOG_SIZE_MAX >> 30);

@@ -69,6 +69,8 @@ const struct job_key job_keys[] = {
      "of the log of a process; by default more, where its stack needs it"},
     {"log", "sqpoll", KIND_CHOICE, JOB(log_sqpoll), "no", "no|yes",
      "a kernel thread submits: takes a processor, saves system calls"},
+    {"log", "reuse", KIND_CHOICE, JOB(log_reuse), "no", "no|yes",
+     "go on with the logs of earlier runs that log.dir holds, if any, and keep them"},
     {"log", "keep", KIND_CHOICE, JOB(log_keep), "no", "no|yes", "leave the logs behind"},
     {"log", "hold", KIND_DURATION, JOB(log_hold_ns), "0s", NULL,
      "a write is kept from the disk for up to so long: a kill loses what is not flushed"},

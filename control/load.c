@@ -135,8 +135,8 @@ static struct msg op_write(struct load *l, uint64_t number, uint64_t intended_ns
     le64_put(w->intended_ns, intended_ns);
     le64_put(w->number, number);
     le16_put(w->source, l->co.st->self);
-    le16_put(w->reserved, 0);
-    le32_put(w->bytes, l->conf.size);
+    le16_put(w->bytes, (uint16_t)l->conf.size);
+    le32_put(w->run, l->conf.board->run);
     uint64_t tag = op_tag(l, w);
     le64_put(w->tag, tag);
     pkt_copy(w + 1, l->pattern, l->conf.size - OP_BYTES_MIN);
@@ -213,8 +213,12 @@ static uint32_t issue_open(struct load *l, uint32_t room, uint64_t now)
  * digest lacks, so nobody has delivered as many. */
 void load_post_issued(struct load *l)
 {
+    if (l->ledger)
+        board_put(&load_past(l)->issued, l->next_op > l->owed_op ? l->next_op : l->owed_op);
     board_put(&l->row->issued, l->next_op);
     atomic_thread_fence(memory_order_release);
+    if (l->ledger)
+        board_put(&load_past(l)->issued_digest, l->issued_digest);
     board_put(&l->row->issued_digest, l->issued_digest);
     board_put(&l->row->issued_measured, l->issued_measured);
     board_put(&l->row->offered_measured, l->conf.closed ? l->issued_measured : l->offered_measured);
@@ -313,9 +317,10 @@ bool load_op_read(const struct load *l, const uint8_t *data, uint32_t len, struc
     op->intended_ns = le64_get(w->intended_ns);
     op->number = le64_get(w->number);
     op->source = le16_get(w->source);
+    op->run = le32_get(w->run);
     op->tag = le64_get(w->tag);
     return op->tag == op_tag(l, w) && op->source < l->co.st->n &&
-           (l->conf.sources >> op->source & 1) != 0 &&
+           ((l->conf.sources | l->conf.board->sources_before) >> op->source & 1) != 0 &&
            memcmp(w + 1, l->pattern, l->conf.size - OP_BYTES_MIN) == 0;
 }
 
@@ -330,13 +335,14 @@ static void sample(struct load *l, const struct op *op, uint64_t latency_ns)
         (struct board_sample){(uint64_t)op->source << BOARD_KEY_SHIFT | op->number, latency_ns};
 }
 
-/* An operation has come for the first time: measure. */
+/* An operation has come for the first time: measure, unless it was intended in an earlier run. */
 static void taken(struct load *l, const struct op *op, uint64_t now)
 {
     uint64_t latency = now > op->intended_ns ? now - op->intended_ns : 0;
-    bool counts = measured(l, op->intended_ns);
+    bool ours = op->run == l->conf.board->run, counts = ours && measured(l, op->intended_ns);
     l->delivered++;
-    if (l->cell != NULL && (op->source == l->co.st->self || l->conf.top->shape == LOAD_TO_NEXT))
+    if (l->cell != NULL && ours &&
+        (op->source == l->co.st->self || l->conf.top->shape == LOAD_TO_NEXT))
         cell_complete(l->cell, latency);
     if (l->conf.top->shape == LOAD_TO_NEXT) { /* one receiver: it is the last, too */
         if (counts)
@@ -641,7 +647,7 @@ void load_attach(struct stack *st, const struct load_conf *conf)
     if (conf->board->from_ns > st->now)
         arm(l, ALARM_FROM, conf->board->from_ns);
     board_add(&l->row->lives, 1);
-    if (board_get(&l->row->lives) > 1)
+    if (load_lived(l))
         load_take_over(l);
     st->app_wants = l->source;
     if (!l->source)

@@ -5,8 +5,8 @@
  * decided, measures the latency from the intended time, checks each operation by itself, and posts
  * the rest to the board.
  *
- * An operation carries its number, its source, its intended time and a tag over these, and is
- * filled with a seeded pattern: who receives it can tell that somebody issued it without
+ * An operation carries its number, its source, its run, its intended time and a tag over these, and
+ * is filled with a seeded pattern: who receives it can tell that somebody issued it without
  * remembering what was issued. The sum of the tags is the digest that processes are compared by.
  */
 #ifndef UPON_LOAD_H
@@ -19,8 +19,8 @@ struct op_wire {
     uint8_t intended_ns[8]; /* environment's time of the source */
     uint8_t number[8];      /* of the source's operations from 0; the instance, in consensus */
     uint8_t source[2];      /* rank */
-    uint8_t reserved[2];    /* 0 */
-    uint8_t bytes[4];       /* of the operation, this header included */
+    uint8_t bytes[2];       /* of the operation, this header included */
+    uint8_t run[4];         /* over these logs, from 0: its number is never used again */
     uint8_t tag[8];         /* XXH3 of the fields above, seeded by the job */
 };
 static_assert(sizeof(struct op_wire) == 32, "the layout is the protocol");

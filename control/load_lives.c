@@ -11,6 +11,9 @@
  * not come to be stored never left the process: it is issued again, under the same number. In
  * consensus, where proposals are not stored, each instance that is not decided here is proposed
  * again. An open loop draws the same intended times for them.
+ *
+ * A run over the logs of an earlier one begins in the same way. The numbers go on; the intended times
+ * are this run's.
  */
 #include "load_state.h"
 
@@ -56,6 +59,7 @@ bool load_remember(struct load *l, uint64_t place, const struct op *op)
         return false;
     if (unlikely(place >= l->conf.board->ledger_max)) {
         board_add(&l->row->forgotten, 1); /* it is full: there is no recovery from here on */
+        board_add(&load_past(l)->forgotten, 1);
         return true;
     }
     struct board_entry *e = entry_at(l, place);
@@ -135,6 +139,7 @@ void load_take_over(struct load *l)
     l->issued_measured = board_get(&l->row->issued_measured);
     l->samples = board_get(&l->row->samples);
     l->again_op = board_get(&l->row->issued);
+    l->owed_op = board_get(&load_past(l)->issued);
     l->own = l->seen[l->co.st->self];
 }
 
@@ -162,12 +167,12 @@ static bool found(struct trace *t, struct stack *st, struct co *to, const struct
     return f->next == NULL || f->next->handled(f->next, st, to, ev, n);
 }
 
-/* The intended times of what is issued already. */
+/* The intended times of what this run has issued already. */
 static void draw_again(struct load *l)
 {
     if (l->conf.closed)
         return;
-    for (uint64_t k = 0; k < l->next_op; k++) {
+    for (uint64_t k = board_get(&l->row->first); k < l->next_op; k++) {
         l->offered_measured += measured(l, (uint64_t)l->next_ns);
         l->next_ns += load_interval(l);
     }
@@ -179,13 +184,21 @@ static void go_on(struct load *l)
     uint16_t self = l->co.st->self;
     if (l->source && top->shape == LOAD_ONE_VALUE) {
         l->next_op = l->seen[0].floor;
-    } else if (l->source) {
+    } else if (top->logged == LOAD_LOG_DELIVERS) {
+        l->next_op = l->owed_op; /* after an earlier run, which had brought all of it about */
+        l->issued_digest = board_get(&load_past(l)->issued_digest);
+    } else if (top->shape != LOAD_ONE_VALUE) { /* also of who is no source any more */
         l->next_op = l->own.top;
         l->issued_digest = l->own.digest;
         l->outstanding = l->next_op - l->seen[self].count;
     }
+    if (board_get(&l->row->lives) == 1) { /* of this run */
+        board_put(&l->row->first, l->next_op);
+        board_put(&l->row->before, l->delivered);
+        board_put(&l->row->delivered, l->delivered);
+    }
     draw_again(l);
-    if (l->source)
+    if (l->next_op > 0)
         load_post_issued(l);
     for (uint16_t s = 0; s < l->co.st->n; s++)
         load_post_sequence(l, s);
@@ -194,7 +207,7 @@ static void go_on(struct load *l)
 int load_recover(struct stack *st, char *why, size_t why_size)
 {
     struct finder f = {.trace = {found}, .next = st->trace, .load = load(st->app)};
-    if (board_get(&f.load->row->lives) == 1)
+    if (!load_lived(f.load))
         return stack_recover(st, why, why_size);
     st->trace = &f.trace;
     int err = stack_recover(st, why, why_size);

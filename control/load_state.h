@@ -49,7 +49,8 @@ struct load {
     bool ledger;         /* what was taken is remembered on the board */
     uint64_t told;       /* log-deliveries below this position were told of in this life */
     uint64_t places;     /* … and below this one in any life */
-    uint64_t again_op;   /* operations below were issued in an earlier life already */
+    uint64_t again_op;   /* operations below were issued in an earlier life of this run */
+    uint64_t owed_op;    /* … or of an earlier run */
     struct sequence own; /* what our log holds of our own, and what was taken of it */
     uint8_t pattern[MSG_BYTES_MAX];
     struct sequence seen[];
@@ -60,12 +61,19 @@ struct op {
     uint64_t intended_ns;
     uint64_t number;
     uint64_t tag;
+    uint32_t run;
     uint16_t source;
 };
 
 static inline struct load *load(struct co *co)
 {
     return (struct load *)co;
+}
+
+/* With a ledger: what later runs are told. */
+static inline struct board_past *load_past(const struct load *l)
+{
+    return board_past(l->conf.board, l->co.st->self);
 }
 
 static inline bool measured(const struct load *l, uint64_t ns)
@@ -128,6 +136,12 @@ void load_post_block(struct load *l, const struct op *op);
 /* A log-delivery at a position, or the decision of an instance: whether it is news. */
 bool load_remember(struct load *l, uint64_t place, const struct op *op);
 
+/* Whether this is another life of the process, in this run or after an earlier one. */
+static inline bool load_lived(const struct load *l)
+{
+    return board_get(&l->row->lives) > 1 || l->conf.board->run > 0;
+}
+
 /* Before the first event of another life: take over what the board remembers of earlier ones. */
 void load_take_over(struct load *l);
 
@@ -137,7 +151,7 @@ static inline uint64_t load_owed(const struct load *l)
 {
     if (!l->ledger || l->conf.top->shape != LOAD_ONE_VALUE)
         return 0;
-    return l->again_op > l->seen[0].top ? l->again_op : l->seen[0].top;
+    return l->owed_op > l->seen[0].top ? l->owed_op : l->seen[0].top;
 }
 
 #endif

@@ -14,6 +14,7 @@
 #include "dataplane/disk_uring.h"
 #include "dataplane/log_format.h"
 #include "dataplane/pkt.h"
+#include "ledger.h"
 #include "number.h"
 #include "verbs.h"
 
@@ -63,22 +64,23 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
-static const struct argp argp =
-    {options,
-     parse,
-     "inspect DIR\nverify DIR\nbackup DIR COPY\nrestore COPY DIR",
-     "Look at the log of a process, judge it, copy it.\v"
-     "inspect  show what the log holds, record by record\n"
-     "verify   read all of it as a recovery would, and judge it; changes nothing\n"
-     "backup   copy a log that no process has open, if it is sound, and verify the copy\n"
-     "restore  copy a backup to where no log is, lead its incarnation on past all lives that the "
-     "process may have had since, and verify it there\n\n"
-     "Exit status: 0 sound, 1 refused or damaged, 2 it could not be looked at. What a crash may "
-     "leave behind, and the next opening mends, is sound and said: a torn tail that was never "
-     "acknowledged, one damaged copy of the super block's two.",
-     NULL,
-     NULL,
-     NULL};
+static const struct argp argp = {
+    options,
+    parse,
+    "inspect DIR\nverify DIR\nbackup DIR COPY\nrestore COPY DIR",
+    "Look at the log of a process, judge it, copy it; or all logs of a run (log.keep, log.reuse).\v"
+    "inspect  show what the log of a process holds, record by record\n"
+    "verify   read all of it as a recovery would, and judge it; changes nothing\n"
+    "backup   copy a log that no process has open, if it is sound, and verify the copy; of a run's "
+    "folder all logs as of one moment, and what they had acknowledged\n"
+    "restore  copy a backup to where no log is, lead its incarnation on past all lives that the "
+    "process may have had since, and verify it there\n\n"
+    "Exit status: 0 sound, 1 refused or damaged, 2 it could not be looked at. What a crash may "
+    "leave behind, and the next opening mends, is sound and said: a torn tail that was never "
+    "acknowledged, one damaged copy of the super block's two.",
+    NULL,
+    NULL,
+    NULL};
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
@@ -237,7 +239,19 @@ static void remove_copy(const struct copy *c)
         rmdir(c->to);
 }
 
-/* 0 or −errno, with the sentence printed. */
+/* 0 or −errno, with the sentence printed, here and below. */
+static int sync_folder(const char *to)
+{
+    int err = 0, dir = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0 || fsync(dir) != 0) {
+        err = -errno;
+        fprintf(stderr, "upon log: %s: %s\n", to, strerror(-err));
+    }
+    if (dir >= 0)
+        close(dir);
+    return err;
+}
+
 static int copy_files(struct copy *c)
 {
     char name[32];
@@ -250,14 +264,7 @@ static int copy_files(struct copy *c)
         err = copy_file(c->from, to, name);
         c->files += err == 0;
     }
-    int dir = err == 0 ? open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (err == 0 && (dir < 0 || fsync(dir) != 0)) {
-        err = -errno;
-        fprintf(stderr, "upon log: %s: %s\n", to, strerror(-err));
-    }
-    if (dir >= 0)
-        close(dir);
-    return err;
+    return err == 0 ? sync_folder(to) : err;
 }
 
 /* The lives that came after the backup are not in it: no later one may be taken for one of them. */
@@ -315,18 +322,124 @@ static int copy_log(const char *from, const char *to, bool restore)
     return status;
 }
 
+/* ---- all logs of a run ------------------------------------------------------------------------- */
+
+static bool is_folder_of_logs(const char *dir)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/" LEDGER_FILE, dir);
+    return access(path, F_OK) == 0;
+}
+
+/* What its ledger says, and the lock of it: a file to close, or −1 with a sentence. */
+static int hold_folder(const char *dir, struct ledger_summary *s)
+{
+    char why[512];
+    int fd, err = ledger_hold(dir, s, &fd, why, sizeof why);
+    if (err != 0)
+        fprintf(stderr, "upon log: %s\n", why);
+    return err != 0 ? -1 : fd;
+}
+
+static void log_path(char *path, size_t size, const char *dir, uint32_t p)
+{
+    snprintf(path, size, "%s/p%u", dir, p);
+}
+
+static int verify_folder(const char *dir)
+{
+    struct ledger_summary s;
+    char path[4096];
+    int held = hold_folder(dir, &s), status = 0;
+    if (held < 0)
+        return 2;
+    for (uint32_t p = 0; p < s.n; p++) {
+        log_path(path, sizeof path, dir, p);
+        int one = look(path, NULL, NULL);
+        status = one > status ? one : status;
+    }
+    close(held);
+    printf("%s: %s among %u; run %" PRIu32 " over these logs%s%s; %" PRIu64
+           " operations acknowledged\n",
+           dir, s.stack, s.n, ledger_runs(s.run) + 1,
+           ledger_restores(s.run) > 0 ? ", restored" : "",
+           s.ended ? "" : ", did not come to its end", s.told);
+    return status;
+}
+
+static void remove_copies(const char *to, uint32_t copies, bool folder)
+{
+    char path[4096], why[256];
+    struct log_shape shape;
+    for (uint32_t p = 0; p < copies; p++) {
+        log_path(path, sizeof path, to, p);
+        if (disk_uring_shape(path, &shape, why, sizeof why) == 0)
+            disk_uring_remove(path, shape.slots);
+    }
+    snprintf(path, sizeof path, "%s/" LEDGER_FILE, to);
+    unlink(path);
+    if (folder)
+        rmdir(to);
+}
+
+/* The logs of a run, all of one moment: nobody writes there meanwhile. The ledger comes last: without
+ * it there are no logs to go on with. */
+static int copy_folder(const char *dir, const char *to, bool restore)
+{
+    struct ledger_summary s;
+    char from_path[4096], to_path[4096], why[512];
+    bool folder;
+    if (is_folder_of_logs(to)) {
+        fprintf(stderr, "upon log: %s: there are logs already\n", to);
+        return 2;
+    }
+    int held = hold_folder(dir, &s);
+    if (held < 0)
+        return 2;
+    int err = disk_folder_make(to, &folder), status = err != 0 ? 2 : 0;
+    uint32_t copies = 0;
+    if (err != 0)
+        fprintf(stderr, "upon log: %s: %s\n", to, strerror(-err));
+    for (; copies < s.n && status == 0; copies += status == 0) {
+        log_path(from_path, sizeof from_path, dir, copies);
+        log_path(to_path, sizeof to_path, to, copies);
+        status = copy_log(from_path, to_path, restore);
+    }
+    if (status == 0 && (copy_file(dir, to, LEDGER_FILE) != 0 || sync_folder(to) != 0))
+        status = 2;
+    if (status == 0 && restore && ledger_restored(to, why, sizeof why) != 0) {
+        fprintf(stderr, "upon log: %s\n", why);
+        status = 2;
+    }
+    close(held);
+    if (status != 0)
+        remove_copies(to, copies, err == 0 && folder);
+    return status;
+}
+
+/* The log of one process, or all of a run. */
+static int copy(const char *from, const char *to, bool restore)
+{
+    return is_folder_of_logs(from) ? copy_folder(from, to, restore) : copy_log(from, to, restore);
+}
+
 int log_main(int argc, char **argv)
 {
     struct args args = {.count = 20};
     argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, &args);
     struct show show = {&args, 0};
+    if (strcmp(args.what, "inspect") == 0 && is_folder_of_logs(args.dir)) {
+        fprintf(stderr, "upon log: %s: the logs of all processes; name one, as %s/p0\n", args.dir,
+                args.dir);
+        return 2;
+    }
     if (strcmp(args.what, "inspect") == 0)
         return look(args.dir, show_record, &show);
     if (strcmp(args.what, "verify") == 0)
-        return look(args.dir, NULL, NULL);
+        return is_folder_of_logs(args.dir) ? verify_folder(args.dir) : look(args.dir, NULL, NULL);
     if (strcmp(args.what, "backup") == 0 || strcmp(args.what, "restore") == 0)
-        return copy_log(args.dir, args.to, args.what[0] == 'r');
+        return copy(args.dir, args.to, args.what[0] == 'r');
     fprintf(stderr, "upon log: there is no \"%s\"; it is inspect, verify, backup or restore\n",
             args.what);
     return 2;

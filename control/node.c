@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "host.h"
+#include "ledger.h"
 #include "telemetry.h"
 #include "verbs.h"
 
@@ -96,6 +97,9 @@ static int prepare(struct node *n, const struct arguments *a)
     n->board = board_map(a->board, n->why, sizeof n->why);
     if (n->board == NULL)
         return -EINVAL;
+    n->job.conf.log_cluster = n->board->log_cluster;
+    if (n->board->ledger_kept && (err = ledger_join(&n->job, n->board, n->why, sizeof n->why)) != 0)
+        return err;
     host_init_lcore(&n->host, &n->job, &place, n->index);
     n->host.board = n->board;
     return 0;

@@ -70,6 +70,10 @@ void record_plan(struct record_plan *plan, const struct job *job, bool spare)
         return;
     }
     plan_cells(plan, job);
+    if (job->goes_on) {
+        (void)nothing(plan, "what earlier runs over these logs requested is not recorded");
+        return;
+    }
     if (job->record == JOB_RECORD_AUTO && !worth(plan, job))
         return;
     const double share = (double)RECORDS_MAX / job->n;

@@ -170,6 +170,12 @@ static void put_disk(FILE *out, const struct result *r)
     if (d->store.has[2])
         report_ns(p99, sizeof p99, d->store.value_ns[2]);
     fprintf(out, "  disk        %s\n", d->device);
+    if (r->job->goes_on)
+        fprintf(out,
+                "  %-12slog continued: run %" PRIu32 " over it%s, %" PRIu64
+                " operations recovered\n",
+                "", ledger_runs(d->run) + 1, ledger_restores(d->run) > 0 ? ", restored" : "",
+                d->recovered);
     fprintf(out, "  %-12s%s records in %s flushes, %.3g each; %s written\n", "",
             report_count(records, sizeof records, (double)d->records),
             report_count(flushes, sizeof flushes, (double)d->flushes),

@@ -43,15 +43,30 @@ struct last_delivery {
     uint32_t deliveries;
 };
 
+/* The first operation of this run, of a source, or of all that propose. */
+static uint64_t first_of(const struct result *r, const struct board *b, uint64_t source)
+{
+    uint64_t first = UINT64_MAX;
+    if (r->job->top->shape != LOAD_ONE_VALUE)
+        return board_get(&board_row(b, (uint32_t)source)->first);
+    for (uint32_t p = 0; p < b->n; p++)
+        if ((r->job->sources >> p & 1) != 0 && board_get(&board_row(b, p)->first) < first)
+            first = board_get(&board_row(b, p)->first);
+    return first;
+}
+
 /* Join the samples of all processes: an operation counts when all of its receivers have it. */
 static void join_samples(struct result *r, const struct board *b)
 {
     const bool one_value = r->job->top->shape == LOAD_ONE_VALUE;
     uint64_t rows = 0;
     uint32_t receivers = b->n - (uint32_t)__builtin_popcountll(board_get(&b->crashed));
-    for (uint32_t p = 0; p < b->n; p++)
-        if (board_get(&board_row(b, p)->issued) / b->sample_every >= rows)
-            rows = board_get(&board_row(b, p)->issued) / b->sample_every + 1;
+    for (uint32_t p = 0; p < b->n; p++) {
+        uint64_t end = board_get(&board_row(b, p)->issued) / b->sample_every + 1;
+        uint64_t first = first_of(r, b, p) / b->sample_every;
+        if (end > first && end - first > rows)
+            rows = end - first;
+    }
     uint32_t sources = one_value ? 1 : b->n;
     struct last_delivery *last = calloc(rows * sources, sizeof *last);
     if (last == NULL)
@@ -64,6 +79,8 @@ static void join_samples(struct result *r, const struct board *b)
         for (uint64_t i = 0; i < count; i++) {
             uint64_t source = one_value ? 0 : s[i].key >> BOARD_KEY_SHIFT;
             uint64_t row = (s[i].key & ((1ull << BOARD_KEY_SHIFT) - 1)) / b->sample_every;
+            if (source < b->n) /* below the first: too large */
+                row -= first_of(r, b, source) / b->sample_every;
             if (row >= rows || source >= sources)
                 continue;
             struct last_delivery *d = &last[row * sources + source];
@@ -230,10 +247,12 @@ static json_t *json_disk(const struct result *r)
                   (json_int_t)a->acknowledged, "found", (json_int_t)a->found, "released",
                   (json_int_t)a->released, "lost", (json_int_t)a->lost, "doubled",
                   (json_int_t)a->doubled, "unaudited", (json_int_t)a->unaudited);
-    return json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:f, s:I, s:o, s:o}", "device", d->device,
-                     "direct", true, "records", (json_int_t)d->records, "bytes",
-                     (json_int_t)d->bytes, "flushes", (json_int_t)d->flushes, "written_bytes",
-                     (json_int_t)d->written_bytes, "records_per_flush",
+    return json_pack("{s:s, s:b, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:o, s:o}", "device",
+                     d->device, "direct", true, "run", (int)ledger_runs(d->run), "restores",
+                     (int)ledger_restores(d->run), "recovered", (json_int_t)d->recovered, "records",
+                     (json_int_t)d->records, "bytes", (json_int_t)d->bytes, "flushes",
+                     (json_int_t)d->flushes, "written_bytes", (json_int_t)d->written_bytes,
+                     "records_per_flush",
                      rounded(d->flushes > 0 ? (double)d->records / (double)d->flushes : 0),
                      "compactions", (json_int_t)d->compactions, "store_ns", json_latency(&d->store),
                      "audit", audit);

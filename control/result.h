@@ -7,6 +7,7 @@
 #define UPON_RESULT_H
 
 #include "audit.h"
+#include "ledger.h"
 #include "figures.h"
 #include "job.h"
 #include "verdict.h"
@@ -41,6 +42,8 @@ struct result_disk {
     uint64_t compactions;
     struct result_latency store; /* from ⟨log, Store⟩ to ⟨log, Stored⟩ */
     struct audit audit;
+    uint32_t run;       /* of those over these logs: ledger_runs(), ledger_restores() */
+    uint64_t recovered; /* operations that earlier runs had acknowledged, of all processes */
 };
 
 struct result {

@@ -24,6 +24,7 @@
 #include "host.h"
 #include "inject.h"
 #include "judge.h"
+#include "ledger.h"
 #include "metrics.h"
 #include "nodes.h"
 #include "console.h"
@@ -84,7 +85,8 @@ struct run {
     bool folder_made; /* it was not there before */
     bool begun;
     bool log_here; /* the logs lie there */
-    bool logs;     /* they were made */
+    bool logs;     /* they were made, or found */
+    struct ledger ledger;
     bool evidence; /* the audit was not content with them */
     FILE *say;     /* for people */
     FILE *series;
@@ -158,6 +160,25 @@ static bool put_log_dir(struct run *r)
     return !(r->apart || r->job.log_keep) || job_text_fits(offsetof(struct job, log_dir), dir);
 }
 
+/* What earlier runs were told must be in the logs with which this one goes on. */
+static int look_back(struct run *r)
+{
+    struct audit a;
+    if (!audit_logs(&a, &r->job, r->board)) {
+        snprintf(r->why, sizeof r->why, "no memory to audit the logs");
+        return -ENOMEM;
+    }
+    r->result.disk.run = r->ledger.run;
+    r->result.disk.recovered = a.acknowledged;
+    if (a.lost == 0 && a.doubled == 0 && !a.refused)
+        return 0;
+    snprintf(
+        r->why, sizeof r->why,
+        "log.dir = %s: %s; restore all logs from a backup of one moment, or name another folder",
+        r->job.log_dir, a.why);
+    return -EILSEQ;
+}
+
 /* The folder of the run, and the logs, which lie there unless the job says otherwise. */
 static int open_folder(struct run *r)
 {
@@ -173,9 +194,11 @@ static int open_folder(struct run *r)
                  "job file cannot hold; give log.dir");
         return -ENAMETOOLONG;
     }
-    err = storage_create(job, r->why, sizeof r->why);
+    err = r->ledger.found ? 0 : storage_create(job, r->why, sizeof r->why);
     r->logs = err == 0;
-    return err;
+    if (err == 0 && job_keeps_logs(job))
+        err = ledger_open(&r->ledger, job, r->board, r->why, sizeof r->why);
+    return err != 0 || !r->ledger.found ? err : look_back(r);
 }
 
 /* Whether the disk of p failed, and no rule had asked for it. */
@@ -188,7 +211,7 @@ static bool disk_failed(const struct run *r, uint16_t p)
  * will want to look. */
 static bool keep_logs(const struct run *r)
 {
-    bool keep = r->job.log_keep != 0 || r->evidence;
+    bool keep = r->ledger.found || r->evidence || (r->begun && job_keeps_logs(&r->job));
     for (uint16_t p = 0; p < r->job.n; p++)
         keep |= disk_failed(r, p);
     return keep;
@@ -196,8 +219,10 @@ static bool keep_logs(const struct run *r)
 
 static void close_logs(struct run *r)
 {
-    if (r->logs && !keep_logs(r))
+    if (r->logs && !keep_logs(r)) {
+        ledger_remove(&r->job);
         storage_remove(&r->job);
+    }
     r->logs = false;
 }
 
@@ -264,8 +289,9 @@ static void progress_of(struct run *r, uint64_t *sent, uint64_t *delivered)
     *sent = *delivered = 0;
     for (uint32_t p = 0; p < r->job.n; p++) {
         const struct board_row *row = board_row(r->board, p);
-        uint64_t s = since(board_get(&row->issued), &r->before_sent[p]);
-        uint64_t d = since(board_get(&row->delivered), &r->before_delivered[p]);
+        uint64_t first = board_get(&row->first), before = board_get(&row->before);
+        uint64_t s = since(board_get(&row->issued) - first, &r->before_sent[p]);
+        uint64_t d = since(board_get(&row->delivered) - before, &r->before_delivered[p]);
         if (!board_correct(r->board, p))
             continue;
         *sent = shape != LOAD_ONE_VALUE ? *sent + s : s > *sent ? s : *sent;
@@ -448,6 +474,8 @@ static void judge(struct run *r)
     struct result *res = &r->result;
     const struct host_account account = close_processes(r);
     console_close(&r->console);
+    if (r->board->ledger_kept && ledger_end(r->board) != 0)
+        verdict_note(&r->verdict, "the ledger of the logs could not be written to the disk");
     res->preemptions = account.preempted;
     res->memory_bytes = account.memory_bytes + board_bytes(r->board);
     res->leaked_pkts = account.leaked_pkts;
@@ -662,6 +690,8 @@ static int run(struct run *r)
     if (placement_make(&r->place, (uint16_t)r->job.n, job_cores(&r->job), r->why, sizeof r->why) !=
         0)
         return fail(r);
+    if (ledger_find(&r->ledger, &r->job, r->why, sizeof r->why) != 0)
+        return fail(r);
     verdict_open(&r->verdict, r->job.top);
     r->apart = job_apart(&r->job);
     r->spare = spare_processors(&r->place) > 0;
@@ -794,7 +824,7 @@ int run_main(int argc, char **argv)
     }
     r->args = &args;
     r->say = args.json ? stderr : stdout;
-    r->mark.fd = -1;
+    r->mark.fd = r->ledger.fd = -1;
     int status = run(r);
     close_figures(r); /* of a run that did not begin */
     serve_close(&r->serve);
@@ -805,6 +835,7 @@ int run_main(int argc, char **argv)
         host_free(&r->host);
     judge_close(&r->judge);
     close_logs(r);
+    ledger_close(&r->ledger);
     if (r->folder_made && !r->begun)
         result_unfolder(r->folder);
     board_close(r->board);

@@ -11,6 +11,7 @@
 
 #include "dataplane/disk_uring.h"
 #include "dataplane/log_format.h"
+#include "dataplane/refuse.h"
 
 #define SEGMENTS         16
 #define BUFFERS          8
@@ -25,6 +26,12 @@ struct place {
     char dir[JOB_TEXT_BYTES + 16];
     struct disk_uring_conf conf;
 };
+
+static struct log_id id_of(const struct job *job, uint16_t p)
+{
+    const struct stack_conf *c = &job->conf;
+    return (struct log_id){c->log_cluster != 0 ? c->log_cluster : c->cluster, p};
+}
 
 static void place_of(const struct job *job, uint16_t p, struct place *at)
 {
@@ -64,7 +71,7 @@ static int create(const struct job *job, uint16_t p, char *why, size_t why_size)
         disk_uring_remove(at.dir, SEGMENTS);
         return err;
     }
-    err = log_format(disk, (struct log_id){job->conf.cluster, p}, at.conf.shape);
+    err = log_format(disk, id_of(job, p), at.conf.shape);
     disk->ops->close(disk);
     if (err != 0) {
         snprintf(why, why_size, "%s: the super block cannot be written: %s", at.dir,
@@ -84,6 +91,12 @@ static void remove_one(const struct job *job, uint16_t p)
 int storage_create(const struct job *job, char *why, size_t why_size)
 {
     bool made;
+    if (storage_found(job))
+        return refuse_as(
+            why, why_size, -EEXIST,
+            "log.dir = %s: there is a log already; write log.reuse = yes to go on with "
+            "it, or name another folder",
+            job->log_dir);
     int err = disk_folder_make(job->log_dir, &made);
     if (err != 0) {
         snprintf(why, why_size, "log.dir = %s: cannot be made: %s; name a folder of a real disk",
@@ -108,6 +121,46 @@ void storage_remove(const struct job *job)
     for (uint16_t p = 0; p < job->n; p++)
         remove_one(job, p);
     rmdir(job->log_dir); /* unless something else is in it */
+}
+
+/* ---- of an earlier run ------------------------------------------------------------------------- */
+
+bool storage_found(const struct job *job)
+{
+    struct place at;
+    bool found = false;
+    for (uint16_t p = 0; p < job->n; p++) {
+        place_of(job, p, &at);
+        found |= access(at.dir, F_OK) == 0;
+    }
+    return found;
+}
+
+int storage_find(struct job *job, char *why, size_t why_size)
+{
+    struct place at;
+    struct log_shape shape = {0};
+    uint64_t size = 0;
+    for (uint16_t p = 0; p < job->n; p++) {
+        place_of(job, p, &at);
+        int err = disk_uring_shape(at.dir, &shape, why, why_size);
+        if (err != 0)
+            return err;
+        uint64_t bytes = (uint64_t)shape.slots * shape.segment_bytes;
+        if (shape.slots != SEGMENTS || (p > 0 && bytes != size))
+            return refuse(why, why_size, "%s: %u segments of %u bytes: it is not of such a run",
+                          at.dir, shape.slots, shape.segment_bytes);
+        size = bytes;
+    }
+    if (shape.segment_bytes != at.conf.shape.segment_bytes &&
+        job_given(job, offsetof(struct job, log_size)))
+        return refuse(why, why_size,
+                      "log.dir = %s: the logs there have %llu KiB, and log.size is %llu KiB; leave "
+                      "it out, or name another folder",
+                      job->log_dir, (unsigned long long)size >> 10,
+                      (unsigned long long)job->log_size >> 10);
+    job->log_size = size;
+    return 0;
 }
 
 /* ---- a life ------------------------------------------------------------------------------------- */
@@ -139,7 +192,7 @@ int storage_read(const struct job *job, uint16_t p, log_found_fn *found, void *c
     int err = open_patiently(job, p, &disk, true, why, why_size);
     if (err != 0)
         return err;
-    err = log_open(&log, disk, (struct log_id){job->conf.cluster, p}, found, ctx, true, report);
+    err = log_open(&log, disk, id_of(job, p), found, ctx, true, report);
     if (err != 0)
         snprintf(why, why_size, "%s", report->why);
     disk->ops->close(disk);

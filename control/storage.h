@@ -17,6 +17,12 @@ uint64_t storage_least(uint64_t records, uint32_t bytes);
  * what it began it removes. */
 int storage_create(const struct job *job, char *why, size_t why_size);
 
+/* Whether there are logs, or what is left of some. */
+bool storage_found(const struct job *job);
+
+/* The logs of an earlier run: each is there, of one shape, which the job takes if it names none. */
+int storage_find(struct job *job, char *why, size_t why_size);
+
 /* Open the log of process p for its next life. Waits, in bounded time, for writes of a former life
  * that are still under way. */
 int storage_open(const struct job *job, uint16_t p, struct disk **disk, char *why, size_t why_size);

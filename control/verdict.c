@@ -343,7 +343,8 @@ static void judge_content(struct verdict *v, const struct board *b)
         uint64_t issued = board_get(&board_row(b, source)->issued);
         uint64_t digest = board_get(&board_row(b, source)->issued_digest);
         /* Who is killed in a later life may leave the count of that one and the digest before. */
-        bool known = board_correct(b, source) || board_get(&board_row(b, source)->lives) <= 1;
+        bool known = board_correct(b, source) ||
+                     (board_get(&board_row(b, source)->lives) <= 1 && b->run == 0);
         for (uint32_t p = 0; p < b->n && known; p++) {
             const struct board_source *s = board_source(b, p, source);
             if (receives(v->top, b, p, source) && board_get(&s->delivered) == issued &&
@@ -380,7 +381,7 @@ void verdict_close(struct verdict *v, const struct board *b)
 {
     uint64_t issued = 0;
     for (uint32_t p = 0; p < b->n; p++)
-        issued += board_get(&board_row(b, p)->issued);
+        issued += board_get(&board_row(b, p)->issued) - board_get(&board_row(b, p)->first);
     if (issued == 0)
         verdict_note(v, "nothing was issued: there is nothing to judge");
     judge_faults(v, b);

@@ -197,9 +197,10 @@ static_assert(offsetof(struct co, use) == 64 && sizeof(struct co) == 128, "lines
 /* What a stack is told when it is wired. Times in ns; 0 takes the default of stack_conf_default().
  */
 struct stack_conf {
-    uint16_t n;    /* processes of Π */
-    uint16_t self; /* our rank */
-    uint32_t cluster;
+    uint16_t n;           /* processes of Π */
+    uint16_t self;        /* our rank */
+    uint32_t cluster;     /* in every frame */
+    uint32_t log_cluster; /* in the log, which other runs may have begun; 0: the same */
     uint32_t incarnation;
     uint64_t seed;
     uint32_t inbox_events; /* at least: above a log co_wire() takes more */

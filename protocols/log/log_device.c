@@ -100,7 +100,8 @@ static int log_device_recover(struct co *self, char *why, size_t why_size)
     struct log_device *d = device(self);
     struct stack *st = self->st;
     struct log_report report;
-    struct log_id id = {st->conf.cluster, st->self};
+    uint32_t cluster = st->conf.log_cluster != 0 ? st->conf.log_cluster : st->conf.cluster;
+    struct log_id id = {cluster, st->self};
     if (st->env->disk == NULL)
         return refuse_as(why, why_size, -ENODEV,
                          "stack %s needs stable storage: give the process a log folder",

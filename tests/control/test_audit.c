@@ -46,7 +46,7 @@ static void write_op(uint8_t *to, uint16_t source, uint64_t number)
     le64_put(w->intended_ns, 1000 * number);
     le64_put(w->number, number);
     le16_put(w->source, source);
-    le32_put(w->bytes, SIZE);
+    le16_put(w->bytes, SIZE);
     le64_put(w->tag, XXH3_64bits_withSeed(w, offsetof(struct op_wire, tag), desk.job.seed));
     memcpy(w + 1, desk.load->pattern, SIZE - sizeof *w);
 }

@@ -249,7 +249,7 @@ class Lives(unittest.TestCase):
         self.assertEqual(got.returncode, 2)
         self.assertIn("there is a log already", got.stderr)
         self.assertEqual(sorted(os.listdir(os.path.join(self.folder.name, "kept"))),
-                         ["p0", "p1", "p2"])
+                         ["ledger", "p0", "p1", "p2"])
 
     def test_what_cannot_be_stored_says_one_sentence(self):
         for sets, words in ((["job.stack=lurb", "log.dir=/nonesuch/x"], "cannot be made"),
