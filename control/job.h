@@ -108,7 +108,7 @@ const char *job_given_next(const struct job *job, uint32_t *next, char *name, si
                            size_t *offset);
 
 /* The next of the keys that were given and change nothing in this checked job, as
- * "section.key", from place *next on; NULL: there is none. */
+ * "file:line: section.key", from place *next on; NULL: there is none. */
 const char *job_unread_next(const struct job *job, uint32_t *next, char *name, size_t size);
 
 /* Whether an override gave it, and not the file. */

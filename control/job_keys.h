@@ -52,6 +52,9 @@ struct job_why {
     size_t size;
 };
 
+/* "file:line: section.key", as far as `at` and `k` (NULL: neither) tell. */
+void job_place_text(const struct job_place *at, const struct job_key *k, char *text, size_t size);
+
 /* "file:line: section.key: what is wrong; remedy". −EINVAL. `at` and `k` may be NULL. */
 int job_refuse(const struct job_why *why, const struct job_place *at, const struct job_key *k,
                const char *format, ...) __attribute__((format(printf, 4, 5)));

@@ -12,22 +12,29 @@
 
 /* ---- refusing -------------------------------------------------------------------------------- */
 
-int job_refuse(const struct job_why *why, const struct job_place *at, const struct job_key *k,
-               const char *format, ...)
+void job_place_text(const struct job_place *at, const struct job_key *k, char *text, size_t size)
 {
-    char place[JOB_TEXT_BYTES + 32] = "", sentence[640];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(sentence, sizeof sentence, format, args);
-    va_end(args);
+    char place[JOB_TEXT_BYTES + 32] = "";
     if (at != NULL && at->line > 0)
         snprintf(place, sizeof place, "%s:%d: ", at->file, at->line);
     else if (at != NULL && at->file[0] != '\0')
         snprintf(place, sizeof place, "%s ", at->file);
     if (k != NULL)
-        snprintf(why->text, why->size, "%s%s.%s: %s", place, k->section, k->name, sentence);
+        snprintf(text, size, "%s%s.%s", place, k->section, k->name);
     else
-        snprintf(why->text, why->size, "%s%s", place, sentence);
+        snprintf(text, size, "%s", place);
+}
+
+int job_refuse(const struct job_why *why, const struct job_place *at, const struct job_key *k,
+               const char *format, ...)
+{
+    char place[JOB_TEXT_BYTES + 96], sentence[640];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    job_place_text(at, k, place, sizeof place);
+    snprintf(why->text, why->size, "%s%s%s", place, k != NULL ? ": " : "", sentence);
     return -EINVAL;
 }
 

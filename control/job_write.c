@@ -42,7 +42,7 @@ const char *job_unread_next(const struct job *job, uint32_t *next, char *name, s
         if (!job_given(job, k->offset) ||
             (crash ? job_apart(job) || job_logs(job) : read_by_a_layer(job, k)))
             continue;
-        snprintf(name, size, "%s.%s", k->section, k->name);
+        job_place_text(&job->place[k - job_keys], k, name, size);
         return name;
     }
     return NULL;

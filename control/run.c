@@ -456,15 +456,28 @@ static void audit(struct run *r)
     close_logs(r);
 }
 
+/* A log whose files are made before it is used is full of its own records alone. */
+static void note_failed_disk(struct run *r, uint16_t p)
+{
+    int err = (int)board_get(&board_row(r->board, p)->disk_error);
+    if (err == ENOSPC)
+        verdict_note(&r->verdict,
+                     "the log of p%u is full, and with it p%u crashed: what a compaction stores "
+                     "again, and what waits in front of it, does not fit behind the rest; raise "
+                     "log.size, or lower job.size",
+                     p, p);
+    else
+        verdict_note(&r->verdict,
+                     "the disk of p%u failed (%s), and with it p%u: see `upon log verify %s/p%u`; "
+                     "job.tolerate_crash judges the rest",
+                     p, strerror(err), p, r->job.log_dir, p);
+}
+
 static void note_failed_disks(struct run *r)
 {
     for (uint16_t p = 0; p < r->job.n && !r->job.tolerate_crash; p++)
         if (disk_failed(r, p))
-            verdict_note(&r->verdict,
-                         "the disk of p%u failed (%s), and with it p%u: see `upon log verify "
-                         "%s/p%u`; job.tolerate_crash judges the rest",
-                         p, strerror((int)board_get(&board_row(r->board, p)->disk_error)), p,
-                         r->job.log_dir, p);
+            note_failed_disk(r, p);
     if (r->log_here && !r->job.log_keep)
         r->job.log_dir[0] = '\0'; /* it goes with this run, and is not part of the job */
 }
@@ -535,7 +548,7 @@ static int report(struct run *r)
 /* Who tunes what nobody reads shall not believe the figures. */
 static void warn_of_unread(const struct job *job)
 {
-    char name[64];
+    char name[JOB_TEXT_BYTES + 96];
     uint32_t next = 0;
     while (job_unread_next(job, &next, name, sizeof name) != NULL)
         fprintf(stderr,

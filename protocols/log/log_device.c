@@ -197,15 +197,10 @@ static void compact_begin(struct log_device *d)
 
 /* All that was staged is durable, what is asked for has no room, and what would make some waits behind
  * it: so it will for ever. */
-static void end_if_full(const struct log_device *d)
+static bool is_full(const struct log_device *d)
 {
-    if (d->compact_end == UINT64_MAX || d->staged == d->tail ||
-        log_durable(d->log) < log_next(d->log))
-        return;
-    rte_panic(
-        "p%u log: full: what must be stored again, and what waits in front of it, does not fit "
-        "behind the rest: raise log.size, or lower job.size\n",
-        d->co.st->self);
+    return d->compact_end != UINT64_MAX && d->staged < d->tail &&
+           log_durable(d->log) == log_next(d->log);
 }
 
 /* Live state is stored again, all of it: what is older than that is needed no more. */
@@ -216,7 +211,8 @@ static void compact_end(struct log_device *d)
     if (d->compact_end == UINT64_MAX && d->co.st->steps >= d->compact_step)
         d->compact_end = seq_of_next(d); /* users have asked for all */
     if (log_durable(d->log) < d->compact_end) {
-        end_if_full(d);
+        if (is_full(d))
+            crash(&d->co, -ENOSPC);
         return;
     }
     int err = log_checkpoint(d->log, d->compact_seq);
