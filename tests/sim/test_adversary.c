@@ -8,15 +8,13 @@
 #include <cmocka.h>
 
 #include "control/adversary.h"
-#include "dataplane/eal.h"
 #include "planted.h"
 #include "protocols/detectors/detectors.h"
 #include "protocols/links/links.h"
+#include "worlds.h"
 
 #define MS 1000000ull
 
-static struct rte_mempool *pool;
-static unsigned pool_full;
 static struct adversary *adversary;
 static char why[256];
 
@@ -48,8 +46,7 @@ static void test_no_property_of_any_stack_is_violated(void **state)
                 fail_msg("stack %s seed %u: %s: %s", (*d)->name, (unsigned)seed, out.result.code,
                          out.result.witness);
         }
-    sim_world_free(w);
-    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+    world_free(w);
 }
 
 static void test_a_seed_gives_one_trace(void **state)
@@ -67,7 +64,7 @@ static void test_a_seed_gives_one_trace(void **state)
         assert_true(sim_world_hash(other) == sim_world_hash(w));
         sim_world_free(other);
     }
-    sim_world_free(w);
+    world_free(w);
 }
 
 /* What an algorithm that says nothing at all would do: an unfair schedule is called unfair. */
@@ -89,7 +86,7 @@ static void test_an_unfair_schedule_leaves_liveness_open(void **state)
     assert_false(out.violated);
     assert_true(out.fair);
     assert_int_equal(w->check[1]->result[0].state, CHECK_HOLDS);
-    sim_world_free(w);
+    world_free(w);
 }
 
 static void test_a_lie_of_P_is_not_held_against_P(void **state)
@@ -103,7 +100,7 @@ static void test_a_lie_of_P_is_not_held_against_P(void **state)
     uint16_t layer;
     assert_null(sim_world_violation(w, &layer));
     assert_true(w->crossed == 1);
-    sim_world_free(w);
+    world_free(w);
 }
 
 static bool is_violated(const struct sim_world *w)
@@ -134,7 +131,7 @@ static void test_detectors_that_never_settle_leave_liveness_open(void **state)
             open += w->check[top]->result[0].state == CHECK_NOT_YET; /* termination */
         }
         assert_true(open > 0);
-        sim_world_free(w);
+        world_free(w);
     }
 }
 
@@ -163,7 +160,7 @@ static void test_a_lie_of_epfd_is_taken_back(void **state)
         fail_msg("%s", why);
     assert_false(sim_world_apply(w, &lie));
     assert_int_equal(w->untrue, 0);
-    sim_world_free(w);
+    world_free(w);
 }
 
 /* A P that errs costs rb_lazy messages and breaks what needs P's accuracy; P itself is not accused. */
@@ -189,7 +186,7 @@ static void test_a_false_suspicion_breaks_what_needs_accuracy(void **state)
             assert_true(!broken || w->untrue >> ABS_P & 1);
         }
         assert_int_equal(broken, what[k].breaks != NULL);
-        sim_world_free(w);
+        world_free(w);
     }
 }
 
@@ -216,7 +213,7 @@ static void test_what_rests_on_accuracy_is_void_once_P_lied(void **state)
         assert_int_equal(w->lied != 0, w->untrue >> ABS_P & 1);
     }
     assert_true(lied > 20 && split > 0);
-    sim_world_free(w);
+    world_free(w);
 }
 
 /* Reliable broadcast that delivers twice once P has told it of a crash: RB2 needs no accuracy. */
@@ -272,7 +269,7 @@ static void test_a_bug_does_not_hide_behind_the_lies_of_P(void **state)
     }
     assert_in_range(drawn, 5, 30); /* about a quarter */
     assert_in_range(found, 1, drawn);
-    sim_world_free(w);
+    world_free(w);
 }
 
 /* Who uses P says what rests on its accuracy, and names what is there. */
@@ -316,7 +313,7 @@ static void test_a_healed_world_may_be_slower_than_the_first_timeout(void **stat
         assert_true(out.fair);
         assert_true(w->erred_ns > 2 * job.convoy_ns);
         assert_int_equal(w->sim.flights, 0);
-        sim_world_free(w);
+        world_free(w);
     }
 }
 
@@ -339,7 +336,7 @@ static void test_one_process_may_crash_and_recover_for_ever(void **state)
         assert_true(w->proc[0].incarnation > w->proc[1].incarnation);
         assert_true(w->proc[0].incarnation > w->proc[2].incarnation);
         assert_true(w->alive >= 2);
-        sim_world_free(w);
+        world_free(w);
     }
 }
 
@@ -357,7 +354,7 @@ static void test_an_unstable_process_leaves_a_majority(void **state)
     assert_true(adversary_settle(w, &mix));
     assert_int_equal(w->proc[0].state, SIM_RUNNING);
     assert_int_equal(w->recoveries, 0);
-    sim_world_free(w);
+    world_free(w);
 }
 
 /* ---- what is drawn is done ------------------------------------------------------------------- */
@@ -393,7 +390,7 @@ static void run_ten(const char *stack, struct mix mix)
         run(w, &job, &mix);
         count_choices(w);
     }
-    sim_world_free(w);
+    world_free(w);
 }
 
 static void test_every_strategy_does_all_that_its_mix_has(void **state)
@@ -467,7 +464,7 @@ static void test_crashes_of_pctcp_are_spread_over_the_schedule(void **state)
         }
     }
     assert_true(early > 2 && late > 2);
-    sim_world_free(w);
+    world_free(w);
 }
 
 static void test_a_swarm_draws_what_a_correct_protocol_survives(void **state)
@@ -587,7 +584,7 @@ static void test_a_detector_that_never_settles_is_found_out(void **state)
         assert_true(out.fair && out.violated);
         assert_string_equal(out.result.code, "EPFD2");
     }
-    sim_world_free(w);
+    world_free(w);
 }
 
 /* ---- what is owed, and what is reached ---------------------------------------------------------- */
@@ -613,7 +610,7 @@ static void test_nothing_is_owed_beyond_what_a_stack_withstands(void **state)
             sim_world_end(w, fair);
             assert_null(sim_world_violation(w, &layer));
         }
-    sim_world_free(w);
+    world_free(w);
 }
 
 static void test_a_plan_that_is_not_reached_is_said(void **state)
@@ -637,7 +634,7 @@ static void test_a_plan_that_is_not_reached_is_said(void **state)
         else
             assert_null(out.missed);
     }
-    sim_world_free(w);
+    world_free(w);
 }
 
 int main(void)
@@ -666,9 +663,8 @@ int main(void)
         cmocka_unit_test(test_nothing_is_owed_beyond_what_a_stack_withstands),
         cmocka_unit_test(test_a_plan_that_is_not_reached_is_said),
     };
-    if (eal_start_light(64) != 0 || (pool = eal_pool("sim", 16383, 256, 1024)) == NULL)
+    if (!worlds_start())
         return 2;
-    pool_full = rte_mempool_avail_count(pool);
     adversary = adversary_new();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     adversary_free(adversary);

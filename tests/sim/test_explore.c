@@ -10,15 +10,13 @@
 
 #include "control/explore.h"
 #include "control/script.h"
-#include "dataplane/eal.h"
 #include "dataplane/log_format.h"
 #include "planted.h"
 #include "protocols/detectors/detectors.h"
 #include "protocols/log/log.h"
 #include "protocols/view.h"
+#include "worlds.h"
 
-static struct rte_mempool *pool;
-static unsigned pool_full;
 static char why[256];
 
 static struct explore_conf conf_of(const char *stack, uint16_t n)
@@ -39,8 +37,7 @@ static struct explore_result search_once(const struct explore_conf *conf)
 {
     struct sim_world *w = sim_world_new(pool);
     struct explore_result r = search(w, conf);
-    sim_world_free(w);
-    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+    world_free(w);
     return r;
 }
 
@@ -161,8 +158,7 @@ static bool finds(const struct explore_conf *conf, const char *code, const char 
     assert_string_equal(v->code, code);
     assert_true(w->trace_hash == trace);
     free(record);
-    sim_world_free(w);
-    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+    world_free(w);
     return met;
 }
 
@@ -525,7 +521,7 @@ static void test_what_cannot_be_searched_is_refused(void **state)
     conf.recoveries = 1;
     assert_true(explore_run(w, &conf, &r, why, sizeof why) < 0);
     assert_non_null(strstr(why, "no log"));
-    sim_world_free(w);
+    world_free(w);
 }
 
 int main(void)
@@ -549,8 +545,7 @@ int main(void)
         cmocka_unit_test(test_a_bound_is_told),
         cmocka_unit_test(test_what_cannot_be_searched_is_refused),
     };
-    if (eal_start_light(64) != 0 || (pool = eal_pool("sim", 16383, 256, 1024)) == NULL)
+    if (!worlds_start())
         return 2;
-    pool_full = rte_mempool_avail_count(pool);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,9 +9,8 @@
 #include <cmocka.h>
 
 #include "control/replay.h"
-#include "dataplane/eal.h"
+#include "worlds.h"
 
-static struct rte_mempool *pool;
 static struct adversary *adversary;
 static char why[512];
 static char path[] = "/tmp/upon-replay-XXXXXX";
@@ -50,7 +49,7 @@ static void test_a_file_replays_byte_for_byte(void **state)
             assert_true(sim_world_hash(w) == hash);
             free(text);
         }
-    sim_world_free(w);
+    world_free(w);
 }
 
 static void test_a_file_cut_anywhere_is_refused(void **state)
@@ -69,7 +68,7 @@ static void test_a_file_cut_anywhere_is_refused(void **state)
         assert_true(replay_read(path, false, &info, &text, why, sizeof why) < 0);
         assert_null(text);
     }
-    sim_world_free(w);
+    world_free(w);
 }
 
 static void test_an_altered_file_is_refused(void **state)
@@ -98,7 +97,7 @@ static void test_an_altered_file_is_refused(void **state)
         fflush(f);
     }
     fclose(f);
-    sim_world_free(w);
+    world_free(w);
 }
 
 static void test_another_revision_is_refused_unless_asked_for(void **state)
@@ -116,7 +115,7 @@ static void test_another_revision_is_refused_unless_asked_for(void **state)
     assert_non_null(strstr(why, "--any-revision"));
     assert_int_equal(replay_read(path, true, &info, &text, why, sizeof why), 0);
     free(text);
-    sim_world_free(w);
+    world_free(w);
 }
 
 static void test_scenarios_that_make_no_sense_are_refused_with_line_and_word(void **state)
@@ -203,7 +202,7 @@ static void test_scenarios_that_make_no_sense_are_refused_with_line_and_word(voi
         if (strstr(why, bad[i][1]) == NULL)
             fail_msg("\"%s\" gives \"%s\"", bad[i][0], why);
     }
-    sim_world_free(w);
+    world_free(w);
 }
 
 static void test_what_was_to_befall_a_process_and_did_not_is_said(void **state)
@@ -226,7 +225,7 @@ static void test_what_was_to_befall_a_process_and_did_not_is_said(void **state)
             assert_string_equal(why, "x.scn:2: 'at 1ms crash 1' never happens: no 'run' keeps "
                                      "time until then");
     }
-    sim_world_free(w);
+    world_free(w);
 }
 
 static void test_a_scenario_reads_as_it_runs(void **state)
@@ -247,7 +246,7 @@ static void test_a_scenario_reads_as_it_runs(void **state)
     assert_int_equal(w->crossed, 3); /* one broadcast, p0's and p1's deliveries */
     uint16_t layer;
     assert_null(sim_world_violation(w, &layer));
-    sim_world_free(w);
+    world_free(w);
 }
 
 const char upon_revision[] = "1234567";
@@ -274,7 +273,7 @@ static void test_a_script_of_faults_befalls_a_scenario_at_its_times(void **state
     assert_int_equal(w->proc[2].state, SIM_PAUSED);
     assert_int_equal(script_line(&s, "run 1ms", why, sizeof why), 0);
     assert_int_equal(w->proc[2].state, SIM_RUNNING);
-    sim_world_free(w);
+    world_free(w);
 }
 
 static void test_what_a_script_of_faults_did_replays_without_it(void **state)
@@ -309,7 +308,7 @@ static void test_what_a_script_of_faults_did_replays_without_it(void **state)
         fail_msg("%s", why);
     assert_true(w->trace_hash == trace);
     free(text);
-    sim_world_free(w);
+    world_free(w);
 }
 
 int main(void)
@@ -326,7 +325,7 @@ int main(void)
         cmocka_unit_test(test_what_a_script_of_faults_did_replays_without_it),
     };
     int fd = mkstemp(path);
-    if (fd < 0 || eal_start_light(64) != 0 || (pool = eal_pool("sim", 16383, 256, 1024)) == NULL)
+    if (fd < 0 || !worlds_start())
         return 2;
     close(fd);
     adversary = adversary_new();

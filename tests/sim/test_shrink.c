@@ -13,12 +13,10 @@
 
 #include "control/catch.h"
 #include "control/shrink.h"
-#include "dataplane/eal.h"
 #include "planted.h"
 #include "protocols/detectors/detectors.h"
+#include "worlds.h"
 
-static struct rte_mempool *pool;
-static unsigned pool_full;
 static struct adversary *adversary;
 static char why[256];
 
@@ -58,8 +56,7 @@ static void test_a_violation_shrinks_to_a_broadcast_and_a_crash(void **state)
         assert_true(r.after.choices <= 8); /* a few more where credit holds a message back */
         assert_true(r.after.requests <= 4);
     }
-    sim_world_free(w);
-    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+    world_free(w);
 }
 
 static void test_the_record_of_the_smallest_shows_the_violation(void **state)
@@ -81,7 +78,7 @@ static void test_the_record_of_the_smallest_shows_the_violation(void **state)
     assert_string_equal(sim_world_violation(w, &layer)->code, "RB4");
     assert_true(w->trace_hash == trace);
     free(record);
-    sim_world_free(w);
+    world_free(w);
 }
 
 static void test_a_record_without_violation_is_refused(void **state)
@@ -93,7 +90,7 @@ static void test_a_record_without_violation_is_refused(void **state)
     struct shrink_result r;
     assert_int_equal(sim_world_start(w, &job, why, sizeof why), 0);
     assert_true(shrink_run(w, &out, 0, &r) < 0);
-    sim_world_free(w);
+    world_free(w);
 }
 
 /* ---- what a candidate may not ask --------------------------------------------------------------- */
@@ -162,7 +159,7 @@ static void test_a_true_notice_of_a_crash_does_not_become_a_lie(void **state)
     assert_int_equal(shrink_run(w, &out, 0, &r), 0);
     assert_string_equal(r.out.result.code, "URB4");
     assert_int_equal(w->untrue, 0);
-    sim_world_free(w);
+    world_free(w);
 }
 
 static void delivers_twice(struct co *self, const struct ev *ev, uint32_t n)
@@ -196,7 +193,7 @@ static void test_who_does_nothing_is_left_out_though_it_is_p0(void **state)
     struct shrink_result r;
     assert_int_equal(shrink_run(w, &out, 0, &r), 0);
     assert_int_equal(r.after.n, 1);
-    sim_world_free(w);
+    world_free(w);
 }
 
 /* p3 reaches p4 alone, and crashes: of p0 to p2 one is needed, and the rule follows the numbers. */
@@ -227,7 +224,7 @@ static void test_processes_are_left_out_where_a_rule_names_them(void **state)
     char rule[160];
     fault_text(&w->job.fault[0], rule, sizeof rule);
     assert_string_equal(rule, "oneway 1,2>0");
-    sim_world_free(w);
+    world_free(w);
 }
 
 /* From 20 ms on p0 says that p1 has crashed. */
@@ -278,7 +275,7 @@ static void test_where_P_may_be_believed_nothing_becomes_late(void **state)
         sim_world_apply(w, &record[i]);
     uint16_t layer;
     assert_null(sim_world_violation(w, &layer));
-    sim_world_free(w);
+    world_free(w);
 }
 
 /* ---- what stops at an assertion ------------------------------------------------------------------ */
@@ -347,8 +344,7 @@ static void test_a_candidate_that_stops_at_an_assertion_is_no_smaller_one(void *
     assert_true(gaps > 0);
     assert_string_equal(r.out.result.code, "RB4");
     assert_int_equal(r.after.requests, 2);
-    sim_world_free(w);
-    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+    world_free(w);
 }
 
 static void apply_all(void *ctx)
@@ -381,8 +377,7 @@ static void test_what_stops_at_an_assertion_shrinks_to_it(void **state)
     assert_int_equal(r.after.n, 1);
     assert_true(sim_world_within(w));
     assert_int_equal(w->current.a, 4);
-    sim_world_free(w);
-    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+    world_free(w);
 }
 
 /* ---- a sequence of instances --------------------------------------------------------------------- */
@@ -428,8 +423,7 @@ static void test_no_gap_comes_into_a_sequence_of_instances(void **state)
     assert_int_equal(shrink_run(w, &out, 0, &r), 0);
     assert_string_equal(r.out.result.code, "UC1");
     assert_int_equal(r.after.requests, 4); /* 3, and all in front of it */
-    sim_world_free(w);
-    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+    world_free(w);
 }
 
 int main(void)
@@ -446,9 +440,8 @@ int main(void)
         cmocka_unit_test(test_what_stops_at_an_assertion_shrinks_to_it),
         cmocka_unit_test(test_no_gap_comes_into_a_sequence_of_instances),
     };
-    if (eal_start_light(64) != 0 || (pool = eal_pool("sim", 16383, 256, 1024)) == NULL)
+    if (!worlds_start())
         return 2;
-    pool_full = rte_mempool_avail_count(pool);
     adversary = adversary_new();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     adversary_free(adversary);

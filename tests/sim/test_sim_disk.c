@@ -9,12 +9,10 @@
 #include <cmocka.h>
 
 #include "control/sweep.h"
-#include "dataplane/eal.h"
 #include "dataplane/log_format.h"
 #include "protocols/log/log.h"
+#include "worlds.h"
 
-static struct rte_mempool *pool;
-static unsigned pool_full;
 static char why[256], refusal[256];
 
 static void on_refused(void *ctx, struct sim_world *w, uint16_t p, const char *sentence)
@@ -40,8 +38,7 @@ static void finish(struct sim_world *w)
     const struct check_result *v = sim_world_violation(w, &layer);
     if (v != NULL)
         fail_msg("%s: %s", v->code, v->witness);
-    sim_world_free(w);
-    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+    world_free(w);
 }
 
 static void apply(struct sim_world *w, struct choice c)
@@ -245,8 +242,7 @@ static void test_the_sweep_finds_no_violation(void **state)
     struct sweep_result r;
     for (size_t i = 0; i < sizeof stacks / sizeof stacks[0]; i++)
         sweep(w, stacks[i], 2, 1, &r);
-    sim_world_free(w);
-    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+    world_free(w);
 }
 
 /* The world of a log among one, in which a write is on its way. */
@@ -291,8 +287,7 @@ static void test_a_crash_leaves_the_sectors_that_it_names(void **state)
         assert_memory_equal(before, d->image, bytes);
     }
     free(before);
-    sim_world_free(w);
-    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+    world_free(w);
 }
 
 /* No two of them are equal; the first keeps nothing, and one all; each sector may be missing alone, or
@@ -342,8 +337,7 @@ static void test_the_sweep_crashes_at_the_writes_of_a_checkpoint(void **state)
         sweep(w, jobs[i].stack, jobs[i].n, jobs[i].ops, &r);
         assert_true(r.checkpoints > 0 && r.in_supers == 2 * r.checkpoints);
     }
-    sim_world_free(w);
-    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+    world_free(w);
 }
 
 static void test_a_sweep_says_that_its_measure_was_cut(void **state)
@@ -357,7 +351,7 @@ static void test_a_sweep_says_that_its_measure_was_cut(void **state)
     job.ops = 1;
     assert_int_equal(sweep_run(w, &job, 0, NULL, &r, why, sizeof why), 0);
     assert_true(!r.cut && r.bound == NULL);
-    sim_world_free(w);
+    world_free(w);
 }
 
 /* A log that has its users store again and again in a second life, for longer than the first two tries
@@ -403,8 +397,7 @@ static void test_a_sweep_says_what_did_not_come_to_rest(void **state)
     assert_false(r.out.violated);
     assert_true(r.unfinished > 0);
     assert_int_equal(r.open.kind, CHOICE_CRASH);
-    sim_world_free(w);
-    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+    world_free(w);
 }
 
 /* A log that says Stored as soon as it is asked to store. */
@@ -429,8 +422,7 @@ static void test_the_sweep_finds_an_acknowledgement_before_the_flush(void **stat
     assert_int_equal(sweep_run(w, &job, 0, NULL, &r, why, sizeof why), 0);
     assert_true(r.out.violated);
     assert_string_equal(r.out.result.code, "LOG2");
-    sim_world_free(w);
-    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+    world_free(w);
 }
 
 int main(void)
@@ -453,8 +445,7 @@ int main(void)
         cmocka_unit_test(test_a_sweep_says_what_did_not_come_to_rest),
         cmocka_unit_test(test_the_sweep_finds_an_acknowledgement_before_the_flush),
     };
-    if (eal_start_light(64) != 0 || (pool = eal_pool("sim", 16383, 256, 1024)) == NULL)
+    if (!worlds_start())
         return 1;
-    pool_full = rte_mempool_avail_count(pool);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,10 +8,8 @@
 #include <cmocka.h>
 
 #include "control/sim_world.h"
-#include "dataplane/eal.h"
+#include "worlds.h"
 
-static struct rte_mempool *pool;
-static unsigned pool_full;
 static char why[256];
 
 static struct sim_job job_of(const char *stack, uint16_t n, uint64_t seed)
@@ -30,8 +28,7 @@ static struct sim_world *start(const struct sim_job *job)
 
 static void finish(struct sim_world *w)
 {
-    sim_world_free(w);
-    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+    world_free(w);
 }
 
 /* Pick among the possible choices at random, `steps` times. */
@@ -231,8 +228,7 @@ int main(void)
         cmocka_unit_test(test_a_frame_that_is_lost_takes_no_token),
         cmocka_unit_test(test_a_configuration_says_who_sent_what_waits),
     };
-    if (eal_start_light(64) != 0 || (pool = eal_pool("sim", 8191, 256, 1024)) == NULL)
+    if (!worlds_start())
         return 2;
-    pool_full = rte_mempool_avail_count(pool);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

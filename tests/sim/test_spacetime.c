@@ -12,9 +12,8 @@
 #include "control/diagram.h"
 #include "control/script.h"
 #include "control/shiviz.h"
-#include "dataplane/eal.h"
+#include "worlds.h"
 
-static struct rte_mempool *pool;
 static char why[512];
 static char path[] = "/tmp/upon-spacetime-XXXXXX";
 
@@ -96,7 +95,7 @@ static void test_a_diagram_is_well_formed_and_says_what_happened(void **state)
     assert_non_null(strstr(svg, "urb &lt;1&gt; &amp;"));
     free(svg);
     spacetime_free(&st);
-    sim_world_free(w);
+    world_free(w);
 }
 
 static void test_a_window_shows_its_choices_only(void **state)
@@ -114,7 +113,7 @@ static void test_a_window_shows_its_choices_only(void **state)
     conf = (struct diagram_conf){.first = 100000, .last = 100001};
     assert_true(diagram_write(path, &st, &conf) < 0);
     spacetime_free(&st);
-    sim_world_free(w);
+    world_free(w);
 }
 
 static void test_vector_clocks_order_a_receipt_after_its_sending(void **state)
@@ -128,7 +127,7 @@ static void test_vector_clocks_order_a_receipt_after_its_sending(void **state)
     assert_non_null(strstr(log, "p1 {\"p0\": 2, \"p1\": 1}\nreceive [DATA p0 0 17] from p0"));
     free(log);
     spacetime_free(&st);
-    sim_world_free(w);
+    world_free(w);
 }
 
 static uint32_t count(const char *text, const char *what)
@@ -172,7 +171,7 @@ static void test_who_recovers_in_vain_is_drawn_down(void **state)
         assert_int_equal(count(svg, vain[i].says), 1);
         free(svg);
         spacetime_free(&st);
-        sim_world_free(w);
+        world_free(w);
     }
 }
 
@@ -209,7 +208,7 @@ static void test_a_difference_names_the_field_that_changed(void **state)
     config_free(&before);
     config_free(&after);
     spacetime_free(&st);
-    sim_world_free(w);
+    world_free(w);
 }
 
 static void test_a_difference_names_rules_and_what_they_hold_back(void **state)
@@ -238,7 +237,7 @@ static void test_a_difference_names_rules_and_what_they_hold_back(void **state)
     config_free(&after);
     config_free(&disarmed);
     spacetime_free(&st);
-    sim_world_free(w);
+    world_free(w);
 }
 
 int main(void)
@@ -252,7 +251,7 @@ int main(void)
         cmocka_unit_test(test_a_difference_names_rules_and_what_they_hold_back),
     };
     int fd = mkstemp(path);
-    if (fd < 0 || eal_start_light(64) != 0 || (pool = eal_pool("sim", 16383, 256, 1024)) == NULL)
+    if (fd < 0 || !worlds_start())
         return 2;
     close(fd);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
