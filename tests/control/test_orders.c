@@ -97,91 +97,88 @@ static void a_full_ring_refuses_and_old_answers_are_stale(void **state)
 
 /* ---- carried out ------------------------------------------------------------------------------- */
 
-static struct order_answer carry_out(struct process *p, enum order_kind kind)
+/* A process among two, which is given orders. */
+static struct world w;
+static struct process p;
+static struct orders *o;
+
+static void begin(uint16_t rank)
+{
+    const struct process_conf conf = {.seed = 7, .held_max = 16};
+    o = orders_new();
+    world_start(&w, stack_find("beb"), 2, NULL);
+    assert_int_equal(process_init(&p, w.st[rank], o, &conf), 0);
+}
+
+static void end(void)
+{
+    process_fini(&p);
+    world_end(&w);
+    free(o);
+}
+
+static struct order_answer carry_out(enum order_kind kind)
 {
     struct order_answer a;
-    uint64_t number = order_post(p->orders, &(struct order){.kind = kind});
+    uint64_t number = order_post(o, &(struct order){.kind = kind});
     assert_int_not_equal(number, 0);
-    process_step(p);
-    assert_true(order_acked(p->orders, number, &a));
+    process_step(&p);
+    assert_true(order_acked(o, number, &a));
     return a;
 }
 
-static void deliver_all(struct world *w)
+/* p0 broadcasts, and p1 has not yet taken what arrived. */
+static void broadcast(void)
 {
-    while (w->sim.flights > 0)
-        sim_deliver(&w->sim, 0);
+    world_request(&w, 0, EV_BEB_BROADCAST, 0, 0, world_msg(&w, 0, 42, 8));
+    world_step(&w, 0);
+    while (w.sim.flights > 0)
+        sim_deliver(&w.sim, 0);
 }
 
 static void a_paused_process_takes_no_breath_until_it_resumes(void **state)
 {
     (void)state;
-    struct world w;
-    struct process p;
-    struct orders *o = orders_new();
-    world_start(&w, stack_find("beb"), 2, NULL);
-    assert_int_equal(process_init(&p, w.st[1], o,
-                                  &(struct process_conf){.seed = 7, .held_max = 16}),
-                     0);
-    world_request(&w, 0, EV_BEB_BROADCAST, 0, 0, world_msg(&w, 0, 42, 8));
-    world_step(&w, 0);
-    deliver_all(&w);
+    begin(1);
+    broadcast();
     uint64_t steps = w.st[1]->steps;
-    assert_int_equal(carry_out(&p, ORDER_PAUSE).result, 0);
+    assert_int_equal(carry_out(ORDER_PAUSE).result, 0);
     process_step(&p);
     assert_int_equal(w.st[1]->steps, steps);
     assert_int_equal(atomic_load(&o->state), PROCESS_PAUSED);
-    assert_int_equal(carry_out(&p, ORDER_PAUSE).result, -EALREADY);
-    assert_int_equal(carry_out(&p, ORDER_RESUME).result, 0);
+    assert_int_equal(carry_out(ORDER_PAUSE).result, -EALREADY);
+    assert_int_equal(carry_out(ORDER_RESUME).result, 0);
     assert_int_equal(w.st[1]->steps, steps + 1);
     assert_int_equal(w.sim.env[1].counters[COUNT_rx_frames], 1);
     assert_int_equal(w.sim.env[1].counters[COUNT_drop_fault], 0);
-    process_fini(&p);
-    world_end(&w);
-    free(o);
+    end();
 }
 
 static void a_crashed_process_takes_no_breath_and_loses_what_is_sent_to_it(void **state)
 {
     (void)state;
-    struct world w;
-    struct process p;
-    struct orders *o = orders_new();
-    world_start(&w, stack_find("beb"), 2, NULL);
-    assert_int_equal(process_init(&p, w.st[1], o,
-                                  &(struct process_conf){.seed = 7, .held_max = 16}),
-                     0);
-    world_request(&w, 0, EV_BEB_BROADCAST, 0, 0, world_msg(&w, 0, 42, 8));
-    world_step(&w, 0);
-    deliver_all(&w);
+    begin(1);
+    broadcast();
     uint64_t steps = w.st[1]->steps;
-    assert_int_equal(carry_out(&p, ORDER_CRASH).result, 0);
+    assert_int_equal(carry_out(ORDER_CRASH).result, 0);
     process_step(&p);
     assert_int_equal(w.st[1]->steps, steps);
     assert_int_equal(w.sim.env[1].counters[COUNT_drop_fault], 1);
-    assert_int_equal(carry_out(&p, ORDER_RESUME).result, -EALREADY);
-    struct order_answer a = carry_out(&p, ORDER_RECOVER);
+    assert_int_equal(carry_out(ORDER_RESUME).result, -EALREADY);
+    struct order_answer a = carry_out(ORDER_RECOVER);
     assert_int_equal(a.result, -ENOTSUP);
     assert_non_null(strstr(a.why, "p1 cannot recover"));
     assert_int_equal(atomic_load(&o->state), PROCESS_CRASHED);
-    process_fini(&p);
-    world_end(&w);
-    free(o);
+    end();
 }
 
 static void rules_put_the_engine_between_stack_and_device_while_they_are_armed(void **state)
 {
     (void)state;
-    struct world w;
-    struct process p;
-    struct orders *o = orders_new();
     struct order order = {.kind = ORDER_ARM, .arg = 2};
     char why[256];
     assert_int_equal(fault_parse("delay constant 1ms", &order.rule, why, sizeof why), 0);
-    world_start(&w, stack_find("beb"), 2, NULL);
-    assert_int_equal(process_init(&p, w.st[0], o,
-                                  &(struct process_conf){.seed = 7, .held_max = 16}),
-                     0);
+    begin(0);
     struct env *device = w.st[0]->env;
     order_post(o, &order);
     process_step(&p);
@@ -190,7 +187,7 @@ static void rules_put_the_engine_between_stack_and_device_while_they_are_armed(v
     world_request(&w, 0, EV_BEB_BROADCAST, 0, 0, world_msg(&w, 0, 42, 8));
     process_step(&p);
     assert_int_equal(w.sim.flights, 0);
-    assert_int_equal(carry_out(&p, ORDER_CLEAR).result, 0);
+    assert_int_equal(carry_out(ORDER_CLEAR).result, 0);
     assert_int_equal(w.sim.flights, 0); /* what is held back still is */
     w.sim.now_ns += 1000000;
     process_step(&p);
@@ -198,25 +195,15 @@ static void rules_put_the_engine_between_stack_and_device_while_they_are_armed(v
     process_step(&p);
     assert_ptr_equal(w.st[0]->env, device);
     assert_int_equal(atomic_load(&o->armed), 0);
-    process_fini(&p);
-    world_end(&w);
-    free(o);
+    end();
 }
 
 static void a_rule_that_is_not_armed_cannot_be_disarmed(void **state)
 {
     (void)state;
-    struct world w;
-    struct process p;
-    struct orders *o = orders_new();
-    world_start(&w, stack_find("beb"), 2, NULL);
-    assert_int_equal(process_init(&p, w.st[1], o,
-                                  &(struct process_conf){.seed = 7, .held_max = 16}),
-                     0);
-    assert_int_equal(carry_out(&p, ORDER_DISARM).result, -ENOENT);
-    process_fini(&p);
-    world_end(&w);
-    free(o);
+    begin(1);
+    assert_int_equal(carry_out(ORDER_DISARM).result, -ENOENT);
+    end();
 }
 
 int main(void)
