@@ -1,38 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "logged_cases.h"
-
 #include "protocols/log/intake.h"
 
-static struct world w;
-static struct logged got[LOGGED_PROCS];
+#include "logged_broadcast.h"
 
-static const struct stack_conf small = {.store_msgs = 64, .ring_msgs = 64, .flight_msgs = 16};
-
-static void start(uint16_t n)
-{
-    memset(got, 0, sizeof got);
-    world_start(&w, stack_find("lbeb"), n, &small);
-}
-
-static uint32_t room(uint16_t p)
-{
-    return co_room(w.st[p]->app->use[0]);
-}
-
-static void broadcast(uint16_t p, uint64_t value, uint32_t bytes)
-{
-    world_request(&w, p, EV_LBEB_BROADCAST, 0, 0, world_msg(&w, p, value, bytes));
-}
-
-static void release(uint16_t p, uint64_t a)
-{
-    trigger(w.st[p]->app->use[0], ev_make(EV_LBEB_RELEASE, 0, 0, a, MSG_NONE));
-}
-
-static void take(void)
-{
-    logged_take(&w, got, EV_LBEB_DELIVER);
-}
+static const struct logged_broadcast subject = {
+    .stack = "lbeb",
+    .conf = {.store_msgs = 64, .ring_msgs = 64, .flight_msgs = 16},
+    .broadcast = EV_LBEB_BROADCAST,
+    .release = EV_LBEB_RELEASE,
+    .deliver = EV_LBEB_DELIVER,
+};
 
 static void test_LBEB1_LBEB2_LBEB3_all_log_deliver_what_is_broadcast(void **state)
 {

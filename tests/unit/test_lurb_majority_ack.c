@@ -1,39 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "logged_cases.h"
-#include "protocols/log/deliveries.h"
-
 #include <stdio.h>
 
-static struct world w;
-static struct logged got[LOGGED_PROCS];
+#include "protocols/log/deliveries.h"
 
-static const struct stack_conf small = {.store_msgs = 128, .ring_msgs = 64, .flight_msgs = 16};
+#include "logged_broadcast.h"
 
-static void start(uint16_t n)
-{
-    memset(got, 0, sizeof got);
-    world_start(&w, stack_find("lurb"), n, &small);
-}
-
-static uint32_t room(uint16_t p)
-{
-    return co_room(w.st[p]->app->use[0]);
-}
-
-static void broadcast(uint16_t p, uint64_t value, uint32_t bytes)
-{
-    world_request(&w, p, EV_LURB_BROADCAST, 0, 0, world_msg(&w, p, value, bytes));
-}
-
-static void release(uint16_t p, uint64_t a)
-{
-    trigger(w.st[p]->app->use[0], ev_make(EV_LURB_RELEASE, 0, 0, a, MSG_NONE));
-}
-
-static void take(void)
-{
-    logged_take(&w, got, EV_LURB_DELIVER);
-}
+static const struct logged_broadcast subject = {
+    .stack = "lurb",
+    .conf = {.store_msgs = 128, .ring_msgs = 64, .flight_msgs = 16},
+    .broadcast = EV_LURB_BROADCAST,
+    .release = EV_LURB_RELEASE,
+    .deliver = EV_LURB_DELIVER,
+};
 
 static void take_and_release(void)
 {
@@ -232,7 +210,7 @@ static void lose_what_is_kept(void)
 static void test_what_is_owed_for_long_is_relayed_anew(void **state)
 {
     (void)state;
-    struct stack_conf conf = small;
+    struct stack_conf conf = subject.conf;
     conf.frame_records = 1;
     memset(got, 0, sizeof got);
     world_start(&w, stack_find("lurb"), 3, &conf);
