@@ -83,7 +83,7 @@ static const struct load_top tops[] = {
      .shape = LOAD_TO_ALL,
      .request = EV_HO_BROADCAST,
      .verb = "broadcast",
-     .property = {.complete = "HO1", .duplication = "HO2", .creation = "HO3"},
+     .property = {.complete = "HO1", .duplication = "HO4", .creation = "HO3"},
      .logged = LOAD_LOG_STORES,
      .release = EV_HO_DONE},
     {ABS_UC,

@@ -33,11 +33,18 @@ static uint64_t entry_tag(const struct op *op)
     return op->tag != 0 ? op->tag : 1;
 }
 
+/* Without a cursor it is handed over until it is taken, and what we said of that is on its way. */
+static bool handed_over_again(const struct load *l)
+{
+    const struct co_class *top = l->co.use[0]->cls;
+    return top->implements == ABS_HO && !co_class_uses(top, ABS_LOG);
+}
+
 /* The position must be the next one of this life; a new one the next of all lives. */
 static bool in_turn(struct load *l, uint64_t place, const struct op *op)
 {
     uint16_t self = l->co.st->self;
-    if (unlikely(place < l->told) && l->conf.top->release != EV_HO_DONE) {
+    if (unlikely(place < l->told) && !handed_over_again(l)) {
         load_fault(l, BOARD_DUPLICATION,
                    "p%u was told twice of log-delivery %" PRIu64 ", message %" PRIu64 " of p%u",
                    self, place, op->number, op->source);

@@ -79,7 +79,8 @@ struct sim_app sim_app_of(const struct stack_def *def)
 
 struct app_sim {
     struct co co;
-    uint64_t lag;      /* log-deliveries that it keeps */
+    uint64_t lag; /* log-deliveries that it keeps */
+    bool refuses; /* ho, without a cursor: every third at first, and takes it when it comes again */
     uint64_t begin;    /* the first that this life was told of; UINT64_MAX: none yet */
     uint64_t next;     /* behind the last one that it was told of */
     uint64_t released; /* those below */
@@ -93,6 +94,11 @@ struct msg sim_app_payload(struct stack *st, uint64_t value, uint32_t bytes)
     memset(msg_data(m), (int)value, bytes);
     le64_put(msg_data(m), value);
     return m;
+}
+
+static bool refused(const struct app_sim *a, uint64_t position)
+{
+    return a->refuses && position % 3 == 1;
 }
 
 /* What this life was told of below `end` is taken: say so, in the words of what is below us. */
@@ -116,7 +122,8 @@ static void release(struct app_sim *a, uint64_t end)
         break;
     case ABS_HO:
         for (uint64_t i = a->released > a->begin ? a->released : a->begin; i < end; i++)
-            trigger(top, ev_make(EV_HO_DONE, 0, i, 0, MSG_NONE));
+            if (!refused(a, i))
+                trigger(top, ev_make(EV_HO_DONE, 0, i, 0, MSG_NONE));
         break;
     default:
         break;
@@ -138,6 +145,8 @@ static void upon_anything(struct co *self, const struct ev *ev, uint32_t n)
         if (ev[i].type == EV_LOG_STORED)
             a->stored = ev[i].inst;
         else if (is_log_delivery(ev[i].type)) {
+            if (ev[i].type == EV_HO_DELIVER && ev[i].inst < a->next && refused(a, ev[i].inst))
+                trigger(a->co.use[0], ev_make(EV_HO_DONE, 0, ev[i].inst, 0, MSG_NONE));
             a->begin = ev[i].inst < a->begin ? ev[i].inst : a->begin;
             a->next = ev[i].inst + 1 > a->next ? ev[i].inst + 1 : a->next;
         }
@@ -159,7 +168,9 @@ static void upon_log_compact(struct co *self, const struct ev *ev, uint32_t n)
 void sim_app_begin(struct stack *st, uint32_t lag, uint32_t bytes)
 {
     struct app_sim *a = (struct app_sim *)st->app;
+    const struct co_class *top = a->co.use[0]->cls;
     a->lag = lag;
+    a->refuses = lag > 0 && top->implements == ABS_HO && !co_class_uses(top, ABS_LOG);
     a->bytes = bytes;
 }
 

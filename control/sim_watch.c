@@ -215,6 +215,7 @@ void sim_watch_begin(struct sim_world *w)
         if (w->check[i] != NULL) {
             w->check[i]->forwarded = w->job.conf.forward;
             w->check[i]->port = (uint16_t)i;
+            w->check[i]->cursor = co_class_uses(w->job.def->layers[i].cls, ABS_LOG);
         }
 }
 

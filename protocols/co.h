@@ -170,6 +170,14 @@ struct co_class {
     int (*tell)(struct msg m, char *text, size_t size);
 };
 
+static inline bool co_class_uses(const struct co_class *cls, uint8_t abstraction)
+{
+    for (int i = 0; i < CO_USES_MAX && cls->uses[i] != ABS_NONE; i++)
+        if (cls->uses[i] == abstraction)
+            return true;
+    return false;
+}
+
 struct co {
     /* One cache line: all that an event touches on its way here, and on to our users. */
     struct ev *inbox;

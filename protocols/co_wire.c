@@ -243,14 +243,6 @@ static void connect(struct co *user, int slot, struct co *below)
     below->user[below->users++] = user;
 }
 
-static bool uses_log(const struct co_class *cls)
-{
-    for (int i = 0; i < CO_USES_MAX && cls->uses[i] != ABS_NONE; i++)
-        if (cls->uses[i] == ABS_LOG)
-            return true;
-    return false;
-}
-
 static uint32_t stores(const struct co_class *cls, const struct stack_conf *conf)
 {
     return cls->stores != NULL ? cls->stores(conf) : conf->store_msgs;
@@ -261,7 +253,7 @@ uint32_t co_wire_stores(const struct stack_def *def, const struct co_class *app,
 {
     uint32_t sum = 0;
     for (const struct stack_layer *l = def->layers; l->name != NULL; l++) {
-        if (uses_log(l->cls))
+        if (co_class_uses(l->cls, ABS_LOG))
             sum += stores(l->cls, conf);
         if (app != NULL && l->cls->implements == ABS_LOG && strcmp(l->name, def->top) == 0)
             sum += stores(app, conf);

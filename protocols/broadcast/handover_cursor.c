@@ -9,7 +9,7 @@
  *
  * Uses          lurb, log
  *
- * Properties    HO1, HO2, HO3
+ * Properties    HO1, HO2, HO3, HO4
  *
  * Model         crash-recovery
  *

@@ -10,7 +10,7 @@
  *
  * Uses          lurb
  *
- * Properties    HO1, HO3
+ * Properties    HO1, HO3, HO5
  *
  * Model         crash-recovery
  *

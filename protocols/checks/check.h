@@ -79,6 +79,7 @@ struct check {
      * everybody to decide, since it is forwarded to the leader (check_uc.c). */
     bool forwarded;
     uint16_t port; /* likewise: of the layer in its stack, the name under which it uses others */
+    bool cursor;   /* likewise: ho: its class keeps a cursor in the log (HO4), or none (HO5) */
     uint64_t crashed[PROCS_MAX / 64];   /* bit p: p is faulty; of those that recover: is down */
     uint64_t restarted[PROCS_MAX / 64]; /* bit p: p has crashed and begun another life */
     struct check_result result[CHECK_PROPERTIES_MAX]; /* in the order of modules.def */

@@ -11,12 +11,15 @@
  * HO2  no position below a cursor that is stored is handed over, in whichever life.
  * HO3  what is handed over at a position was log-delivered there, the same message of the same
  *      process; the first handing-over of a position comes when all below had theirs.
+ * HO4  where a cursor is kept (`cursor`): no position is handed over twice in one life.
+ * HO5  where none is: what a process that is up at the end has not taken was handed over twice at
+ *      least in its last life, and since the network was healed, if that is known.
  */
 #include "check_table.h"
 
 #include <stdlib.h>
 
-enum { HO1, HO2, HO3 };
+enum { HO1, HO2, HO3, HO4, HO5 };
 
 struct life {
     uint64_t fresh;  /* positions below have been handed over */
@@ -34,6 +37,8 @@ struct place {
     uint16_t at;
     uint16_t from;
     uint32_t handed; /* the last life in which it was, + 1; 0: never */
+    uint32_t times;  /* that it was in that life */
+    uint64_t last;   /* step */
     bool taken;
 };
 
@@ -46,6 +51,7 @@ struct ho_check {
     struct check check;
     struct check_table places;
     struct check_table storing;
+    uint64_t healed; /* step; 0: not known */
     struct life life[];
 };
 
@@ -71,6 +77,7 @@ static void ho_reset(struct check *c)
     check_restart(c);
     check_table_reset(&h->places);
     check_table_reset(&h->storing);
+    h->healed = 0;
     memset(h->life, 0, c->n * sizeof h->life[0]);
 }
 
@@ -78,6 +85,11 @@ static void ho_recover(struct check *c, uint16_t p, uint64_t step)
 {
     check_recovered(c, p, step);
     ((struct ho_check *)c)->life[p].number++;
+}
+
+static void ho_healed(struct check *c, uint64_t step)
+{
+    ((struct ho_check *)c)->healed = step;
 }
 
 static struct place *place_of(struct ho_check *h, uint16_t at, uint64_t position)
@@ -148,6 +160,22 @@ static void as_delivered(struct ho_check *h, const struct check_event *e, const 
                       e->at, e->inst, e->step, h->life[e->at].fresh);
 }
 
+static void handed_over(struct ho_check *h, const struct check_event *e, struct place *x)
+{
+    struct life *life = &h->life[e->at];
+    if (x->handed != life->number + 1)
+        x->times = 0;
+    if (x->times++ > 0 && h->check.cursor)
+        check_violate(&h->check, HO4, e->step,
+                      "p%u handed over position %" PRIu64 " twice in one life (steps %" PRIu64
+                      " and %" PRIu64 "), and keeps a cursor",
+                      e->at, e->inst, x->last, e->step);
+    x->handed = life->number + 1;
+    x->last = e->step;
+    if (e->inst >= life->fresh)
+        life->fresh = e->inst + 1;
+}
+
 static void ho_event(struct check *c, const struct check_event *e)
 {
     struct ho_check *h = (struct ho_check *)c;
@@ -161,9 +189,7 @@ static void ho_event(struct check *c, const struct check_event *e)
         struct place *x = place_of(h, e->at, e->inst);
         not_again(h, e);
         as_delivered(h, e, x);
-        x->handed = h->life[e->at].number + 1;
-        if (e->inst >= h->life[e->at].fresh)
-            h->life[e->at].fresh = e->inst + 1;
+        handed_over(h, e, x);
     }
 }
 
@@ -175,8 +201,15 @@ static void ho_end(struct check *c, bool fair, uint64_t step)
         const struct place *x = check_table_row(&h->places, i);
         const struct life *life = &h->life[x->at];
         bool over = x->taken || x->position < life->cursor;
-        bool done = x->handed != 0 && (over || x->handed == life->number + 1);
-        if (check_correct(c, x->at) && !done && (x->value.hash != 0 || x->handed != 0))
+        bool now = x->handed == life->number + 1;
+        if (!check_correct(c, x->at))
+            continue;
+        if (now && !over && !c->cursor && (x->times < 2 || x->last < h->healed))
+            check_owed(c, HO5, fair, step,
+                       "p%u did not take position %" PRIu64 ", and was handed it %s in its last "
+                       "life, last at step %" PRIu64 " of %" PRIu64,
+                       x->at, x->position, check_times_text(x->times).s, x->last, step);
+        if (!(x->handed != 0 && (over || now)) && (x->value.hash != 0 || x->handed != 0))
             check_owed(c, HO1, fair, step,
                        "p%u was not handed over the log-delivery at position %" PRIu64
                        "%s until step %" PRIu64,
@@ -195,5 +228,6 @@ const struct check_class check_ho_class = {
     .event = ho_event,
     .crash = check_crash,
     .recover = ho_recover,
+    .healed = ho_healed,
     .end = ho_end,
 };

@@ -10,6 +10,7 @@
  *       must survive; once all of that is found, what is older may be gone.
  * LOG3  records are found in the order of their storing, each once: without a gap.
  * LOG4  no two lives of a process have the same incarnation.
+ * LOG5  ⟨log, Stored | i⟩ answers a ⟨log, Store | i⟩ of the same life, each one once.
  *
  * What was not found is gone for good: a later recovery must not bring it back.
  */
@@ -17,7 +18,7 @@
 
 #include <stdlib.h>
 
-enum { LOG1, LOG2, LOG3, LOG4 };
+enum { LOG1, LOG2, LOG3, LOG4, LOG5 };
 
 struct record {
     uint64_t key; /* of its name and bytes */
@@ -290,13 +291,18 @@ static void stores(struct user *u, const struct check_event *e)
 }
 
 /* ⟨log, Stored | i⟩: the oldest of that name that is not answered yet. */
-static void stored(struct user *u, uint64_t name)
+static void stored(struct log_check *l, struct user *u, const struct check_event *e)
 {
-    for (size_t i = u->answered; i < u->records; i++)
-        if (!u->record[i].stored && u->record[i].name == name) {
-            u->record[i].stored = true;
-            break;
-        }
+    size_t i = u->answered;
+    while (i < u->records && (u->record[i].stored || u->record[i].name != e->inst))
+        i++;
+    if (i < u->records)
+        u->record[i].stored = true;
+    else
+        check_violate(&l->check, LOG5, e->step,
+                      "p%u was told that record %016" PRIx64 " of user %u is stored (step %" PRIu64
+                      "), but each that it asked for in this life under that name had its answer",
+                      e->at, e->inst, e->port, e->step);
     while (u->answered < u->records && u->record[u->answered].stored)
         u->answered++;
 }
@@ -353,7 +359,7 @@ static void log_event(struct check *c, const struct check_event *e)
     if (e->type == EV_LOG_STORE)
         stores(u, e);
     else if (e->type == EV_LOG_STORED)
-        stored(u, e->inst);
+        stored(l, u, e);
     else
         compacts(l, u, e);
 }

@@ -42,6 +42,7 @@ struct scenario {
     bool forwarded;
     const char *violates; /* codes, separated by a space */
     struct line line[LINES_MAX];
+    bool again; /* ho: without a cursor */
 };
 
 #define CRASHED(p)                       \
@@ -181,6 +182,7 @@ static inline void test_scenario(void **state)
     struct check *c = check_find(s->abstraction)->open(s->n);
     c->forwarded = s->forwarded;
     c->port = SCENARIO_PORT;
+    c->cursor = !s->again;
     play(c, s, true);
     judged(c, s, true);
     assert_int_equal(c->violations != 0, s->violates[0] != '\0');

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "handover_cases.h"
 
-static void test_HO1_HO2_HO3_handed_over_in_order_and_not_again(void **state)
+static void test_HO1_HO2_HO3_HO4_handed_over_in_order_and_not_again(void **state)
 {
     (void)state;
     for (size_t s = 0; s < 4; s++) {
@@ -115,7 +115,7 @@ static void test_HO2_a_compaction_keeps_the_cursor_that_is_on_its_way(void **sta
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_HO1_HO2_HO3_handed_over_in_order_and_not_again),
+        cmocka_unit_test(test_HO1_HO2_HO3_HO4_handed_over_in_order_and_not_again),
         cmocka_unit_test(test_HO1_what_was_not_taken_is_handed_over_after_a_recovery),
         cmocka_unit_test(
             test_HO1_HO2_HO3_what_the_stored_cursor_has_passed_is_never_handed_over_again),

@@ -15,7 +15,7 @@ static void test_HO1_HO3_handed_over_in_order(void **state)
     }
 }
 
-static void test_HO1_handed_over_again_until_told_to_stop(void **state)
+static void test_HO1_HO5_handed_over_again_until_told_to_stop(void **state)
 {
     (void)state;
     for (size_t s = 0; s < 4; s++) {
@@ -61,7 +61,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_HO1_HO3_handed_over_in_order),
-        cmocka_unit_test(test_HO1_handed_over_again_until_told_to_stop),
+        cmocka_unit_test(test_HO1_HO5_handed_over_again_until_told_to_stop),
         cmocka_unit_test(test_HO1_HO3_a_recovery_hands_over_again_and_the_user_filters),
     };
     harness_start();
