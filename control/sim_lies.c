@@ -21,6 +21,7 @@ void sim_lies_listen(struct sim_proc *x, const struct ev *ev, uint32_t n)
         }
         const uint64_t bit = ev[i].proc < 64 ? 1ull << ev[i].proc : 0;
         const uint64_t set = ev[i].type == EV_EPFD_SUSPECT ? bit : 0;
+        x->world->doubted |= set;
         x->told = (x->told & ~bit) | set;
         if (!lie)
             x->suspected = (x->suspected & ~bit) | set;

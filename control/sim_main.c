@@ -65,6 +65,7 @@ static void count_run(struct session *s, uint32_t stack, const struct sim_world 
         count_state(s, out->state);
     t->stopped += out->stopped;
     t->beyond += out->beyond;
+    t->left += !out->stopped && w->behind != 0;
     t->misled += w->job.lies_void && w->lied != 0;
     if (out->stopped)
         return;
@@ -119,6 +120,11 @@ static void print_table(struct session *s)
             sim_result_say(s, ", %" PRIu64 " with more crashes than it withstands", t->beyond);
         if (t->unsettled > 0)
             sim_result_say(s, ", %" PRIu64 " in which a detector lied to the end", t->unsettled);
+        if (t->left > 0)
+            sim_result_say(s,
+                           ", %" PRIu64 " in which a suspected process was left behind: the others "
+                           "keep a quarter of instances for it",
+                           t->left);
         if (t->misled > 0)
             sim_result_say(s, ", %" PRIu64 " in which P lied: what rests on its accuracy is void",
                            t->misled);
@@ -345,7 +351,10 @@ static void note_open(struct session *s, const struct stack_def *def, const stru
             const uint64_t *n = t->state[i][r];
             if (n[CHECK_HOLDS] == 0 && n[CHECK_VIOLATED] == 0)
                 session_open(s, "%s of stack %s was judged in no schedule%s", t->code[i][r],
-                             def->name, n[CHECK_UNKNOWN] > 0 ? ": P was made to lie" : "");
+                             def->name,
+                             n[CHECK_UNKNOWN] > 0 ? ": P was made to lie"
+                             : t->left > 0        ? ": a process was left behind; raise instances"
+                                                  : "");
             else if (s->o.unfair && n[CHECK_NOT_YET] > 0)
                 session_open(s, "--unfair: %s of stack %s is open in some schedules", t->code[i][r],
                              def->name);

@@ -361,17 +361,18 @@ static void obey(void *ctx)
 static int judge_script(struct session *s, const struct sim_world *w, const struct script *sc,
                         const struct outcome *out)
 {
-    if (!sc->judged || !sc->fair || !sim_world_owes(w))
+    if (!sc->judged || !sc->fair || !sim_world_owes(w) || w->behind != 0)
         session_open(s, "the scenario leaves liveness open");
     if (sc->echo == NULL) /* a transcript is to change only where what it shows has changed */
         printf("trace %016" PRIx64 ", %" PRIu64 " choices, %" PRIu64 " events\n", w->trace_hash,
                w->steps, w->events);
     if (!out->violated) {
         printf("no property is violated%s%s%s\n",
-               !sc->judged         ? "; liveness was not judged"
-               : !sc->fair         ? "; liveness is open"
-               : sim_world_owes(w) ? ""
-                                   : "; liveness is open: more are down than the stack withstands",
+               !sc->judged          ? "; liveness was not judged"
+               : !sc->fair          ? "; liveness is open"
+               : !sim_world_owes(w) ? "; liveness is open: more are down than the stack withstands"
+               : w->behind != 0     ? "; liveness is open: a suspected process was left behind"
+                                    : "",
                w->job.lies_void && w->lied != 0 ? "; what rests on the accuracy of P is void" : "",
                liars(w->untrue));
         return EXIT_HOLDS;

@@ -22,6 +22,7 @@ struct tally {
     uint64_t unfair;    /* that did not come to rest */
     uint64_t beyond;    /* in which more were faulty than the stack withstands */
     uint64_t unsettled; /* in which Ω or ◇P never settled */
+    uint64_t left;      /* in which a process was left behind: liveness is open that needs it */
     uint64_t misled;    /* in which P lied, and what rests on its accuracy is void */
     uint64_t state[CO_STACK_MAX][CHECK_PROPERTIES_MAX][4];
     const char *code[CO_STACK_MAX][CHECK_PROPERTIES_MAX];

@@ -147,18 +147,28 @@ static uint8_t named(const struct co_class *cls)
     return set;
 }
 
+/* The layers that a layer uses, a bit each. */
+static uint32_t used(const struct stack_def *def, uint16_t layer)
+{
+    const struct stack_layer *l = &def->layers[layer];
+    uint32_t set = 0;
+    for (uint16_t below = 0; below < layer; below++)
+        for (int i = 0; i < CO_USES_MAX && l->uses[i] != NULL; i++)
+            if (strcmp(l->uses[i], def->layers[below].name) == 0)
+                set |= 1u << below;
+    return set;
+}
+
 /* What rests on P's accuracy. Of a layer that uses another one of which something does, all: what
  * it needs of it, nobody has said. */
 static void find_resting(struct sim_world *w)
 {
-    const struct stack_layer *first = w->job.def->layers;
-    for (const struct stack_layer *l = first; l->name != NULL; l++) {
-        uint8_t *rests = &w->rests[l - first];
-        *rests = named(l->cls);
-        for (const struct stack_layer *below = first; below < l; below++)
-            for (int i = 0; i < CO_USES_MAX && l->uses[i] != NULL; i++)
-                if (strcmp(l->uses[i], below->name) == 0 && w->rests[below - first] != 0)
-                    *rests = UINT8_MAX;
+    uint32_t some = 0;
+    for (uint16_t i = 0; w->job.def->layers[i].name != NULL; i++) {
+        w->rests[i] = named(w->job.def->layers[i].cls);
+        if (used(w->job.def, i) & some)
+            w->rests[i] = UINT8_MAX;
+        some |= (uint32_t)(w->rests[i] != 0) << i;
     }
 }
 
@@ -241,12 +251,48 @@ bool sim_world_void(const struct sim_world *w, uint16_t layer, uint16_t r)
            (result->state != CHECK_VIOLATED || result->step >= w->lied);
 }
 
+/* Whether p, which runs, lacks what another one has forgotten, in that layer. By no rule is it
+ * forgotten before p was suspected, or down. */
+static bool lacks(const struct sim_world *w, uint16_t layer, uint16_t p)
+{
+    const struct sim_proc *x = &w->proc[p];
+    uint64_t from, to, mine;
+    if (x->state == SIM_CRASHED || (!(w->doubted >> p % 64 & 1) && x->incarnation == 1))
+        return false;
+    x->st->co[layer]->cls->spans(x->st->co[layer], &from, &mine);
+    for (uint16_t q = 0; q < w->n; q++) {
+        const struct sim_proc *y = &w->proc[q];
+        if (y->state == SIM_CRASHED)
+            continue;
+        y->st->co[layer]->cls->spans(y->st->co[layer], &from, &to);
+        if (from > mine)
+            return true;
+    }
+    return false;
+}
+
+/* Layers in which somebody was left behind, and those that use them. */
+static void find_left(struct sim_world *w)
+{
+    w->behind = 0;
+    for (uint16_t i = 0; w->job.def->layers[i].name != NULL; i++) {
+        if (used(w->job.def, i) & w->behind)
+            w->behind |= 1u << i;
+        for (uint16_t p = 0; w->job.def->layers[i].cls->spans != NULL && p < w->n; p++)
+            if (lacks(w, i, p)) {
+                w->behind |= 1u << i;
+                w->left = p;
+            }
+    }
+}
+
 void sim_world_end(struct sim_world *w, bool fair)
 {
     fair = fair && sim_world_owes(w);
+    find_left(w);
     for (int i = 0; i < CO_STACK_MAX; i++)
         if (w->check[i] != NULL)
-            w->check[i]->cls->end(w->check[i], fair, w->steps);
+            w->check[i]->cls->end(w->check[i], fair && !(w->behind >> i & 1), w->steps);
     w->suspect = true;
 }
 

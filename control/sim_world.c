@@ -187,7 +187,8 @@ static void clear(struct sim_world *w)
 {
     w->alive = w->n;
     w->steps = w->breaths = w->events = w->trace_hash = w->top_ns = w->crossed = w->erred_ns =
-        w->untrue = w->lied = 0;
+        w->untrue = w->lied = w->doubted = 0;
+    w->behind = 0;
     w->tag = 0;
     w->records = 0;
     w->front_ns = w->due_ns = 0;

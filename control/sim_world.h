@@ -133,8 +133,11 @@ struct sim_world {
     bool deaf;             /* a life that never begins: checkers and observers hear nothing of it */
     uint64_t untrue;       /* bit per abstraction: a detector was made to say what was not so … */
     uint64_t lied;         /* … and P at this step, for the first time; 0: it was not */
-    uint8_t strain;        /* enum sim_strain; of stacks over P */
-    uint32_t tag;          /* given to the frames that are sent now: the scheduler's */
+    uint64_t doubted; /* bit p < 64: some ◇P suspected p at some time, or was made to say so */
+    uint32_t behind;  /* bit per layer: there, or in one below, `left` was left behind … */
+    uint16_t left;    /* … as is seen at the end of a run */
+    uint8_t strain;   /* enum sim_strain; of stacks over P */
+    uint32_t tag;     /* given to the frames that are sent now: the scheduler's */
     struct choice current; /* being applied, or the last one */
     struct choice *record; /* choices applied so far */
     uint64_t records;
@@ -203,8 +206,11 @@ bool sim_world_owes(const struct sim_world *w);
  */
 bool sim_world_late(const struct sim_world *w, const struct choice *c);
 
-/* The run is over: judge liveness. `fair`: it ended healed and fair, and what is open violates, unless
- * nothing is owed. */
+/*
+ * The run is over: judge liveness. `fair`: it ended healed and fair, and what is open violates, unless
+ * nothing is owed; or, of some layers, unless somebody was left behind (w->behind): a process that
+ * was suspected, or down, lacks instances that another one has forgotten by its rule (spans()).
+ */
 void sim_world_end(struct sim_world *w, bool fair);
 
 /* Whether property r of that layer rests on the accuracy of P, and P was made to lie. */

@@ -141,6 +141,9 @@ struct co_class {
     uint32_t (*room)(const struct co *self);
     /* A row of instances: whether a request for instance i is within its bounds; NULL: always. */
     bool (*takes)(const struct co *self, uint64_t i);
+    /* A row of instances: all below *from are forgotten here, all below *to are finished. So an
+     * observer sees who lacks for good what others have forgotten. NULL: nobody ever does. */
+    void (*spans)(const struct co *self, uint64_t *from, uint64_t *to);
     /* Who uses the log: records that may be on their way there at once, by the bounds of its tables,
      * what a compaction stores again included. NULL: it keeps to the log's room(). */
     uint32_t (*stores)(const struct stack_conf *conf);

@@ -814,6 +814,13 @@ uint32_t ep_room(const struct co *self)
     return co_room(self->use[USE_BEB]) / 2;
 }
 
+void ep_spans(const struct co *self, uint64_t *from, uint64_t *to)
+{
+    const struct ep *s = (const struct ep *)self;
+    *from = s->floor;
+    *to = s->done;
+}
+
 void ep_fini(struct co *self)
 {
     struct ep *s = state(self);
@@ -845,6 +852,7 @@ const struct co_class ep_read_write_class = {
     .init = ep_init,
     .upon = upon,
     .room = ep_room,
+    .spans = ep_spans,
     .settle = ep_settle,
     .fini = ep_fini,
     .check = ep_check,

@@ -316,6 +316,7 @@ const struct co_class lep_read_write_class = {
     .init = lep_init,
     .upon = lep_upon,
     .room = ep_room,
+    .spans = ep_spans,
     .settle = ep_settle,
     .stores = lep_stores,
     .keeps = lep_keeps,

@@ -294,6 +294,78 @@ static void test_classes_say_what_rests_on_the_accuracy_of_P(void **state)
     }
 }
 
+/* Where few rows are kept for whom ◇P suspected, it may be left behind: liveness is open then, and
+ * safety is judged as ever. The schedules are those of `upon sim --set instances=8`. */
+static void test_who_was_left_behind_leaves_liveness_open(void **state)
+{
+    (void)state;
+    struct sim_world *w = sim_world_new(pool);
+    uint32_t left = 0, open = 0;
+    for (uint64_t seed = 340; seed < 900; seed++) {
+        struct mix mix;
+        struct sim_job job = swarm_job(stack_find("uc"), 0, seed, &mix);
+        job.conf.instances = 8;
+        struct outcome out = run(w, &job, &mix);
+        if (out.violated)
+            fail_msg("seed %u: %s", (unsigned)seed, out.result.witness);
+        assert_int_equal(w->behind & 0x3f, 0); /* ep and uc alone stand on it */
+        left += w->behind != 0;
+        open += w->check[7]->result[0].state == CHECK_NOT_YET; /* UC1 */
+    }
+    assert_true(left > 0);
+    assert_int_equal(open, left); /* it is no excuse for others */
+    sim_world_free(w);
+}
+
+/* Who forgets what others lack, and suspected nobody, has no excuse. */
+static void forgets_spans(const struct co *self, uint64_t *from, uint64_t *to)
+{
+    *from = *to = self->st->self == 1;
+}
+
+static void forgets_suspect(struct co *self, const struct ev *ev, uint32_t n)
+{
+    (void)self, (void)ev, (void)n;
+}
+
+static void test_who_was_never_suspected_was_not_left_behind(void **state)
+{
+    (void)state;
+    co_upon_fn *const upon[EV_TYPES] = {[EV_RB_BROADCAST] = planted_broadcast,
+                                        [EV_BEB_DELIVER] = planted_deliver,
+                                        [EV_EPFD_SUSPECT] = forgets_suspect,
+                                        [EV_EPFD_RESTORE] = forgets_suspect};
+    const struct co_class rb = {.name = "rb_forgets",
+                                .implements = ABS_RB,
+                                .uses = {ABS_BEB, ABS_EPFD},
+                                .bytes = planted_bytes,
+                                .spans = forgets_spans,
+                                .upon = upon};
+    const struct stack_layer layers[] = {{"pl", &pl_window_class, {NULL}},
+                                         {"epfd", &epfd_increasing_timeout_class, {"pl"}},
+                                         {"beb", &beb_basic_class, {"pl"}},
+                                         {"rb", &rb, {"beb", "epfd"}},
+                                         {0}};
+    const struct stack_def def = {.name = "rb_forgets", .top = "rb", .layers = layers};
+    const struct sim_job job = {.def = &def, .n = 3, .ops = 1, .delay_ns = 20000};
+    const struct choice alone[] = {{.kind = CHOICE_REQUEST, .p = 0, .a = 17, .k = 1},
+                                   {.kind = CHOICE_CRASH_SENT, .p = 0, .k = 1}};
+    const struct choice lie = {.kind = CHOICE_LIE, .p = 1, .q = 2, .k = LIE_EPFD};
+    struct sim_world *w = sim_world_new(pool);
+    for (int doubted = 0; doubted < 2; doubted++) {
+        struct mix mix = {.patience = 0};
+        assert_int_equal(sim_world_start(w, &job, why, sizeof why), 0);
+        if (doubted)
+            assert_true(sim_world_apply(w, &lie));
+        for (size_t i = 0; i < RTE_DIM(alone); i++)
+            assert_true(sim_world_apply(w, &alone[i]));
+        sim_world_end(w, adversary_settle(w, &mix)); /* p1 alone has it, and relays nothing */
+        assert_int_equal(w->behind, doubted << 3);
+        assert_int_equal(is_violated(w), !doubted);
+    }
+    sim_world_free(w);
+}
+
 /* A bound exists, above what ◇P and Ω wait for at first: they err, learn, and rest in the end. */
 static void test_a_healed_world_may_be_slower_than_the_first_timeout(void **state)
 {
@@ -648,6 +720,8 @@ int main(void)
         cmocka_unit_test(test_a_lie_of_epfd_is_taken_back),
         cmocka_unit_test(test_what_rests_on_accuracy_is_void_once_P_lied),
         cmocka_unit_test(test_a_bug_does_not_hide_behind_the_lies_of_P),
+        cmocka_unit_test(test_who_was_left_behind_leaves_liveness_open),
+        cmocka_unit_test(test_who_was_never_suspected_was_not_left_behind),
         cmocka_unit_test(test_classes_say_what_rests_on_the_accuracy_of_P),
         cmocka_unit_test(test_a_false_suspicion_breaks_what_needs_accuracy),
         cmocka_unit_test(test_a_healed_world_may_be_slower_than_the_first_timeout),
