@@ -75,6 +75,8 @@ struct outcome {
     uint64_t state;                  /* hash of the configuration between the phases */
     uint16_t layer;                  /* violated: at whose border … */
     struct check_result result;      /* … and what */
+    bool
+        starved; /* it ended without packets, and nothing was judged; the world is abandoned, too */
     bool stopped; /* violated: at an assertion, or by a panic, of a protocol: it is the witness, and
                      the world is abandoned (sim_world_abandon()) */
 };

@@ -2,31 +2,58 @@
 #include "catch.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_debug.h>
 #include <rte_log.h>
+
+#define PANIC "panic in "
 
 static sigjmp_buf *back; /* of the innermost; NULL: there is none */
 static char place[240];
-static bool quiet;
+static bool left, quiet;
 
 const char *catch_place(void)
 {
-    return place[0] != '\0' ? place : "a panic";
+    return place[0] != '\0' ? place : "an abort";
+}
+
+bool catch_left(void)
+{
+    return left;
+}
+
+static const char *past_digits(const char *text)
+{
+    while (isdigit((unsigned char)*text))
+        text++;
+    return text;
+}
+
+bool catch_place_is(const char *other)
+{
+    const char *a = catch_place();
+    if (strncmp(a, PANIC, strlen(PANIC)) != 0)
+        return strcmp(a, other) == 0;
+    for (; *a != '\0' && *other != '\0'; a++, other++) {
+        a = past_digits(a);
+        other = past_digits(other);
+        if (*a != *other)
+            return false;
+        if (*a == '\0')
+            return true;
+    }
+    return *past_digits(a) == *past_digits(other);
 }
 
 void catch_quiet(bool now)
 {
-    static uint32_t level;
-    if (now == quiet)
-        return;
-    if (now)
-        level = rte_log_get_global_level();
-    rte_log_set_global_level(now ? RTE_LOG_EMERG : level); /* a panic is logged, with its stack */
     quiet = now;
 }
 
@@ -40,6 +67,31 @@ void __assert_fail(const char *assertion, const char *file, unsigned line, const
         fprintf(stderr, "%s:%u: %s: assertion '%s' failed\n", file, line, function, assertion);
     }
     abort();
+}
+
+/* In place of DPDK's, which says where it was, and keeps nothing of it. */
+void __rte_panic(const char *function, const char *format, ...)
+{
+    va_list args;
+    int at = snprintf(place, sizeof place, PANIC "%s(): ", function);
+    va_start(args, format);
+    vsnprintf(place + at, sizeof place - (size_t)at, format, args);
+    va_end(args);
+    place[strcspn(place, "\n")] = '\0';
+    if (back == NULL || !quiet) {
+        fflush(stdout);
+        fprintf(stderr, "%s\n", place);
+        rte_dump_stack();
+    }
+    abort();
+}
+
+void catch_leave(void)
+{
+    if (back == NULL)
+        return;
+    left = true;
+    siglongjmp(*back, 1);
 }
 
 static void on_abort(int signal_number)
@@ -56,6 +108,7 @@ bool catch_run(void (*fn)(void *ctx), void *ctx)
     sigjmp_buf here, *const outer = back;
     sigaction(SIGABRT, &catch, &before);
     place[0] = '\0';
+    left = false;
     const bool done = sigsetjmp(here, 1) == 0;
     if (done) {
         back = &here;

@@ -202,6 +202,10 @@ static int replay(struct session *s, const struct replay_options *o, const struc
         struct look l = {w, o, text, EXIT_FAILED};
         if (session_run(s, w, look, &l, &out))
             return l.status;
+        if (out.starved) {
+            fprintf(stderr, "upon replay: %s\n", s->open);
+            return EXIT_FAILED;
+        }
         fprintf(stderr,
                 "upon replay: %s: there is no configuration after choice %" PRIu64
                 ": it stops there, at an assertion\n",

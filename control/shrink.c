@@ -152,7 +152,7 @@ static bool stops(struct trial *x)
     struct shrink *s = x->s;
     struct sim_world *w = s->w;
     sim_world_abandon(w);
-    if (!s->want.stopped || strcmp(catch_place(), s->want.result.witness) != 0 ||
+    if (!s->want.stopped || catch_left() || !catch_place_is(s->want.result.witness) ||
         (w->untrue & ~s->untrue) != 0)
         return false;
     if (!x->settling && sim_world_within(w))

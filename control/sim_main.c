@@ -52,8 +52,9 @@ static void count_run(struct session *s, uint32_t stack, const struct sim_world 
     struct tally *t = &s->tally[stack];
     t->runs++;
     const bool unsettled = s->o.unsettled && !s->o.unfair && adversary_may_lie(w->job.def);
-    t->unsettled += !out->stopped && unsettled && !out->fair;
-    t->unfair += !out->stopped && !unsettled && !out->fair;
+    const bool ended = !out->stopped && !out->starved;
+    t->unsettled += ended && unsettled && !out->fair;
+    t->unfair += ended && !unsettled && !out->fair;
     s->runs++;
     s->events += w->events;
     s->breaths += w->breaths;
@@ -65,9 +66,10 @@ static void count_run(struct session *s, uint32_t stack, const struct sim_world 
         count_state(s, out->state);
     t->stopped += out->stopped;
     t->beyond += out->beyond;
-    t->left += !out->stopped && w->behind != 0;
+    t->starved += out->starved;
+    t->left += ended && w->behind != 0;
     t->misled += w->job.lies_void && w->lied != 0;
-    if (out->stopped)
+    if (!ended)
         return;
     for (int i = 0; i < CO_STACK_MAX; i++)
         if (w->check[i] != NULL)
@@ -114,6 +116,8 @@ static void print_table(struct session *s)
             sim_result_say(s, ", timed, since P needs a clock");
         if (t->stopped > 0)
             sim_result_say(s, ", %" PRIu64 " stopped at an assertion", t->stopped);
+        if (t->starved > 0)
+            sim_result_say(s, ", %" PRIu64 " ended without packets", t->starved);
         if (t->unfair > 0)
             sim_result_say(s, ", %" PRIu64 " stopped before they came to rest", t->unfair);
         if (t->beyond > 0)
@@ -426,9 +430,13 @@ struct sought {
     char why[256];
 };
 
-/* It stopped at an assertion, and so did the search or sweep that led there. */
+/* It stopped at an assertion, or without packets, and so did the search or sweep that led there. */
 static int stopped(struct session *s, struct sim_world *w, const struct outcome *out)
 {
+    if (out->starved) {
+        sim_result_say(s, "%s n=%u: ended without packets\n", w->job.def->name, w->n);
+        return EXIT_HOLDS;
+    }
     sim_result_say(s, "%s n=%u: stopped at an assertion\n", w->job.def->name, w->n);
     session_report(s, w, out, NULL);
     return EXIT_VIOLATED;

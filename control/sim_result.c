@@ -108,10 +108,11 @@ static json_t *json_stack(const struct stack_def *def, const struct tally *t)
     for (const struct stack_layer *l = def->layers; l->name != NULL; l++, i++)
         for (int r = 0; r < CHECK_PROPERTIES_MAX && t->code[i][r] != NULL; r++)
             json_array_append_new(properties, json_property(t, l->name, i, r));
-    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "stack", def->name,
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "stack", def->name,
                      "schedules", (json_int_t)t->runs, "stopped_at_assertion",
-                     (json_int_t)t->stopped, "beyond_what_it_withstands", (json_int_t)t->beyond,
-                     "misled_by_P", (json_int_t)t->misled, "left_behind", (json_int_t)t->left,
+                     (json_int_t)t->stopped, "ended_without_packets", (json_int_t)t->starved,
+                     "beyond_what_it_withstands", (json_int_t)t->beyond, "misled_by_P",
+                     (json_int_t)t->misled, "left_behind", (json_int_t)t->left,
                      "stopped_before_rest", (json_int_t)t->unfair, "unsettled",
                      (json_int_t)t->unsettled, "properties", properties);
 }

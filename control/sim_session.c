@@ -101,6 +101,14 @@ bool session_run(struct session *s, struct sim_world *w, void (*fn)(void *ctx), 
         return true;
     give_back_others(s, w);
     sim_world_abandon(w);
+    *out = (struct outcome){.starved = true, .first_steps = w->steps};
+    if (catch_left()) {
+        session_open(s,
+                     "stack %s, n = %u, seed %" PRIu64 ": all %u packets were in use after %" PRIu64
+                     " choices: give more with --memory",
+                     w->job.def->name, w->n, w->job.seed, w->pool->size, w->steps);
+        return false;
+    }
     *out = (struct outcome){.violated = true, .stopped = true, .first_steps = w->steps};
     out->result = (struct check_result){REPLAY_ASSERT, CHECK_VIOLATED, w->steps, ""};
     snprintf(out->result.witness, sizeof out->result.witness, "%s", catch_place());
@@ -411,9 +419,9 @@ int session_script(struct session *s, struct sim_world *w, const char *name, con
     x.shown = &o.sc.shown;
     bool done = session_run(s, w, obey, &o, out);
     explain_detach(&x);
-    if (o.err != 0) {
+    if (o.err != 0 || out->starved) {
         fflush(stdout);
-        fprintf(stderr, "upon: %s\n", o.why);
+        fprintf(stderr, "upon: %s\n", out->starved ? s->open : o.why);
         return EXIT_FAILED;
     }
     if (done)
@@ -443,9 +451,11 @@ uint32_t session_stack(const struct stack_def *def)
     return i;
 }
 
-/* The pool is empty: what follows would be no protocol's fault. */
+/* The pool is empty: what follows would be no protocol's fault. Where the schedule can be left, it is;
+ * one that is run again to be drawn ends the program. */
 static void on_starved(const struct sim_world *w)
 {
+    catch_leave();
     fflush(stdout);
     fprintf(stderr,
             "upon %s: stack %s, n = %u, seed %" PRIu64 ": all %u packets are in use after %" PRIu64

@@ -19,6 +19,7 @@
 struct tally {
     uint64_t runs;
     uint64_t stopped;   /* at an assertion: what their checkers had heard is not counted */
+    uint64_t starved;   /* that ended without packets, likewise */
     uint64_t unfair;    /* that did not come to rest */
     uint64_t beyond;    /* in which more were faulty than the stack withstands */
     uint64_t unsettled; /* in which Ω or ◇P never settled */
@@ -79,8 +80,8 @@ struct sim_world *session_world(struct session *s, const struct sim_job *job);
 
 /*
  * Do fn(ctx), which runs schedules in `w`. False: a protocol stopped at an assertion of its own, or
- * panicked; *out says where, and the world is abandoned, as all others of the session have given
- * back what they held.
+ * panicked, and *out says where; or no packet was left, and the verdict is open. The world is
+ * abandoned, and all others of the session have given back what they held.
  */
 bool session_run(struct session *s, struct sim_world *w, void (*fn)(void *ctx), void *ctx,
                  struct outcome *out);

@@ -148,6 +148,14 @@ class Packets(Sim):
         self.assertIn("--memory", self.refused("sim", "-q", *many, "--memory", "1023"))
         self.assertFalse(os.path.exists(self.path("runs")))
 
+    def test_a_schedule_without_packets_is_left_and_the_others_are_run(self):
+        got = self.upon("sim", "-q", "--stack", "beb", "--seeds", "1..3", "-n", "60", "--strategy",
+                        "timed", "--memory", "1023", "--json", status=2)
+        told = json.loads(got.stdout)
+        self.assertEqual((told["schedules"], told["verdict"]), (3, "unknown"))
+        self.assertEqual(told["stacks"][0]["ended_without_packets"], 3)
+        self.assertIn("--memory", told["unknown_because"])
+
     def test_many_processes_find_enough_of_them(self):
         self.upon("sim", "-q", "--stack", "beb", "-n", "100", "--strategy", "timed", "--seed", "1")
 

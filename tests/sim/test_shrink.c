@@ -380,6 +380,67 @@ static void test_what_stops_at_an_assertion_shrinks_to_it(void **state)
     world_free(w);
 }
 
+/* The fourth request is the end: of one kind behind all others, of another kind behind fewer. */
+static void panicking_broadcast(struct co *self, const struct ev *ev, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const uint64_t k = le64_get(msg_data(ev_msg(&ev[i])));
+        if (k == 4 && last[self->st->self] == 2)
+            rte_panic("p%u had all\n", self->st->self);
+        if (k == 4)
+            rte_panic("p%u had fewer\n", self->st->self);
+        last[self->st->self]++;
+    }
+}
+
+static void test_one_panic_is_not_taken_for_another(void **state)
+{
+    (void)state;
+    static co_upon_fn *upon[EV_TYPES];
+    struct co_class panicking =
+        with_bug(&planted_class, upon, EV_RB_BROADCAST, panicking_broadcast);
+    panicking.init = strict_init;
+    const struct stack_layer layers[] = {{"pl", &pl_window_class, {NULL}},
+                                         {"beb", &beb_basic_class, {"pl"}},
+                                         {"rb", &panicking, {"beb"}},
+                                         {0}};
+    const struct stack_def def = {.name = "rb_panicking", .top = "rb", .layers = layers};
+    const struct sim_job job = {.def = &def, .n = 3, .ops = 4};
+    struct sim_world *w = sim_world_new(pool);
+    assert_int_equal(sim_world_start(w, &job, why, sizeof why), 0);
+    catch_quiet(true);
+    assert_false(catch_run(apply_all, w));
+    catch_quiet(false);
+    assert_string_equal(catch_place(), "panic in panicking_broadcast(): p1 had all");
+    assert_true(catch_place_is("panic in panicking_broadcast(): p0 had all"));
+    assert_false(catch_place_is("panic in panicking_broadcast(): p1 had fewer"));
+    assert_false(catch_place_is("panic in panicking_broadcast(): p1 had all 3"));
+    sim_world_abandon(w);
+    struct outcome out = {.violated = true, .stopped = true};
+    snprintf(out.result.witness, sizeof out.result.witness, "%s", catch_place());
+    struct shrink_result r;
+    assert_int_equal(shrink_run(w, &out, 0, &r), 0);
+    assert_int_equal(r.before.choices, 4);
+    assert_int_equal(r.after.choices, 3); /* the requests; as p0, of one */
+    assert_int_equal(r.after.n, 1);
+    world_free(w);
+}
+
+static void leave(void *ctx)
+{
+    catch_leave();
+    *(bool *)ctx = true; /* not reached */
+}
+
+static void test_what_is_left_on_purpose_is_nobodys_fault(void **state)
+{
+    (void)state;
+    bool on = false;
+    catch_leave(); /* nobody catches it: nothing happens */
+    assert_false(catch_run(leave, &on));
+    assert_true(catch_left() && !on);
+}
+
 /* ---- a sequence of instances --------------------------------------------------------------------- */
 
 static size_t alone_bytes(const struct stack_conf *conf)
@@ -438,6 +499,8 @@ int main(void)
         cmocka_unit_test(test_where_P_may_be_believed_nothing_becomes_late),
         cmocka_unit_test(test_a_candidate_that_stops_at_an_assertion_is_no_smaller_one),
         cmocka_unit_test(test_what_stops_at_an_assertion_shrinks_to_it),
+        cmocka_unit_test(test_one_panic_is_not_taken_for_another),
+        cmocka_unit_test(test_what_is_left_on_purpose_is_nobodys_fault),
         cmocka_unit_test(test_no_gap_comes_into_a_sequence_of_instances),
     };
     if (!worlds_start())
