@@ -15,6 +15,12 @@ void sim_rules_strain(struct sim_world *w, enum sim_strain what)
         w->strain = (uint8_t)what;
 }
 
+/* Virtual time ends somewhere: what is later than that never happens. */
+static uint64_t later(uint64_t ns, uint64_t by_ns)
+{
+    return by_ns < UINT64_MAX - ns ? ns + by_ns : UINT64_MAX;
+}
+
 /* Whether a frame that is sent to somebody who is there is lost by the rules. */
 static bool faulty(struct sim_world *w, struct sim_frame *f)
 {
@@ -24,7 +30,7 @@ static bool faulty(struct sim_world *w, struct sim_frame *f)
         uint64_t *bucket = &w->bucket[((uint64_t)i * w->n + f->from) * w->n + f->to];
         fate.lost |= !fault_token(&w->faults.rule[i], bucket, f->sent_ns);
     }
-    f->due_ns += fate.delay_ns;
+    f->due_ns = later(f->due_ns, fate.delay_ns);
     f->copies = fate.copies;
     if (fate.lost || fate.corrupt != 0) /* a flipped bit is caught by the checksum: a loss */
         w->sim.env[f->to].counters[fate.lost ? COUNT_drop_fault : COUNT_drop_udp_checksum]++;
@@ -40,7 +46,7 @@ static uint64_t due_ns(const struct sim_world *w, uint64_t sent_ns)
 {
     const uint64_t convoy_ns = w->job.convoy_ns;
     if (!w->healed || convoy_ns == 0)
-        return sent_ns + w->job.delay_ns;
+        return later(sent_ns, w->job.delay_ns);
     return (sent_ns / convoy_ns + 1) * convoy_ns;
 }
 
@@ -74,11 +80,11 @@ void sim_rules_writing(void *ctx, struct disk_sim_write *write)
     const struct sim_proc *x = ctx;
     const struct sim_world *w = x->world;
     write->tag = w->tag;
-    write->due_ns = x->st->now + (w->job.disk_ns != 0 ? w->job.disk_ns : SIM_DISK_NS);
+    write->due_ns = later(x->st->now, w->job.disk_ns != 0 ? w->job.disk_ns : SIM_DISK_NS);
     if (w->faults.armed == 0)
         return;
     struct fault_disk_fate fate = fault_disk(&w->faults, x->self, write->ordinal, x->st->now);
-    write->due_ns += fate.delay_ns;
+    write->due_ns = later(write->due_ns, fate.delay_ns);
     write->fails = fate.fails;
 }
 

@@ -215,9 +215,34 @@ static void test_a_configuration_says_who_sent_what_waits(void **state)
     finish(w);
 }
 
+/* A delay of hundreds of years is no short one. */
+static void test_a_delay_beyond_the_end_of_time_does_not_wrap(void **state)
+{
+    (void)state;
+    struct sim_world *w = sim_world_new(pool);
+    const struct sim_job job = {.def = stack_find("beb"),
+                                .n = 2,
+                                .seed = 1,
+                                .ops = 1,
+                                .faults = 1,
+                                .fault = {{.kind = FAULT_DELAY,
+                                           .law = LAW_CONSTANT,
+                                           .from = FAULT_ANY,
+                                           .to = FAULT_ANY,
+                                           .ppm = FAULT_PPM,
+                                           .a_ns = UINT64_MAX - 1}}};
+    assert_int_equal(sim_world_start(w, &job, why, sizeof why), 0);
+    assert_true(sim_world_apply(w, &(struct choice){.kind = CHOICE_ADVANCE, .a = 1000000}));
+    assert_true(sim_world_apply(w, &(struct choice){.kind = CHOICE_REQUEST, .p = 0, .a = 1}));
+    assert_true(w->sim.flights > 0);
+    assert_true(w->sim.flight[0].due_ns == UINT64_MAX);
+    sim_world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_delay_beyond_the_end_of_time_does_not_wrap),
         cmocka_unit_test(test_a_run_is_a_function_of_job_and_choices),
         cmocka_unit_test(test_every_shape_follows_every_other),
         cmocka_unit_test(test_a_crash_falls_between_two_sends),
