@@ -117,6 +117,9 @@ bool job_overridden(const struct job *job, size_t offset);
 /* Whether the whole can be run; fills the last part. 0, or −EINVAL and a sentence in `why`. */
 int job_check(struct job *job, char *why, size_t why_size);
 
+/* A run needs more memory than there is, says `why`: say first which key that was given it is of. */
+void job_blame_memory(const struct job *job, char *why, size_t why_size);
+
 /* The device's argument; memif without a folder has sockets named after the cluster, in `sockets`. */
 #define JOB_SOCKETS_BYTES 32
 const char *job_device_args(const struct job *job, char sockets[JOB_SOCKETS_BYTES]);

@@ -120,6 +120,20 @@ static int check_sizes(struct job *job, const struct job_why *why)
     return job_check_pool(job, why);
 }
 
+/* P takes who answers late for crashed, and its heartbeats wait behind what is queued in a link. */
+static int check_beats(const struct job *job, const struct job_why *why)
+{
+    const struct stack_conf *c = &job->conf;
+    for (const struct stack_layer *l = job->def->layers; l->name != NULL; l++)
+        if (l->cls->implements == ABS_P && c->flight_msgs < c->ring_msgs / 4)
+            return REFUSE(
+                why, job, conf.flight_msgs,
+                "%u: heartbeats of %s wait behind what is queued, and who answers late is "
+                "taken for crashed; write a quarter of params.ring_msgs at least, %u",
+                c->flight_msgs, l->name, c->ring_msgs / 4);
+    return 0;
+}
+
 /* What a stack takes, and would be of no use. */
 static int check_params(const struct job *job, const struct job_why *why)
 {
@@ -145,7 +159,7 @@ static int check_params(const struct job *job, const struct job_why *why)
         return REFUSE(why, job, conf.rto_min_ns,
                       "the least time before sending again is more than the longest; lower it, or "
                       "raise params.rto_max");
-    return 0;
+    return check_beats(job, why);
 }
 static int check_faults(struct job *job, const struct job_why *why)
 {

@@ -133,17 +133,47 @@ int job_check_pool(const struct job *job, const struct job_why *why)
                           least, POOL_PKTS_MAX);
     return 0;
 }
-/* "job.n" is to be put right; it stands where it was given, or else where the device was. */
-static int refuse_named(const struct job *job, const char *name, const struct job_why *why,
+/* Whether "section.key" is the first word of the text. */
+static bool names_key(const char *text, const struct job_key *k)
+{
+    char name[64];
+    size_t len = (size_t)snprintf(name, sizeof name, "%s.%s", k->section, k->name);
+    return strcspn(text, " ") == len && strncmp(text, name, len) == 0;
+}
+
+/* The first of these keys that was given; NULL: none was. */
+static const struct job_key *first_given(const struct job *job, const char *names)
+{
+    for (; *names != '\0'; names += strspn(names, " ")) {
+        for (size_t i = 0; i < job_key_count; i++)
+            if (names_key(names, &job_keys[i]) && job->place[i].file[0] != '\0')
+                return &job_keys[i];
+        names += strcspn(names, " ");
+    }
+    return NULL;
+}
+
+/* "job.size job.mtu": one of these is to be put right. It stands where the first of them that was
+ * given does, or else where the device does. */
+static int refuse_named(const struct job *job, const char *names, const struct job_why *why,
                         const char *sentence)
 {
-    const struct job_key *k = job_key_of(JOB(device));
-    for (size_t i = 0; i < job_key_count; i++)
-        if (strncmp(name, job_keys[i].section, strlen(job_keys[i].section)) == 0 &&
-            strcmp(name + strlen(job_keys[i].section) + 1, job_keys[i].name) == 0 &&
-            job->place[i].file[0] != '\0')
-            k = &job_keys[i];
+    const struct job_key *k = first_given(job, names);
+    if (k == NULL)
+        k = job_key_of(JOB(device));
     return job_refuse(why, &job->place[k - job_keys], k, "%s", sentence);
+}
+
+void job_blame_memory(const struct job *job, char *why, size_t why_size)
+{
+    const struct job_why w = {why, why_size};
+    char sentence[640];
+    const struct job_key *k = first_given(job, "job.pool params.ring_msgs params.store_msgs "
+                                               "params.instances job.mtu job.n");
+    if (k == NULL)
+        return;
+    snprintf(sentence, sizeof sentence, "%s", why);
+    job_refuse(&w, &job->place[k - job_keys], k, "%s", sentence);
 }
 
 const char *job_device_args(const struct job *job, char sockets[JOB_SOCKETS_BYTES])

@@ -43,8 +43,8 @@ const struct job_key *job_key_of(size_t offset);
 bool job_value_read(struct job *job, const struct job_key *k, const char *text);
 void job_value_write(const struct job *job, const struct job_key *k, FILE *out);
 
-/* What to write instead of what is none. */
-const char *job_value_example(const struct job_key *k);
+/* What to write instead of a text that is none. */
+const char *job_value_example(const struct job_key *k, const char *text);
 
 /* Where the sentence goes. */
 struct job_why {

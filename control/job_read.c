@@ -78,7 +78,8 @@ static int assign(struct job *job, const char *section, const char *name, const 
             return job_refuse(why, at, k, "given before, in line %d; leave one of them", was->line);
         if (!job_value_read(job, k, value))
             return job_refuse(why, at, k, "\"%s\" is no value for it; %s%s", value,
-                              k->kind == KIND_CHOICE ? "write one of " : "", job_value_example(k));
+                              k->kind == KIND_CHOICE ? "write one of " : "",
+                              job_value_example(k, value));
         *was = *at;
         return 0;
     }
@@ -116,6 +117,28 @@ static void read_fault(struct reader *r, char *line)
     strcpy(line, "\n");
 }
 
+/* What libinih would drop without a word: a section that does not end, what stands behind one, and,
+ * of a file whose lines end in carriage returns alone, everything behind its first. */
+static int check_line(const struct reader *r, const char *line)
+{
+    const char *cr = strchr(line, '\r'), *text = line + strspn(line, " \t");
+    if (cr != NULL && cr[strspn(cr, "\r\n")] != '\0')
+        return job_refuse(&r->why, &r->at, NULL,
+                          "a carriage return stands in the line; end lines with a newline");
+    if (*text != '[')
+        return 0;
+    const char *end = strchr(text, ']');
+    if (end == NULL)
+        return job_refuse(&r->why, &r->at, NULL, "a section without its ]; write %.*s]",
+                          (int)strcspn(text, " \t\r\n;"), text);
+    const char *more = end + 1 + strspn(end + 1, " \t\r\n");
+    if (*more != '\0' && *more != ';' && *more != '#')
+        return job_refuse(&r->why, &r->at, NULL,
+                          "\"%.*s\" stands behind the section; write it in a line of its own",
+                          (int)strcspn(more, "\r\n"), more);
+    return 0;
+}
+
 static char *read_line(char *line, int size, void *ctx)
 {
     struct reader *r = ctx;
@@ -130,12 +153,9 @@ static char *read_line(char *line, int size, void *ctx)
         r->err = job_refuse(&r->why, &r->at, NULL, "a zero byte stands in the line; write text");
         return NULL;
     }
-    const char *text = line + strspn(line, " \t");
-    if (*text == '[' && strchr(text, ']') == NULL) {
-        r->err = job_refuse(&r->why, &r->at, NULL, "a section without its ]; write %.*s]",
-                            (int)strcspn(text, " \t\r\n;"), text);
+    r->err = check_line(r, line);
+    if (r->err != 0)
         return NULL;
-    }
     if (len > JOB_LINE_BYTES_MAX) {
         r->err =
             job_refuse(&r->why, &r->at, NULL, "the line is longer than %d characters; shorten it",

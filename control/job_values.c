@@ -187,14 +187,17 @@ static int parse_choice(const char *text, const char *choices)
     }
 }
 
-const char *job_value_example(const struct job_key *k)
+const char *job_value_example(const struct job_key *k, const char *text)
 {
+    double ns;
     switch (k->kind) {
     case KIND_COUNT:
         return "write a whole number, as 4096 or 4Ki";
     case KIND_U64:
         return "write a whole number below 2^63, as 42 or 0x2a";
     case KIND_DURATION:
+        if (parse_units(text, durations, HUGE_VAL, &ns)) /* so it is one, and longer than a day */
+            return "write 24h at most";
         return "write a number and ns, us, ms, s, m or h, as 200ms";
     case KIND_SIZE:
         return "write a number and B, KiB or MiB, as 1KiB";

@@ -65,7 +65,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     const char **what = state->input;
     if (key != ARGP_KEY_ARG)
         return ARGP_ERR_UNKNOWN;
-    for (size_t i = 0; i < LISTS && *what == NULL; i++)
+    if (*what != NULL)
+        argp_error(state, "\"%s\" behind \"%s\": write one of them, or none for all", arg, *what);
+    for (size_t i = 0; i < LISTS; i++)
         if (strcmp(arg, lists[i].name) == 0) {
             *what = arg;
             return 0;

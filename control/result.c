@@ -437,6 +437,9 @@ int result_folder(const char *out, const struct job *job, char *path, size_t pat
         snprintf(path, path_size, "%s", out);
         int err = make_folder(path);
         *made = err == 0;
+        if (err == -EEXIST && stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
+            err = -ENOTDIR;
+        errno = -err;
         return err == 0 || err == -EEXIST ? 0 : file_error(why, why_size, path);
     }
     if (lstat(LATEST, &st) == 0 && !S_ISLNK(st.st_mode)) {

@@ -146,6 +146,8 @@ static int open_processes(struct run *r, const sigset_t *signals)
     host_init(&r->host, &r->job, &r->place);
     r->host.board = r->board;
     int err = host_start(&r->host, 0, r->why, sizeof r->why);
+    if (err == -ENOMEM)
+        job_blame_memory(&r->job, r->why, sizeof r->why);
     return err != 0 ? err : host_open(&r->host, NULL, r->why, sizeof r->why);
 }
 

@@ -272,6 +272,7 @@ static void fit_tables(const struct options *o, struct sim_job *job)
     const uint32_t rows = 8 * job->ops < TABLE_MOST ? 8 * job->ops : TABLE_MOST;
     if (!is_set(o, "ops") && !is_set(o, "bytes"))
         return;
+    job->conf.n = job->n;
     sim_conf_default(&job->conf);
     fit(o, "instances", rows, &job->conf.instances);
     fit(o, "store_msgs", rows, &job->conf.store_msgs);

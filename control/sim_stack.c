@@ -14,7 +14,8 @@ void sim_conf_default(struct stack_conf *c)
     if (c->field == 0)        \
     c->field = (value)
     DEFAULT(flight_msgs, 16);
-    DEFAULT(ring_msgs, 256); /* half of it holds what answers a burst of full frames */
+    /* Half of it holds what answers a burst of full frames, and what broadcasts relay. */
+    DEFAULT(ring_msgs, c->n <= 32 ? 256 : 1024);
     DEFAULT(instances, 16);
     DEFAULT(store_msgs, 64);
     DEFAULT(inbox_events, 4096);

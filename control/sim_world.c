@@ -201,6 +201,7 @@ int sim_world_start(struct sim_world *w, const struct sim_job *job, char *why, s
     sim_world_give_back(w);
     if (job != &w->job)
         w->job = *job;
+    w->job.conf.n = w->job.n;
     sim_conf_default(&w->job.conf);
     int err = check_job(w, why, size);
     if (err != 0 || (err = make_procs(w, w->job.n, why, size)) != 0 ||

@@ -308,7 +308,7 @@ static int check_mtu(struct fabric *f)
         return fabric_refuse_key(f, "job.mtu", EINVAL, "mtu = %u is more than %d: lower job.mtu",
                                  c->mtu, MTU_MAX);
     if (c->mtu != 0 && c->mtu < least)
-        return fabric_refuse_key(f, "job.size", EINVAL,
+        return fabric_refuse_key(f, "job.size job.mtu", EINVAL,
                                  "messages of %u bytes need an MTU of %u, and that of device %s "
                                  "is %u: set job.mtu = %u%s",
                                  c->msg_bytes, least, c->device, c->mtu, least,

@@ -59,7 +59,8 @@ bool fabric_may(unsigned capability);
 
 /*
  * Whether the device can carry that, as far as it can be told before EAL starts. Else −errno, a
- * sentence in `why`, and in `key` which key of a job stands in the way, as "device.args".
+ * sentence in `why`, and in `key` which key of a job stands in the way, as "device.args"; or which
+ * may, the likeliest first: "job.size job.mtu".
  */
 int fabric_check(const struct fabric_conf *conf, const char **key, char *why, size_t why_size);
 

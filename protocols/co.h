@@ -139,6 +139,10 @@ struct co_class {
     co_upon_fn *const *upon; /* by enum ev_type, EV_TYPES of them; NULL, or NULL there: none */
     /* Requests that it can take now without loss, its lower layers included; NULL: no bound. */
     uint32_t (*room)(const struct co *self);
+    /* Messages to one process that it may have on their way at once without having asked for room():
+     * relays, answers, heartbeats, what it tells of its window where that is as small as can be. The
+     * half of a link's ring that room() leaves must hold them. NULL: none. */
+    uint32_t (*unasked)(const struct stack_conf *conf);
     /* A row of instances: whether a request for instance i is within its bounds; NULL: always. */
     bool (*takes)(const struct co *self, uint64_t i);
     /* A row of instances: all below *from are forgotten here, all below *to are finished. So an

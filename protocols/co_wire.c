@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#define RING_HALF_MSGS 2 /* in each half of a link's ring, at least: it is managed by quarters */
+
 void stack_conf_default(struct stack_conf *c)
 {
 #define DEFAULT(field, value) \
@@ -134,6 +136,20 @@ static bool used(const struct stack_def *def, const struct stack_layer *layer)
     return false;
 }
 
+/* The least ring: half of it is for what asks for room(), and for an answer to that and for what
+ * layers send without asking is the other half. */
+static uint32_t ring_least(const struct stack_def *def, const struct co_class *app,
+                           const struct stack_conf *conf)
+{
+    uint32_t half = RING_HALF_MSGS, least = 1;
+    for (const struct stack_layer *l = def->layers; l->name != NULL; l++)
+        half += l->cls->unasked != NULL ? l->cls->unasked(conf) : 0;
+    half += app != NULL && app->unasked != NULL ? app->unasked(conf) : 0;
+    while (least < 2 * half)
+        least *= 2;
+    return least;
+}
+
 int co_check_wiring(const struct stack_def *def, const struct co_class *app,
                     const struct stack_conf *conf, char *why, size_t size)
 {
@@ -176,6 +192,12 @@ int co_check_wiring(const struct stack_def *def, const struct co_class *app,
     if (top == NULL)
         return refuse(why, size, "stack %s: its top, %s, is none of its layers", def->name,
                       def->top);
+    uint32_t ring = ring_least(def, app, conf);
+    if (conf->ring_msgs < ring)
+        return refuse(why, size,
+                      "ring_msgs = %u: stack %s of %u process%s takes %u at least, for what its "
+                      "layers relay and answer",
+                      conf->ring_msgs, def->name, conf->n, conf->n == 1 ? "" : "es", ring);
     for (const struct stack_layer *l = def->layers; l->name != NULL; l++)
         if (l != top && !used(def, l))
             return refuse(why, size, "stack %s: no layer uses %s (%s): nobody would hear it",

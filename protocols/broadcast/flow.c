@@ -13,6 +13,11 @@ void flow_init(struct co *self, struct flow *f)
     f->waited = flow_everybody(self->st->n);
 }
 
+uint32_t flow_unasked(const struct stack_conf *conf)
+{
+    return 2u * conf->n;
+}
+
 static void put_header(void *at, enum flow_kind kind, uint16_t origin, uint64_t number)
 {
     struct flow_wire *w = at;

@@ -76,6 +76,10 @@ static inline uint64_t flow_everybody(uint16_t n)
 
 void flow_init(struct co *self, struct flow *f);
 
+/* co_class.unasked of whoever relays: of each origin, whose window is one message at least, that
+ * message and our floor. */
+uint32_t flow_unasked(const struct stack_conf *conf);
+
 /* The lowest of the floors of a set of processes; UINT64_MAX if it is empty. */
 static inline uint64_t flow_lowest(const uint64_t *floor, uint64_t set)
 {

@@ -118,6 +118,12 @@ static uint32_t window(const struct stack_conf *conf)
     return w;
 }
 
+/* Of each origin, whose window is one message at least, that message and an answer. */
+static uint32_t lurb_unasked(const struct stack_conf *conf)
+{
+    return 2u * conf->n;
+}
+
 /* Records on their way at once: messages and log-deliveries, and at a compaction all again with the
  * records of the origins. */
 static uint32_t lurb_stores(const struct stack_conf *conf)
@@ -796,6 +802,7 @@ const struct co_class lurb_majority_ack_class = {
     .init = lurb_init,
     .upon = upon,
     .room = lurb_room,
+    .unasked = lurb_unasked,
     .stores = lurb_stores,
     .keeps = lurb_keeps,
     .tells = lurb_tells,

@@ -82,6 +82,7 @@ const struct co_class rb_eager_class = {
     .init = rb_eager_init,
     .upon = upon,
     .room = acks_room,
+    .unasked = flow_unasked,
     .check = acks_check,
     .show = acks_show,
     .post = acks_post,

@@ -355,6 +355,7 @@ const struct co_class rb_lazy_class = {
     .init = rb_lazy_init,
     .upon = upon,
     .room = rb_lazy_room,
+    .unasked = flow_unasked,
     .flush = rb_lazy_flush,
     .fini = rb_lazy_fini,
     .check = rb_lazy_check,

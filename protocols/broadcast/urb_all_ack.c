@@ -307,6 +307,7 @@ const struct co_class urb_all_ack_class = {
     .init = urb_all_ack_init,
     .upon = upon,
     .room = urb_all_ack_room,
+    .unasked = flow_unasked,
     .fini = urb_all_ack_fini,
     .check = urb_all_ack_check,
     .show = urb_all_ack_show,

@@ -89,6 +89,7 @@ const struct co_class urb_majority_ack_class = {
     .init = urb_majority_ack_init,
     .upon = upon,
     .room = acks_room,
+    .unasked = flow_unasked,
     .check = acks_check,
     .show = acks_show,
     .post = acks_post,

@@ -305,6 +305,13 @@ static uint32_t c_flooding_room(const struct co *self)
     return room < below / 2 ? room : below / 2;
 }
 
+/* Of an instance, a further round, and DECIDED. */
+static uint32_t c_flooding_unasked(const struct stack_conf *conf)
+{
+    (void)conf;
+    return 2;
+}
+
 static void c_flooding_fini(struct co *self)
 {
     struct c_flooding *s = c(self);
@@ -401,6 +408,7 @@ const struct co_class c_flooding_class = {
     .init = c_flooding_init,
     .upon = upon,
     .room = c_flooding_room,
+    .unasked = c_flooding_unasked,
     .takes = c_flooding_takes,
     .fini = c_flooding_fini,
     .check = c_flooding_check,

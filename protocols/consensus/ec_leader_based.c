@@ -250,6 +250,13 @@ static void upon_pl_deliver(struct co *self, const struct ev *ev, uint32_t n)
     }
 }
 
+/* An announcement, and a NACK or an ASK. */
+static uint32_t ec_unasked(const struct stack_conf *conf)
+{
+    (void)conf;
+    return 2;
+}
+
 /* ---- on stable storage: lec ------------------------------------------------------------------ */
 
 static void lec_leader_based_init(struct co *self)
@@ -368,6 +375,7 @@ const struct co_class ec_leader_based_class = {
     .procs_max = PSET_PROCS,
     .bytes = ec_leader_based_bytes,
     .upon = upon,
+    .unasked = ec_unasked,
     .check = ec_leader_based_check,
     .show = ec_leader_based_show,
     .tell = ec_leader_based_tell,
@@ -388,6 +396,7 @@ const struct co_class lec_leader_based_class = {
     .bytes = ec_leader_based_bytes,
     .init = lec_leader_based_init,
     .upon = lec_upon,
+    .unasked = ec_unasked,
     .stores = lec_stores,
     .check = ec_leader_based_check,
     .show = ec_leader_based_show,

@@ -821,6 +821,14 @@ void ep_spans(const struct co *self, uint64_t *from, uint64_t *to)
     *to = s->done;
 }
 
+/* READ or END, ACCEPT, DONE, DECIDED: each of the first three follows one of the leader's, and a run
+ * of decisions the answers to it. */
+uint32_t ep_unasked(const struct stack_conf *conf)
+{
+    (void)conf;
+    return 4;
+}
+
 void ep_fini(struct co *self)
 {
     struct ep *s = state(self);
@@ -853,6 +861,7 @@ const struct co_class ep_read_write_class = {
     .upon = upon,
     .room = ep_room,
     .spans = ep_spans,
+    .unasked = ep_unasked,
     .settle = ep_settle,
     .fini = ep_fini,
     .check = ep_check,

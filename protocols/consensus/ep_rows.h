@@ -185,6 +185,7 @@ void ep_init(struct co *self);
 void ep_settle(struct co *self);
 uint32_t ep_room(const struct co *self);
 void ep_spans(const struct co *self, uint64_t *from, uint64_t *to);
+uint32_t ep_unasked(const struct stack_conf *conf);
 void ep_fini(struct co *self);
 co_upon_fn ep_upon_init, ep_upon_propose, ep_upon_abort, ep_upon_beb_deliver, ep_upon_pl_deliver,
     ep_upon_suspect, ep_upon_restore, ep_upon_timeout;

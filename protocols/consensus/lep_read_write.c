@@ -317,6 +317,7 @@ const struct co_class lep_read_write_class = {
     .upon = lep_upon,
     .room = ep_room,
     .spans = ep_spans,
+    .unasked = ep_unasked,
     .settle = ep_settle,
     .stores = lep_stores,
     .keeps = lep_keeps,

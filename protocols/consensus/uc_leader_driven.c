@@ -400,6 +400,13 @@ static uint32_t uc_room(const struct co *self)
     return room < below ? room : below;
 }
 
+/* A proposal that was adopted is forwarded at once. */
+static uint32_t uc_unasked(const struct stack_conf *conf)
+{
+    (void)conf;
+    return 1;
+}
+
 static void uc_fini(struct co *self)
 {
     struct uc *u = state(self);
@@ -489,6 +496,7 @@ const struct co_class uc_leader_driven_class = {
     .init = uc_init,
     .upon = upon,
     .room = uc_room,
+    .unasked = uc_unasked,
     .takes = uc_takes,
     .fini = uc_fini,
     .check = uc_check,
@@ -519,6 +527,7 @@ const struct co_class luc_leader_driven_class = {
     .init = luc_init,
     .upon = luc_upon,
     .room = uc_room,
+    .unasked = uc_unasked,
     .takes = uc_takes,
     .fini = uc_fini,
     .check = uc_check,

@@ -123,6 +123,7 @@ const struct co_class epfd_increasing_timeout_class = {
     .bytes = epfd_bytes,
     .init = epfd_init,
     .upon = upon,
+    .unasked = heartbeat_unasked,
     .check = epfd_check,
     .show = epfd_show,
     .post = epfd_post,

@@ -111,6 +111,7 @@ const struct co_class p_exclude_on_timeout_class = {
     .bytes = p_exclude_bytes,
     .init = p_exclude_init,
     .upon = upon,
+    .unasked = heartbeat_unasked,
     .check = p_exclude_check,
     .show = p_exclude_show,
     .post = p_exclude_post,

@@ -182,6 +182,52 @@ static void impossible_combinations_are_refused_with_the_remedy(void **state)
     refused(BEB "[params]\nflight_msgs = 1000\n", 4, "flight_msgs = 1000: must be a power of two");
     refused(BEB "[params]\nflight_msgs = 4096\nring_msgs = 4096\n", 5, "at least twice");
     refused(BEB "[params]\nmsg_copy = 1MiB\n", 4, "bytes of a message");
+    refused(BEB "duration = 25h\n", 3,
+            "job.duration: \"25h\" is no value for it; write 24h at most");
+    refused(BEB "warmup = 99999999h\n", 3, "write 24h at most");
+    refused(BEB "mtu = 1B\n", 3, "job.mtu: messages of 64 bytes need an MTU of 280");
+    refused(BEB "mtu = 1kB\nsize = 1KiB\n", 4,
+            "job.size: messages of 1024 bytes need an MTU of 1240");
+}
+
+/* Messages that layers send without asking for room, and that must have it. */
+static void rings_too_small_for_their_stack_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *stack;
+        uint32_t n, least;
+    } of[] = {{"pl", 2, 4},        {"beb", 7, 4},    {"urb", 1, 8},  {"urb", 3, 16},
+              {"urb", 7, 32},      {"urb", 64, 512}, {"uc", 1, 32},  {"uc", 7, 32},
+              {"rb_lazy", 7, 64},  {"lurb", 3, 16},  {"luc", 3, 32}, {"pl_textbook", 2, 4},
+              {"rb_eager", 12, 64}};
+    for (size_t i = 0; i < sizeof of / sizeof of[0]; i++)
+        for (uint32_t ring = of[i].least / 2; ring <= of[i].least; ring *= 2) {
+            char text[256], want[128];
+            snprintf(text, sizeof text,
+                     "[job]\nstack = %s\nn = %u\n[params]\nflight_msgs = %u\nring_msgs = %u\n",
+                     of[i].stack, of[i].n, ring / 2, ring);
+            snprintf(want, sizeof want, "takes %u at least", of[i].least);
+            if (ring < of[i].least)
+                refused(text, 6, want);
+            else
+                accepted(text);
+        }
+    refused("[job]\nstack = rb_lazy\n[params]\nflight_msgs = 512\n", 4,
+            "a quarter of params.ring_msgs at least, 1024");
+    accepted("[job]\nstack = uc\n[params]\nflight_msgs = 1\n");
+}
+
+/* What libinih would pass over. */
+static void lines_that_would_be_dropped_are_refused(void **state)
+{
+    (void)state;
+    refused("[job] n = 7\nstack = beb\n", 1, "\"n = 7\" stands behind the section");
+    refused(BEB "[load]x\n", 3, "\"x\" stands behind the section");
+    refused("[load]\rrate = 5\r[job]\rn = 7\r", 1, "a carriage return stands in the line");
+    refused(BEB "n = 5\rn = 7\n", 3, "a carriage return");
+    accepted("[job] ; a remark]\r\nstack = beb\r\n  [load]\t# another\r\nrate = 5\r\n");
+    assert_true(job.rate == 5);
 }
 
 static void a_parameter_that_is_of_no_use_is_refused(void **state)
@@ -456,6 +502,8 @@ int main(void)
         cmocka_unit_test(what_is_unknown_is_refused_with_what_there_is),
         cmocka_unit_test(bad_values_are_refused_with_an_example),
         cmocka_unit_test(impossible_combinations_are_refused_with_the_remedy),
+        cmocka_unit_test(rings_too_small_for_their_stack_are_refused),
+        cmocka_unit_test(lines_that_would_be_dropped_are_refused),
         cmocka_unit_test(a_parameter_that_is_of_no_use_is_refused),
         cmocka_unit_test(what_the_device_cannot_do_is_refused_with_its_place),
         cmocka_unit_test(what_would_have_no_effect_is_refused),

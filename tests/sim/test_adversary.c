@@ -49,6 +49,42 @@ static void test_no_property_of_any_stack_is_violated(void **state)
     world_free(w);
 }
 
+/* The least ring that is taken for this job. */
+static uint32_t least_ring(struct sim_world *w, struct sim_job *job)
+{
+    for (job->conf.ring_msgs = 2; job->conf.ring_msgs < 4096; job->conf.ring_msgs *= 2) {
+        job->conf.flight_msgs = 1;
+        if (sim_world_start(w, job, why, sizeof why) == 0)
+            return job->conf.ring_msgs;
+        assert_true(strncmp(why, "ring_msgs = ", 12) == 0);
+    }
+    fail_msg("%s", why);
+    return 0;
+}
+
+/* Whatever is not refused works: layers send without asking for room, and their rings must hold it. */
+static void test_the_least_rings_hold_what_layers_send_unasked(void **state)
+{
+    (void)state;
+    static const uint16_t ns[] = {1, 3, 4, 7};
+    struct sim_world *w = sim_world_new(pool);
+    for (const struct stack_def *const *d = stack_defs; *d != NULL; d++)
+        for (uint32_t i = 0; i < 4 * sizeof ns / sizeof ns[0]; i++) {
+            struct mix mix;
+            struct sim_job job = swarm_job(*d, ns[i % 4], 1000 + i, &mix);
+            if (job.ops > 8) /* who is suspected for longer than its ring lasts is given up */
+                job.ops = 8;
+            uint32_t ring = least_ring(w, &job);
+            job.conf.flight_msgs = i / 4 % 2 == 0 ? 1 : ring / 2;
+            struct outcome out = run(w, &job, &mix);
+            if (out.violated)
+                fail_msg("stack %s n %u seed %u: flight %u, ring %u: %s: %s", (*d)->name, job.n,
+                         1000 + i, job.conf.flight_msgs, ring, out.result.code, out.result.witness);
+        }
+    sim_world_free(w);
+    assert_int_equal(rte_mempool_avail_count(pool), pool_full);
+}
+
 static void test_a_seed_gives_one_trace(void **state)
 {
     (void)state;
@@ -713,6 +749,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_property_of_any_stack_is_violated),
+        cmocka_unit_test(test_the_least_rings_hold_what_layers_send_unasked),
         cmocka_unit_test(test_a_seed_gives_one_trace),
         cmocka_unit_test(test_an_unfair_schedule_leaves_liveness_open),
         cmocka_unit_test(test_a_lie_of_P_is_not_held_against_P),
