@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "audit.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "dataplane/refuse.h"
 #include "host.h"
 #include "ledger.h"
 #include "storage.h"
@@ -27,6 +29,8 @@ struct reading {
     bool delivers;                   /* its log-deliveries are told apart */
     struct map held;                 /* what it holds, tags: by tag, or by place + 1 … */
     struct map message;              /* … with those of messages, by their names */
+    struct map key;                  /* of the ledger, by tag; without slots: nobody asks */
+    uint64_t end;                    /* log-deliveries are at places below this */
     uint64_t first_seq;              /* of its records; UINT64_MAX: none yet */
     uint64_t kept;                   /* what its first compaction kept begins at this place … */
     bool said;                       /* … if it says so */
@@ -91,6 +95,8 @@ static void delivery_found(struct reading *r, const struct co_record *told, uint
         tag = get(&r->message, told->message);
     if (tag != 0)
         (void)add(&r->held, told->position + 1, tag);
+    if (told->position >= r->end)
+        r->end = told->position + 1;
 }
 
 static void record_found(void *ctx, uint64_t seq, uint16_t type, const void *data, uint32_t len)
@@ -98,10 +104,12 @@ static void record_found(void *ctx, uint64_t seq, uint16_t type, const void *dat
     struct reading *r = ctx;
     const struct co_class *cls = type < r->layers ? r->layer[type].cls : NULL;
     const uint8_t *behind = (const uint8_t *)data + 8; /* the record's name */
-    uint64_t tag = load_reader_tag(r->reader, data, len);
+    uint64_t key, tag = load_reader_tag(r->reader, data, len, &key);
     struct co_record told;
     if (seq < r->first_seq)
         r->first_seq = seq;
+    if (tag != 0 && r->key.slot != NULL)
+        (void)add(&r->key, tag, key + 1);
     if (!r->delivers && tag != 0)
         (void)add(&r->held, tag, tag);
     if (cls == NULL || len < 8)
@@ -166,12 +174,18 @@ static void compare(struct audit *a, const struct board *b, uint16_t p, const st
     }
 }
 
-static bool audit_log(struct audit *a, const struct job *job, struct board *b, uint16_t p,
-                      const struct load_reader *reader)
+static struct reading reading_of(const struct job *job, const struct load_reader *reader)
 {
     struct reading r = {.reader = reader, .layer = job->def->layers, .first_seq = UINT64_MAX};
     for (; r.layer[r.layers].name != NULL; r.layers++)
         r.delivers |= r.layer[r.layers].cls->tells != NULL;
+    return r;
+}
+
+static bool audit_log(struct audit *a, const struct job *job, struct board *b, uint16_t p,
+                      const struct load_reader *reader)
+{
+    struct reading r = reading_of(job, reader);
     struct map told = {0};
     struct log_report report;
     char why[sizeof a->why] = "";
@@ -212,4 +226,57 @@ bool audit_logs(struct audit *a, const struct job *job, struct board *board)
     }
     free(reader);
     return good;
+}
+
+/* ---- after a loss of power --------------------------------------------------------------------- */
+
+/* A log-delivery is one when it is in the log, whether its process came to tell of it or not. */
+static int refill(struct board *b, uint16_t p, const struct reading *log, char *why,
+                  size_t why_size)
+{
+    for (uint64_t place = 0; place < log->end; place++) {
+        struct board_entry *e = &board_ledger(b, p)[place < b->ledger_max ? place : 0];
+        uint64_t tag = get(&log->held, place + 1);
+        if (place < b->ledger_max && board_get(&e->tag) != 0)
+            continue;
+        if (place >= b->ledger_max || tag == 0)
+            return refuse_as(why, why_size, -ENODATA,
+                             "the machine went down while a run was under way, and neither the log "
+                             "of p%u nor its ledger tells of log-delivery %" PRIu64,
+                             p, place);
+        board_put(&e->key, get(&log->key, tag) - 1);
+        board_put(&e->tag, tag);
+    }
+    return 0;
+}
+
+static int refill_from_log(const struct job *job, struct board *b, uint16_t p,
+                           const struct load_reader *reader, char *why, size_t why_size)
+{
+    struct reading r = reading_of(job, reader);
+    struct log_report report;
+    int err = -ENOMEM;
+    if (map_open(&r.held) && map_open(&r.message) && map_open(&r.key))
+        err = storage_read(job, p, record_found, &r, &report, why, why_size);
+    if (r.held.no_memory || r.message.no_memory || r.key.no_memory)
+        err = -ENOMEM;
+    if (err == 0)
+        err = refill(b, p, &r, why, why_size);
+    if (err == -ENOMEM)
+        snprintf(why, why_size, "no memory to read the logs");
+    free(r.held.slot);
+    free(r.message.slot);
+    free(r.key.slot);
+    return err;
+}
+
+int audit_refill(const struct job *job, struct board *board, char *why, size_t why_size)
+{
+    const struct load_conf conf = host_load_conf(job, board, 0);
+    struct load_reader *reader = load_reader_open(&conf, (uint16_t)job->n);
+    int err = reader == NULL ? refuse_as(why, why_size, -ENOMEM, "no memory to read the logs") : 0;
+    for (uint16_t p = 0; p < job->n && err == 0; p++)
+        err = refill_from_log(job, board, p, reader, why, why_size);
+    free(reader);
+    return err;
 }

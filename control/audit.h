@@ -24,6 +24,10 @@ struct audit {
     char why[320];  /* the first loss, doubling or refusal */
 };
 
+/* After a loss of power: make the entries again that the ledger lost, from what the logs tell. 0, or
+ * −errno and a sentence in `why`. */
+int audit_refill(const struct job *job, struct board *board, char *why, size_t why_size);
+
 /* False: no memory. */
 bool audit_logs(struct audit *a, const struct job *job, struct board *board);
 

@@ -12,6 +12,7 @@
 
 #include "dataplane/clock.h"
 #include "dataplane/eal.h"
+#include "ledger.h"
 #include "storage.h"
 
 /* ---- setting up --------------------------------------------------------------------------------- */
@@ -99,6 +100,13 @@ static void store_waited(void *ctx, uint64_t waited_ns)
     hist_record(&((struct board_row *)ctx)->store, waited_ns);
 }
 
+/* Of what a log drops the ledger alone knows: no loss of power may take that. */
+static void log_drops(void *ctx)
+{
+    struct process *x = ctx;
+    ledger_sync(x->host->board, x->st->self);
+}
+
 /* What lies between the disk of process p and its log. */
 static int open_disk(struct host *h, uint16_t p, struct env *env, char *why, size_t why_size)
 {
@@ -122,6 +130,8 @@ static int open_disk(struct host *h, uint16_t p, struct env *env, char *why, siz
     env->disk = &h->disk_fault[p].over.disk;
     env->stored = store_waited;
     env->stored_ctx = row;
+    env->dropping = h->board->ledger_kept ? log_drops : NULL;
+    env->dropping_ctx = &h->process[p];
     return 0;
 }
 

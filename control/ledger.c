@@ -144,18 +144,27 @@ static int check_same(const struct ledger_head *h, const struct job *job, char *
     return 0;
 }
 
-/* Whether all that the earlier runs were told is known. */
-static int check_whole(const struct ledger_head *h, const struct job *job, char *why,
-                       size_t why_size)
+/* Whether a loss of power took entries with the machine's memory. */
+static bool is_torn(const struct ledger_head *h)
 {
     char boot[BOOT_BYTES];
     boot_id(boot);
-    if (!h->ended && strncmp(boot, h->boot, BOOT_BYTES) != 0)
-        return refuse_as(why, why_size, -ENODATA,
-                         "log.dir = %s: the machine went down while a run was under way there, and "
-                         "what that had acknowledged is not known; go on from a backup, or name "
-                         "another folder (the logs can be read: upon log verify)",
-                         job->log_dir);
+    return !h->ended && strncmp(boot, h->boot, BOOT_BYTES) != 0;
+}
+
+/* Whether all that the earlier runs were told is known, or can be found in the logs: of a broadcast
+ * that stores what is requested. The log of consensus does not say which accepted values were
+ * decided, for an auditor. */
+static int check_whole(const struct ledger_head *h, const struct job *job, char *why,
+                       size_t why_size)
+{
+    if (is_torn(h) && (job->top->shape == LOAD_ONE_VALUE || job->top->logged != LOAD_LOG_STORES))
+        return refuse_as(
+            why, why_size, -ENODATA,
+            "log.dir = %s: the machine went down while a run was under way there, and "
+            "its log does not tell what that had acknowledged; go on from a backup, or "
+            "name another folder (the logs can be read: upon log verify)",
+            job->log_dir);
     for (uint32_t p = 0; p < h->n; p++)
         if (board_get(&h->past[p].forgotten) > 0)
             return refuse_as(why, why_size, -ENODATA,
@@ -219,6 +228,7 @@ static int take(struct ledger *l, struct job *job, const struct ledger_head *h, 
     if (err != 0)
         return err;
     l->found = true;
+    l->torn = is_torn(h);
     l->run = h->run + 1;
     l->cluster = h->cluster;
     l->sources = h->sources;
@@ -369,6 +379,13 @@ int ledger_join(const struct job *job, struct board *b, char *why, size_t why_si
     if (fd >= 0)
         close(fd);
     return err == 0 ? 0 : refuse_as(why, why_size, err, "%s: %s", path, strerror(-err));
+}
+
+void ledger_sync(struct board *b, uint32_t p)
+{
+    uintptr_t from = (uintptr_t)board_ledger(b, p) & ~(uintptr_t)4095;
+    uintptr_t to = (uintptr_t)(board_ledger(b, p) + b->ledger_max);
+    (void)msync((void *)from, to - from, MS_SYNC); /* what fails here is missed by a later run */
 }
 
 int ledger_end(struct board *b)

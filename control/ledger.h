@@ -2,8 +2,8 @@
 /*
  * The ledger of a folder of logs: what all runs over them were told, and the numbers that they used.
  * It is the board's ledger, in a file beside the logs instead of in memory: what a process is told is
- * in it at that instant, so it outlives a SIGKILL of every process of the run. It does not outlive a
- * loss of power while a run is under way, and says so.
+ * in it at that instant, so it outlives a SIGKILL of every process of the run. A loss of power while a
+ * run is under way takes its last entries; those that a log has dropped are on the disk by then.
  *
  * It lies there if the logs are kept. A run that goes on with them (log.reuse) has a ledger of its
  * own, which begins with all entries of the one before and takes its place when it is whole.
@@ -33,6 +33,7 @@ static inline uint32_t ledger_restores(uint32_t run)
 struct ledger {
     int fd;           /* holds the lock: one run at a time uses the logs of a folder */
     bool found;       /* there are such logs */
+    bool torn;        /* the machine went down: entries are lost that the logs still tell of */
     uint32_t run;     /* the number of this one, from 0 */
     uint32_t cluster; /* as in the logs */
     uint64_t sources; /* bitmap of ranks that issued in earlier runs */
@@ -53,6 +54,9 @@ int ledger_open(struct ledger *l, const struct job *job, struct board *b, char *
 
 /* The same in another OS process that has the board. */
 int ledger_join(const struct job *job, struct board *b, char *why, size_t why_size);
+
+/* What process p was told is on stable storage from here on. Blocks. The thread of p. */
+void ledger_sync(struct board *b, uint32_t p);
 
 /* The processes have ended: what they were told is on stable storage from here on. 0 or −errno. */
 int ledger_end(struct board *b);

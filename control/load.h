@@ -120,12 +120,13 @@ void load_attach(struct stack *st, const struct load_conf *conf);
 int load_recover(struct stack *st, char *why, size_t why_size);
 
 /*
- * Finds operations in the records of a log, whoever wrote them: the tag of the one that stands at
- * the end of a record, as in the ledger of the board; 0: none does. NULL: no memory; free() it.
+ * Finds operations in the records of a log, whoever wrote them: the tag and the key of the one that
+ * stands at the end of a record, as in the ledger of the board; 0: none does. NULL: no memory; free() it.
  */
 struct load_reader;
 struct load_reader *load_reader_open(const struct load_conf *conf, uint16_t n);
-uint64_t load_reader_tag(const struct load_reader *r, const void *data, uint32_t len);
+uint64_t load_reader_tag(const struct load_reader *r, const void *data, uint32_t len,
+                         uint64_t *key);
 
 /*
  * Whether what this process did in earlier lives can be told after a recovery; if not, why. It asks

@@ -244,12 +244,13 @@ struct load_reader *load_reader_open(const struct load_conf *conf, uint16_t n)
     return r;
 }
 
-uint64_t load_reader_tag(const struct load_reader *r, const void *data, uint32_t len)
+uint64_t load_reader_tag(const struct load_reader *r, const void *data, uint32_t len, uint64_t *key)
 {
     struct op op;
     uint32_t size = r->load.conf.size;
     if (len < size || !load_op_read(&r->load, (const uint8_t *)data + len - size, size, &op))
         return 0;
+    *key = (uint64_t)op.source << BOARD_KEY_SHIFT | op.number;
     return entry_tag(&op);
 }
 

@@ -166,6 +166,13 @@ static bool put_log_dir(struct run *r)
 static int look_back(struct run *r)
 {
     struct audit a;
+    char why[512];
+    if (r->ledger.torn && audit_refill(&r->job, r->board, why, sizeof why) != 0) {
+        snprintf(r->why, sizeof r->why,
+                 "log.dir = %s: %s; go on from a backup, or name another folder", r->job.log_dir,
+                 why);
+        return -ENODATA;
+    }
     if (!audit_logs(&a, &r->job, r->board)) {
         snprintf(r->why, sizeof r->why, "no memory to audit the logs");
         return -ENOMEM;

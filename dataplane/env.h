@@ -40,6 +40,10 @@ struct env {
     /* Told how long each record waited until it was durable; NULL: nobody asks. */
     void (*stored)(void *ctx, uint64_t waited_ns);
     void *stored_ctx;
+    /* Told before the log drops records, that what they had told is durable elsewhere: it may block.
+     * NULL: nobody asks. */
+    void (*dropping)(void *ctx);
+    void *dropping_ctx;
     /* Told that the pool has no packet, before that is coped with; NULL: nobody asks. */
     void (*starved)(void *ctx);
     void *starved_ctx;

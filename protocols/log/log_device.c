@@ -215,6 +215,9 @@ static void compact_end(struct log_device *d)
             crash(&d->co, -ENOSPC);
         return;
     }
+    const struct env *env = d->co.st->env;
+    if (env->dropping != NULL)
+        env->dropping(env->dropping_ctx);
     int err = log_checkpoint(d->log, d->compact_seq);
     if (err != 0)
         crash(&d->co, err);

@@ -197,16 +197,46 @@ class Reuse(unittest.TestCase):
         shutil.copytree(os.path.join(self.folder.name, "copy"), os.path.join(self.logs, "p1"))
         self.refused("and its log does not hold it; restore all logs")
 
-    def test_the_machine_went_down_while_a_run_was_under_way(self):
-        self.killed("lurb")
-        path = os.path.join(self.logs, "ledger")
+    def lose_power(self, entries):
+        """As if the machine had gone down: memory is gone, and with it the last of the ledger. Each
+        process keeps so many entries of 16 bytes."""
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as f:
             now = f.read().strip().encode()
-        with open(path, "r+b") as f:
-            at = f.read(4096).index(now)
-            f.seek(at)
+        with open(os.path.join(self.logs, "ledger"), "r+b") as f:
+            head = f.read(4096)
+            f.seek(head.index(now))
             f.write(b"0" * len(now))
-        self.refused("the machine went down while a run was under way")
+            size = 16 * int.from_bytes(head[head.index(b"UPLEDGER") + 120:][:4], "little")
+            for p in range(3):
+                f.seek(4096 + p * size + 16 * entries)
+                f.write(bytes(min(size - 16 * entries, 1 << 20)))
+
+    def test_the_machine_went_down_while_a_run_was_under_way(self):
+        for stack in ("lurb", "handover_cursor"):
+            with self.subTest(stack):
+                shutil.rmtree(self.logs, ignore_errors=True)
+                self.killed(stack)
+                for run, entries in ((1, 7), (3, 100), (5, 0)):
+                    self.lose_power(entries)
+                    summary = self.run_on(stack, run)
+                    self.assertGreaterEqual(summary["disk"]["recovered"], 90)
+                    self.killed(stack)
+
+    def test_the_machine_went_down_and_nobody_knows_what_was_decided(self):
+        self.killed("luc")
+        self.lose_power(7)
+        self.refused("the machine went down while a run was under way", stack="luc")
+
+    def test_the_machine_went_down_and_the_log_had_dropped_it(self):
+        sets = ["log.size=4MiB", "job.size=1000B", "load.rate=5k", "params.store_msgs=256"]
+        compactions = run = 0
+        while compactions == 0:
+            summary = self.run_on("lurb", run, *sets)
+            compactions = summary["disk"]["compactions"]
+            run += 1
+        self.killed("lurb", *sets)
+        self.lose_power(0)
+        self.refused("nor its ledger tells of log-delivery 0; go on from a backup", *sets)
 
     def test_a_run_that_does_not_begin_leaves_nothing(self):
         for key in ("log.keep=yes", "log.reuse=yes"):
