@@ -88,14 +88,22 @@ static void upon_luc_resumed(struct co *self, const struct ev *ev, uint32_t n)
     (void)self, (void)ev, (void)n; /* a new log: nothing was decided before */
 }
 
+static void upon_missed(struct co *self, const struct ev *ev, uint32_t n)
+{
+    (void)ev, (void)n;
+    rte_panic("p%u lacks decisions that others have recycled: a bench has rows for all\n",
+              self->st->self);
+}
+
 static void fill_upon(void)
 {
     for (uint16_t t = 1; t < EV_TYPES; t++)
         if (ev_infos[t].way == EV_WAY_INDICATION)
-            app_upon[t] = t == EV_APP_READY     ? upon_ready
-                          : t == EV_LUC_DECIDE  ? upon_luc_decide
-                          : t == EV_LUC_RESUMED ? upon_luc_resumed
-                                                : upon_top;
+            app_upon[t] = t == EV_APP_READY                         ? upon_ready
+                          : t == EV_LUC_DECIDE                      ? upon_luc_decide
+                          : t == EV_LUC_RESUMED                     ? upon_luc_resumed
+                          : t == EV_UC_MISSED || t == EV_LUC_MISSED ? upon_missed
+                                                                    : upon_top;
 }
 
 /* ---- the bed --------------------------------------------------------------------------------- */

@@ -155,14 +155,16 @@ static uint16_t next_process(const struct stack *st)
     return (uint16_t)((st->self + 1) % st->n);
 }
 
+static bool sequence_has(const struct sequence *s, uint64_t number)
+{
+    return number < s->floor ||
+           (number < s->top && (s->bits[number % LOAD_WINDOW_OPS / 64] >> number % 64 & 1));
+}
+
 /* In consensus another's proposal may have decided an instance before ours is due: ours lost. */
 static bool lost_already(const struct load *l, uint64_t number)
 {
-    const struct sequence *s = &l->seen[0];
-    if (l->conf.top->shape != LOAD_ONE_VALUE)
-        return false;
-    return number < s->floor ||
-           (number < s->top && (s->bits[number % LOAD_WINDOW_OPS / 64] >> number % 64 & 1));
+    return l->conf.top->shape == LOAD_ONE_VALUE && sequence_has(&l->seen[0], number);
 }
 
 static void issue(struct load *l, uint64_t intended_ns)
@@ -509,6 +511,34 @@ static void upon_uc_decide(struct co *self, const struct ev *ev, uint32_t n)
     }
 }
 
+/* What is not seen before `end` never will be, so nobody waits for it any more. */
+static void pass_over(struct load *l, struct sequence *s, uint64_t end)
+{
+    for (; s->floor < end || sequence_has(s, s->floor); s->floor++) {
+        l->outstanding -= s->floor < l->next_op && !sequence_has(s, s->floor);
+        s->bits[s->floor % LOAD_WINDOW_OPS / 64] &= ~(1ull << s->floor % 64);
+    }
+    if (s->top < s->floor)
+        s->top = s->floor;
+}
+
+/* upon ⟨uc, Missed | i⟩: others have decided all before i, and recycled it. */
+static void upon_uc_missed(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct load *l = load(self);
+    uint64_t end = ev[n - 1].inst;
+    if (l->seen[0].floor >= end)
+        return;
+    load_fault(l, BOARD_SKIPPED, "p%u was left behind: it is never told of instance %" PRIu64,
+               self->st->self, l->seen[0].floor);
+    pass_over(l, &l->seen[0], end);
+    load_post_sequence(l, 0);
+    if (l->conf.top->logged)
+        trigger(self->use[0], ev_make(EV_LUC_RELEASE, 0, l->seen[0].floor, 0, MSG_NONE));
+    if (l->source)
+        self->st->app_wants = true;
+}
+
 /* upon ⟨luc, Resumed | i⟩: decisions before i were released, so that we have them. */
 static void upon_luc_resumed(struct co *self, const struct ev *ev, uint32_t n)
 {
@@ -705,6 +735,7 @@ static co_upon_fn *const upon[EV_TYPES] =
      [EV_LPL_DELIVER] = upon_deliver,     [EV_LBEB_DELIVER] = upon_deliver,
      [EV_LURB_DELIVER] = upon_deliver,    [EV_HO_DELIVER] = upon_deliver,
      [EV_UC_DECIDE] = upon_uc_decide,     [EV_LUC_DECIDE] = upon_uc_decide,
+     [EV_UC_MISSED] = upon_uc_missed,     [EV_LUC_MISSED] = upon_uc_missed,
      [EV_LUC_RESUMED] = upon_luc_resumed, [EV_TIMER_TIMEOUT] = upon_timeout};
 
 const struct co_class load_class = {

@@ -49,7 +49,7 @@ static void draw_sizes(struct random *r, struct sim_job *job)
         job->ops = 8;
     if (job->ops > 8) /* nobody is given up: a ring keeps all that a crashed process was sent */
         c->ring_msgs = 1024;
-    /* See ep_read_write: rows for what overtakes, and for whom a false suspicion left behind. */
+    /* See ep_read_write: rows for what overtakes, and for whom a false suspicion leaves behind. */
     if (c->instances < 2 * c->flight_msgs || c->instances < 8 * job->ops)
         c->instances = job->ops > 8 ? 512 : 64;
     if (needs.disk) {

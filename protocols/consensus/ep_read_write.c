@@ -60,11 +60,14 @@
  * highest such floor in its quorum: that is decided. A WRITE below one's own floor is acknowledged
  * without being kept; the floor speaks for it.
  *
- * Limit: a process that was suspected while it lagged, or lep's that was down, by more than a quarter
- * of the rows, may need decisions whose rows all others have recycled (left_behind). Their messages
- * still come over its perfect links, unless their sender crashed; then it stays behind (drop_stale,
- * drop_early), and if it is the leader, proposals wait. It never decides differently. State transfer
- * would help it; it is not built.
+ * Left behind: a process that was suspected while it lagged, or lep's that was down, by more than a
+ * quarter of the rows, may need decisions whose rows all others have recycled (left_behind). Their
+ * messages still come over its perfect links, unless their sender crashed. After some patience it
+ * gives up what is below stable, tells its user so (⟨ep, Missed | i⟩: what was not decided here
+ * before i never will be; missed counts it), and goes on with the others from there: stable is decided
+ * by all whom a leader waited for, so that its own floor may say so, too. It asks its leader to send
+ * again what went beyond its rows ([RESUME]), who waits for it from then on. It never decides
+ * differently. To bring back what it lacks takes a state transfer, by whoever uses it.
  */
 #include "consensus.h"
 #include "ep_rows.h"
@@ -72,6 +75,9 @@
 #include <assert.h>
 
 #define BURST_MSGS 256 /* sent in one go when catching up */
+#define PATIENCE   4   /* times what ◇P begins with, before somebody silent is suspected */
+
+enum { GO_ON, LEFT_BEHIND }; /* what a timer is for */
 
 size_t ep_bytes(const struct stack_conf *conf)
 {
@@ -189,6 +195,7 @@ void ep_settle(struct co *self)
         memset(r, 0, sizeof *r);
     }
     msg_refs_release_flush(&refs);
+    s->kept = s->floor;
     s->top = most(s->top, s->floor);
     s->scan = most(s->scan, s->floor);
     if (unlikely(leading(s) && (s->scan < s->top || s->unheard)))
@@ -240,6 +247,15 @@ static void hear_stable(struct ep *s, uint64_t stable)
             s->heard &= ~(1ull << q);
 }
 
+/* Left behind: the links may still bring what we lack, unless its sender crashed. */
+static void have_patience(struct ep *s)
+{
+    if (timer_armed(&s->patience))
+        return;
+    s->behind = s->stable;
+    co_timer(&s->co, &s->patience, PATIENCE * s->co.st->conf.detect_ns, LEFT_BEHIND);
+}
+
 static void hear_done(struct ep *s, uint16_t q, uint64_t done)
 {
     s->peer[q].done = most(s->peer[q].done, done);
@@ -261,12 +277,13 @@ static void decide(struct ep *s, struct row *r, uint64_t inst, enum ev_type how)
 /* The row of an instance that is neither recycled nor too far ahead; else NULL, and counted. */
 static struct row *row_find(struct ep *s, uint64_t inst)
 {
-    if (unlikely(inst < s->floor)) {
+    if (unlikely(inst < s->kept)) {
         co_count(&s->co, COUNT_drop_stale, 1);
         return NULL;
     }
     if (unlikely(inst > s->floor + s->mask)) {
         co_count(&s->co, COUNT_drop_early, 1);
+        s->lost = true;
         return NULL;
     }
     return row_of(s, inst);
@@ -395,6 +412,33 @@ static void read_majority(struct ep *s)
     broadcast(s, ep_plain(s, READ, s->floor, 0, 0));
 }
 
+/* Leader: WRITE for each row of this epoch, and each decided one, and DECIDED. By lock-in a decided
+ * value is the only one that this epoch can write. */
+static void send_again(struct ep *s)
+{
+    s->again = false;
+    for (uint16_t q = 0; q < s->co.st->n; q++) {
+        struct peer *p = &s->peer[q];
+        uint32_t left = p->again < p->again_end ? ep_budget(s) : 0;
+        p->again = most(p->again, s->floor);
+        for (; p->again < p->again_end && left > 1; p->again++) {
+            const struct row *r = row_of(s, p->again);
+            if (r->seg == NULL || !((r->flags & ROW_LED) || settles(r)))
+                continue;
+            ep_to_process(s, q,
+                          ep_with_value(s, value_of(r), false, WRITE, p->again,
+                                        ahead_of_stable(s, p->again), 0));
+            if ((r->flags & ROW_CHOSEN) || settles(r))
+                ep_to_process(s, q, ep_plain(s, DECIDED, p->again, 1, 0));
+            left -= 2;
+        }
+        if (p->again < p->again_end) {
+            s->again = true;
+            ep_later(s);
+        }
+    }
+}
+
 /* End of a handler: tell what it has found out, and use what it has made room for. */
 void ep_conclude(struct ep *s)
 {
@@ -403,8 +447,8 @@ void ep_conclude(struct ep *s)
     if (s->log != NULL)
         lep_store_done(s);
     if (leading(s)) {
-        if (unlikely(s->log != NULL))
-            lep_send_again(s);
+        if (unlikely(s->again))
+            send_again(s);
         find_stable(s);
         if (unlikely(!s->ready && s->unheard && s->floor > s->read_from))
             read_majority(s);
@@ -414,8 +458,53 @@ void ep_conclude(struct ep *s)
         s->told = settled(s);
         ep_to_process(s, s->leader, ep_plain(s, DONE, s->told, 0, 0));
     }
+    if (unlikely(s->stable > s->done))
+        have_patience(s);
     if (s->floor < recyclable(s))
         s->co.st->late |= s->co.bit;
+}
+
+/* Tell the leader that it is to send again what we have lost. */
+static void resume(struct ep *s)
+{
+    if (s->leader == s->co.st->self)
+        return;
+    ep_to_process(s, s->leader, ep_plain(s, RESUME, settled(s), 0, 0));
+    s->lost = false;
+}
+
+/* lep: a record of a row before `end` is on its way. */
+static bool storing_before(struct ep *s, uint64_t end)
+{
+    for (uint64_t i = s->floor; i < least(end, s->top); i++)
+        if (row_of(s, i)->storing)
+            return true;
+    return false;
+}
+
+/*
+ * What we waited for has not come: all before stable is decided, and recycled by the others. We tell
+ * our user that it will not learn those decisions here, and go on from there with the others, who
+ * would wait for us for ever if we led them. The rows are recycled when this breath ends.
+ */
+static void give_up(struct ep *s)
+{
+    if (s->done >= s->behind || storing_before(s, s->stable))
+        return;
+    for (uint64_t i = s->done; i < s->stable; i++)
+        if (i > s->floor + s->mask || !(row_of(s, i)->flags & ROW_DECIDED))
+            co_count(&s->co, COUNT_missed, 1);
+    if (!s->gap)
+        s->gap_from = s->done;
+    s->gap = true;
+    s->kept = s->done = s->stable;
+    s->scan = most(s->scan, s->kept);
+    while (s->done <= s->floor + s->mask && (row_of(s, s->done)->flags & ROW_DECIDED))
+        s->done++;
+    indicate(&s->co,
+             ev_make(s->log != NULL ? EV_LEP_MISSED : EV_EP_MISSED, 0, s->kept, 0, MSG_NONE));
+    if (s->active)
+        resume(s);
 }
 
 static void propose(struct ep *s, const struct ev *e)
@@ -478,7 +567,7 @@ static void answer_more(struct ep *s)
         ep_later(s);
         return;
     }
-    ep_to_process(s, s->leader, ep_plain(s, END, settled(s), s->answer_count, s->floor));
+    ep_to_process(s, s->leader, ep_plain(s, END, settled(s), s->answer_count, s->kept));
     s->told = settled(s);
     s->answering = false;
 }
@@ -520,7 +609,7 @@ static void hear_write(struct ep *s, const struct said *said, struct msg v, stru
     }
     bool current = likely(said->ets == s->ets) && s->active;
     hear_stable(s, inst - said->count);
-    if (unlikely(inst < s->floor)) {
+    if (unlikely(inst < s->kept)) {
         co_count(&s->co, COUNT_drop_stale, 1);
         if (current)
             run_add(s, &s->accepts, flush_accepts, inst);
@@ -606,7 +695,7 @@ static void hear_state(struct ep *s, uint16_t q, const struct said *said, struct
         return;
     }
     struct row *r = row_of(s, said->inst);
-    if (said->inst >= s->floor)
+    if (said->inst >= s->kept)
         learn(s, r, said->inst, said->more, v, sizeof(struct ep_wire), refs);
     s->peer[q].states++;
     answered(s, q);
@@ -639,7 +728,7 @@ static void hear_accept(struct ep *s, uint16_t q, const struct said *said)
     int majority = s->co.st->n / 2 + 1;
     uint64_t end = least(said->inst + said->count, s->floor + s->mask + 1);
     hear_done(s, q, said->more);
-    for (uint64_t inst = most(said->inst, s->floor); inst < end; inst++) {
+    for (uint64_t inst = most(said->inst, s->kept); inst < end; inst++) {
         struct row *r = row_of(s, inst);
         if ((r->flags & (ROW_LED | ROW_CHOSEN)) != ROW_LED)
             continue;
@@ -652,23 +741,26 @@ static void hear_accept(struct ep *s, uint16_t q, const struct said *said)
     }
 }
 
-/* lep, leader: q has recovered in this epoch. What its former life got is sent again. */
+/*
+ * Leader: q has recovered, or has given up what others had recycled. What it lost is sent again; what
+ * it lacks before stable it will not get, and from there on it is waited for: else stable would run
+ * away from it.
+ */
 static void hear_resume(struct ep *s, uint16_t q, uint64_t done)
 {
-    hear_done(s, q, done);
+    hear_done(s, q, most(done, s->stable));
     s->peer[q].again = most(done, s->floor);
     s->peer[q].again_end = s->top;
+    s->again = true;
     if (!s->ready)
         read_majority(s);
 }
 
-/* What may come over a link, by itself; lep: also what a leader sends again. */
+/* What may come over a link: answers, and what a leader sends again. */
 static bool answers(const struct ep *s, uint16_t q, enum kind kind, uint64_t ets)
 {
     if (likely(kind == ACCEPT || kind == DONE || kind == STATE || kind == END))
         return true;
-    if (s->log == NULL)
-        return false;
     return kind == RESUME || ((kind == WRITE || kind == DECIDED) && ets % s->co.st->n == q);
 }
 
@@ -755,8 +847,8 @@ void ep_upon_init(struct co *self, const struct ev *ev, uint32_t n)
             start_leading(s);
         else
             accept_early(s);
-        if (unlikely(s->recovered) && s->leader != self->st->self)
-            ep_to_process(s, s->leader, ep_plain(s, RESUME, settled(s), 0, 0));
+        if (unlikely(s->recovered || s->lost))
+            resume(s);
         forget_old_reads(s);
         ep_conclude(s);
     }
@@ -803,6 +895,9 @@ void ep_upon_timeout(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct ep *s = state(self);
     answer_more(s);
+    for (uint32_t i = 0; i < n; i++)
+        if (ev[i].attr == LEFT_BEHIND)
+            give_up(s);
     ep_conclude(s);
 }
 
@@ -818,7 +913,7 @@ void ep_spans(const struct co *self, uint64_t *from, uint64_t *to)
 {
     const struct ep *s = (const struct ep *)self;
     *from = s->floor;
-    *to = s->done;
+    *to = s->gap ? s->gap_from : s->done; /* what was given up is never finished */
 }
 
 /* READ or END, ACCEPT, DONE, DECIDED: each of the first three follows one of the leader's, and a run

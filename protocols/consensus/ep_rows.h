@@ -55,7 +55,7 @@ struct peer {
     uint16_t read_round;
     uint32_t states;     /* leader: STATEs that came */
     uint32_t states_all; /* leader: as many as its END says, or COUNT_OPEN */
-    uint64_t again;      /* lep, leader: what it lost in a crash is sent again, from here … */
+    uint64_t again;      /* leader: what it lost, or had no row for, is sent again, from here … */
     uint64_t again_end;  /* … to here */
 };
 
@@ -77,6 +77,7 @@ struct ep {
     uint32_t mask;      /* rows − 1 */
     uint32_t window;    /* instances from stable on that a leader writes */
     uint64_t floor;     /* rows are [floor, floor + rows); all before it is decided and recycled */
+    uint64_t kept;      /* rows before it take nothing more: floor; or more, till the breath ends */
     uint64_t stable;    /* everybody who is not suspected has decided all before it */
     uint64_t done;      /* we have decided all before it */
     uint64_t told;      /* done, as we told it last */
@@ -84,6 +85,7 @@ struct ep {
     uint64_t scan;      /* leader: all before it that could be written has been */
     uint64_t over;      /* leader: its quorum has recycled the rows before it */
     uint16_t round;     /* leader: how often it has read in this epoch */
+    bool again;         /* leader: something is to be sent again to somebody */
     bool unheard;       /* leader: an answer went beyond its rows; it has to read again */
     uint64_t read_from; /* leader: its floor when it read */
     uint64_t suspected; /* by ◇P */
@@ -96,7 +98,12 @@ struct ep {
     uint16_t answer_round; /* the last one that we answered, or are about to */
     bool answering;
     struct timer timer;
-    struct timer rest; /* lep: what is decided and not stored waits for it at most */
+    struct timer rest;     /* lep: what is decided and not stored waits for it at most */
+    struct timer patience; /* left behind: when it is over, what we lack is given up */
+    uint64_t behind;       /* stable, when it was armed */
+    uint64_t gap_from;     /* the first that was given up in this life */
+    bool gap;              /* something was */
+    bool lost;             /* a message was too far ahead for our rows: it is to be sent again */
     struct run accepts;
     struct run decides;
     struct peer *peer;
@@ -128,7 +135,8 @@ static inline uint64_t settled(const struct ep *s)
 {
     if (likely(s->log == NULL))
         return s->done;
-    return s->sure < s->released ? s->sure : s->released;
+    uint64_t needless = s->sure < s->released ? s->sure : s->released;
+    return s->kept > needless ? s->kept : needless;
 }
 
 /* Of the window: so much may be decided before others, or our own stable storage, are told. */
@@ -199,7 +207,6 @@ int ep_tell(struct msg m, char *text, size_t size);
 /* lep_read_write.c: called by ep_read_write.c where there is a log. */
 void lep_store_row(struct ep *s, struct row *r, uint64_t inst);
 void lep_store_done(struct ep *s);
-void lep_send_again(struct ep *s);
 
 #pragma GCC visibility pop
 

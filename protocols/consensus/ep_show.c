@@ -12,6 +12,7 @@ static const char *const kind_names[] = {"",       "READ",    "STATE", "END",   
 void ep_check(const struct co *self)
 {
     const struct ep *s = (const struct ep *)self;
+    assert(s->kept == s->floor);
     assert(s->floor <= s->done && s->done <= s->floor + s->mask + 1);
     assert(s->told <= s->done && s->sure <= s->done);
     assert(s->floor <= s->top && s->top <= s->floor + s->mask + 1);
@@ -59,6 +60,9 @@ void ep_show(const struct co *self, struct view *v)
              (uint64_t)s->active | (uint64_t)s->ready << 1 | (uint64_t)s->answering << 2 |
                  (uint64_t)timer_armed(&s->timer) << 3);
     view_u64(v, "floor", s->floor);
+    if (timer_armed(&s->patience))
+        view_u64(v, "behind", s->behind);
+    view_u64(v, "lost", s->lost);
     view_u64(v, "stable", s->stable);
     view_u64(v, "done", s->done);
     view_u64(v, "told", s->told);

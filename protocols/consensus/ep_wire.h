@@ -21,7 +21,7 @@ enum kind { READ = 1, STATE, END, WRITE, ACCEPT, DECIDED, DONE, RESUME };
  *   ACCEPT     of instances    first              done
  *   DECIDED    of instances    first              -
  *   DONE       -               done               -
- *   RESUME     -               done               -                  lep only
+ *   RESUME     -               done               -
  */
 struct ep_wire {
     uint8_t kind;

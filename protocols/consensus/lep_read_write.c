@@ -82,7 +82,7 @@ static void store_position(struct ep *s, uint16_t copy)
 {
     struct msg m = msg_new(s->co.st, sizeof(struct done_wire));
     struct done_wire *w = (struct done_wire *)msg_data(m);
-    le64_put(w->floor, s->floor);
+    le64_put(w->floor, s->kept);
     le64_put(w->done, s->done);
     log_store(&s->co, s->log, record_name(RECORD_POSITION, copy, 0), m);
 }
@@ -109,30 +109,6 @@ void lep_store_done(struct ep *s)
     s->sure_asked = true;
     s->sure_next = s->done;
     store_position(s, 0);
-}
-
-/* Leader: WRITE for each row of this epoch, and each decided one, and DECIDED. By lock-in a decided
- * value is the only one that this epoch can write. */
-void lep_send_again(struct ep *s)
-{
-    for (uint16_t q = 0; q < s->co.st->n; q++) {
-        struct peer *p = &s->peer[q];
-        uint32_t left = p->again < p->again_end ? ep_budget(s) : 0;
-        p->again = most(p->again, s->floor);
-        for (; p->again < p->again_end && left > 1; p->again++) {
-            const struct row *r = row_of(s, p->again);
-            if (r->seg == NULL || !((r->flags & ROW_LED) || settles(r)))
-                continue;
-            ep_to_process(s, q,
-                          ep_with_value(s, value_of(r), false, WRITE, p->again,
-                                        ahead_of_stable(s, p->again), 0));
-            if ((r->flags & ROW_CHOSEN) || settles(r))
-                ep_to_process(s, q, ep_plain(s, DECIDED, p->again, 1, 0));
-            left -= 2;
-        }
-        if (p->again < p->again_end)
-            ep_later(s);
-    }
 }
 
 static void upon_log_stored(struct co *self, const struct ev *ev, uint32_t n)
@@ -244,7 +220,7 @@ static void upon_log_recovered(struct co *self, const struct ev *ev, uint32_t n)
     (void)n;
     struct ep *s = state(self);
     s->recovered = ev->attr > 1;
-    s->released = s->stable = s->floor;
+    s->released = s->stable = s->kept = s->floor;
     s->sure = s->sure_next = s->told = s->done;
     s->scan = s->over = s->floor;
     indicate(self, ev_make(EV_LEP_RESUMED, 0, s->floor, 0, MSG_NONE));

@@ -25,6 +25,9 @@
  *                 some leader proposed itself, so that a client waits until its own process leads.
  *                 Who proposes for an instance where it holds a forwarded value makes that its own.
  *               - A proposal for an instance that is decided here already is ignored.
+ *               - UC1 holds as long as the rows suffice. Who was suspected, or down, for longer than
+ *                 the others keep decisions is told ⟨uc, Missed | i⟩: what it has not decided before
+ *                 i, it never will; all from i on it decides with the others.
  *               - Of one file with luc, logged uniform consensus (luc_leader_driven: fail-recovery,
  *                 uses lec, lep, pl; CGR Module 5.7, Algorithm 5.11). Proposals are not stored: who
  *                 crashed proposes again what it still wants. Decisions are the rows of lep; after
@@ -71,7 +74,7 @@ static_assert(sizeof(struct row) == 16, "four to a cache line");
 
 /* The events of uc, or of luc. */
 struct uc_events {
-    uint16_t propose, init, abort, decide;
+    uint16_t propose, init, abort, decide, missed;
     bool logged;
 };
 
@@ -107,10 +110,10 @@ static size_t uc_bytes(const struct stack_conf *conf)
     return sizeof(struct uc) + conf->instances * sizeof(struct row);
 }
 
-static const struct uc_events uc_events = {EV_EP_PROPOSE, EV_EP_INIT, EV_EP_ABORT, EV_UC_DECIDE,
-                                           false};
-static const struct uc_events luc_events = {EV_LEP_PROPOSE, EV_LEP_INIT, EV_LEP_ABORT,
-                                            EV_LUC_DECIDE, true};
+static const struct uc_events uc_events = {EV_EP_PROPOSE, EV_EP_INIT,   EV_EP_ABORT,
+                                           EV_UC_DECIDE,  EV_UC_MISSED, false};
+static const struct uc_events luc_events = {EV_LEP_PROPOSE, EV_LEP_INIT,   EV_LEP_ABORT,
+                                            EV_LUC_DECIDE,  EV_LUC_MISSED, true};
 
 static void size_rows(struct co *self, const struct uc_events *events)
 {
@@ -332,6 +335,24 @@ static void upon_ep_aborted(struct co *self, const struct ev *ev, uint32_t n)
 
 /* ---- deciding -------------------------------------------------------------------------------- */
 
+/* Recycle the rows of what is decided without a gap. */
+static void pass_decided(struct uc *u)
+{
+    while (u->row[u->done & u->mask].flags & ROW_DECIDED)
+        u->row[u->done++ & u->mask].flags = 0;
+}
+
+/* With rows recycled there may be proposals to hand on. */
+static void go_on(struct uc *u)
+{
+    if (u->at < u->done)
+        u->at = u->done;
+    if (u->next < u->done)
+        u->next = u->done;
+    if (unlikely(u->at < u->next))
+        hand_on_stored(u);
+}
+
 /* upon ⟨ep, Decide | i, v⟩: if it is the first for i, trigger ⟨uc, Decide | i, v⟩ */
 static void upon_ep_decide(struct co *self, const struct ev *ev, uint32_t n)
 {
@@ -348,16 +369,28 @@ static void upon_ep_decide(struct co *self, const struct ev *ev, uint32_t n)
             msg_refs_release(&refs, r->seg);
         *r = (struct row){.flags = ROW_DECIDED};
         indicate(self, ev_make(u->ev->decide, 0, inst, 0, ev_msg(&ev[i])));
-        while (u->row[u->done & u->mask].flags & ROW_DECIDED)
-            u->row[u->done++ & u->mask].flags = 0;
+        pass_decided(u);
     }
     msg_refs_release_flush(&refs);
-    if (u->at < u->done)
-        u->at = u->done;
-    if (u->next < u->done)
-        u->next = u->done;
-    if (unlikely(u->at < u->next))
-        hand_on_stored(u);
+    go_on(u);
+}
+
+/* upon ⟨ep, Missed | i⟩: what was not decided here before i never will be; others have decided it. */
+static void upon_ep_missed(struct co *self, const struct ev *ev, uint32_t n)
+{
+    struct uc *u = state(self);
+    limit(u);
+    for (uint32_t i = 0; i < n; i++) {
+        for (; u->done < ev[i].inst; u->done++) {
+            struct row *r = &u->row[u->done & u->mask];
+            if (r->seg != NULL)
+                msg_release(proposal(r));
+            *r = (struct row){0};
+        }
+        pass_decided(u);
+        indicate(self, ev_make(u->ev->missed, 0, ev[i].inst, 0, MSG_NONE));
+    }
+    go_on(u);
 }
 
 /* upon ⟨lep, Resumed | i⟩: all before i is decided, and not needed any more. */
@@ -481,8 +514,8 @@ static void uc_post(const struct co *self, struct co_post *p)
 static co_upon_fn *const upon[EV_TYPES] =
     {[EV_UC_PROPOSE] = upon_uc_propose, [EV_EC_START_EPOCH] = upon_ec_start_epoch,
      [EV_EP_DECIDE] = upon_ep_decide,   [EV_EP_LEARN] = upon_ep_decide,
-     [EV_EP_ABORTED] = upon_ep_aborted, [EV_PL_DELIVER] = upon_pl_deliver,
-     [EV_TIMER_TIMEOUT] = upon_timeout};
+     [EV_EP_ABORTED] = upon_ep_aborted, [EV_EP_MISSED] = upon_ep_missed,
+     [EV_PL_DELIVER] = upon_pl_deliver, [EV_TIMER_TIMEOUT] = upon_timeout};
 
 const struct co_class uc_leader_driven_class = {
     .name = "uc_leader_driven",
@@ -511,6 +544,7 @@ static co_upon_fn *const luc_upon[EV_TYPES] = {[EV_LUC_PROPOSE] = upon_uc_propos
                                                [EV_LEP_DECIDE] = upon_ep_decide,
                                                [EV_LEP_LEARN] = upon_ep_decide,
                                                [EV_LEP_ABORTED] = upon_ep_aborted,
+                                               [EV_LEP_MISSED] = upon_ep_missed,
                                                [EV_LEP_RESUMED] = upon_lep_resumed,
                                                [EV_PL_DELIVER] = upon_pl_deliver,
                                                [EV_TIMER_TIMEOUT] = upon_timeout};

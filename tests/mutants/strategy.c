@@ -281,7 +281,7 @@ static struct sim_job draw_job(struct adversary *a, const struct stack_def *def,
     job.conf.ring_msgs = 512;
     job.conf.frame_records = 1 + draw(a, 4);
     job.conf.batch_events = percent(a, 50) ? 1 : 64;
-    /* Rows for whom a false suspicion left behind: with too few it waits for ever (ep_read_write). */
+    /* Rows for whom a false suspicion leaves behind: with too few it misses some (ep_read_write). */
     job.conf.instances = 128;
     job.conf.forward = percent(a, 50);
     if (needs.detector && !needs.synchronous && percent(a, 70))

@@ -37,7 +37,7 @@ static const struct stack_conf short_log = {.store_msgs = 32,
                                             .detect_ns = 4000000};
 
 /* Rows for more instances than are decided: nobody who is suspected while it lags is left behind
- * (the limit that ep_read_write.c tells of). */
+ * (see ep_read_write.c). */
 static const struct stack_conf large = {.store_msgs = 512,
                                         .instances = 128,
                                         .ring_msgs = 256,
@@ -84,6 +84,12 @@ static void take(void)
             assert_true(s->inst <= all_before[p]); /* what it never decided is not skipped */
             next[p] = s->inst; /* what it proposed is forgotten: it proposes again */
             memset(asked[p], 0, sizeof asked[p]);
+        }
+        if (s->type == EV_LUC_MISSED && s->inst > all_before[p]) {
+            all_before[p] = s->inst;
+            while (has[p][all_before[p]])
+                all_before[p]++;
+            next[p] = next[p] > s->inst ? next[p] : s->inst;
         }
         if (s->type != EV_LUC_DECIDE)
             continue;
@@ -342,6 +348,35 @@ static void test_LUC1_one_that_stays_down_does_not_stop_the_window(void **state)
     start_with(3, &short_log);
     world_crash(&w, 2);
     two_decide(60);
+    world_end(&w);
+}
+
+/* p2 was away for longer than others keep decisions. It is told what it will not learn, decides all
+ * that is new with the others, and knows both in its next life. */
+static void test_LUC1_who_was_left_behind_goes_on_with_the_others(void **state)
+{
+    (void)state;
+    start(3);
+    world_crash(&w, 2);
+    two_decide(300);
+    world_restart(&w, 2);
+    uint64_t missed = 0;
+    for (int life = 0; life < 3; life++) {
+        uint64_t upto = 400 + 100 * (uint64_t)life;
+        for (int i = 0; i < 1000 && all_before[2] < upto; i++) {
+            push(upto);
+            world_run(&w, 1 << 19);
+        }
+        take();
+        for (uint16_t p = 0; p < 3; p++)
+            assert_true(all_before[p] >= upto);
+        assert_true(life == 0 || w.st[2]->counters[COUNT_missed] == missed);
+        missed = w.st[2]->counters[COUNT_missed]; /* all before it: it had decided nothing yet */
+        assert_in_range(missed, 250, 399);
+        for (uint64_t i = missed; i < upto; i++)
+            assert_true(has[2][i]);
+        world_restart(&w, 2);
+    }
     world_end(&w);
 }
 
@@ -641,6 +676,7 @@ int main(void)
         cmocka_unit_test(test_what_is_decided_is_stored_with_the_next_value),
         cmocka_unit_test(test_a_window_decided_at_once_is_stored_by_itself),
         cmocka_unit_test(test_what_is_released_is_not_handed_over_again_after_compaction),
+        cmocka_unit_test(test_LUC1_who_was_left_behind_goes_on_with_the_others),
         cmocka_unit_test(test_LUC1_LUC2_LUC3_under_crashes_of_all),
         cmocka_unit_test(test_LUC1_one_that_stays_down_does_not_stop_the_window),
         cmocka_unit_test(test_a_slow_disk_holds_a_record_of_each_row),

@@ -382,6 +382,68 @@ static void test_a_crashed_follower_does_not_stop_the_stream(void **state)
     world_end(&w);
 }
 
+/* Deliver all that is under way, but nothing to q. */
+static void settle_without(uint16_t q)
+{
+    world_step(&w, 0);
+    for (uint32_t k = 0; k < w.sim.flights;)
+        if (w.sim.flight[k].to == q) {
+            k++;
+        } else {
+            world_deliver(&w, k);
+            k = 0;
+        }
+}
+
+/* p2 is suspected while p0 and p1 decide [0, end) and recycle; then p0 crashes. p2 lacks it all, and
+ * nobody can send it any more. */
+static void leave_behind(uint64_t end)
+{
+    struct stack_conf conf = small;
+    conf.detect_ns = 1 * MS;
+    start(3, &conf);
+    for (uint16_t p = 0; p < 2; p++)
+        script_suspect(&w, p, 2, true);
+    for (uint64_t i = 0; i < end; i++) {
+        propose(0, i);
+        settle_without(2);
+    }
+    ledger_read(&l, &w);
+    assert_true(l.decided[end - 1][0] && l.decided[end - 1][1]);
+    world_crash(&w, 0);
+    world_lose(&w, 0, UINT16_MAX);
+    script_suspect(&w, 1, 0, true);
+    script_suspect(&w, 2, 0, true);
+    script_suspect(&w, 1, 2, false);
+}
+
+/* Whoever leads: the two that are left decide all that is new, and p2 is told what it will not. */
+static void test_UC1_who_was_left_behind_stops_nobody(void **state)
+{
+    (void)state;
+    for (uint16_t leader = 1; leader < 3; leader++) {
+        leave_behind(40);
+        script_trust(&w, 1, leader);
+        script_trust(&w, 2, leader);
+        world_run(&w, 20 * MS);
+        for (uint64_t i = 40; i < 200; i++) {
+            propose(leader, i);
+            world_run(&w, MS);
+            if (i == 60)
+                assert_true(world_count_type(&w, 2, EV_UC_MISSED) > 0);
+            if (i > 60)
+                ledger_read(&l, &w);
+        }
+        world_run(&w, 20 * MS);
+        ledger_read(&l, &w);
+        for (uint64_t i = 40; i < 200; i++)
+            if (!l.decided[i][1] || !l.decided[i][2])
+                fail_msg("p%u leads: %" PRIu64 " is not decided by both", leader, i);
+        assert_in_range(w.st[2]->counters[COUNT_missed], 1, 40);
+        world_end(&w);
+    }
+}
+
 static void test_the_real_detectors_elect_a_new_leader(void **state)
 {
     (void)state;
@@ -443,6 +505,7 @@ int main(void)
         cmocka_unit_test(test_a_proposal_waits_until_its_process_leads),
         cmocka_unit_test(test_a_long_stream_keeps_its_memory),
         cmocka_unit_test(test_a_crashed_follower_does_not_stop_the_stream),
+        cmocka_unit_test(test_UC1_who_was_left_behind_stops_nobody),
         cmocka_unit_test(test_the_real_detectors_elect_a_new_leader),
         cmocka_unit_test(test_same_inputs_same_state),
     };
