@@ -20,7 +20,8 @@ struct env_ops {
     uint16_t (*rx)(struct env *env, struct rte_mbuf **pkts, uint16_t n);
     /*
      * Send `n` packets to process `peer`. Takes all of them: what the device does not take is
-     * freed and counted (drop_tx_full), as a fair-loss link may.
+     * freed and counted (drop_tx_full), as a fair-loss link may, and taken back from what the
+     * caller has counted as sent.
      */
     void (*tx)(struct env *env, uint16_t peer, struct rte_mbuf **pkts, uint16_t n);
     /* Nanoseconds of the environment's clock, monotonic. */

@@ -7,6 +7,7 @@
 #include <rte_ring.h>
 
 #include "clock.h"
+#include "frame.h"
 
 /* ---- receiving ------------------------------------------------------------------------------- */
 
@@ -164,6 +165,20 @@ static void udp_checksum_offload(struct rte_mbuf *pkt)
     pkt->l3_len = IPV4_BYTES;
     ip->hdr_checksum = 0;
     udp->dgram_cksum = rte_ipv4_phdr_cksum(ip, pkt->ol_flags);
+}
+
+void env_dpdk_shed(struct env_dpdk *e, struct rte_mbuf **pkts, uint16_t n)
+{
+    uint64_t *c = e->env.counters;
+    for (uint16_t i = 0; i < n; i++) {
+        const struct frame_wire *w =
+            (const struct frame_wire *)(pkt_data(pkts[i]) + e->env.lower_bytes);
+        c[COUNT_tx_records] -= le16_get(w->records);
+        c[COUNT_tx_bytes] -= pkts[i]->pkt_len;
+    }
+    c[COUNT_tx_frames] -= n;
+    c[COUNT_drop_tx_full] += n;
+    rte_pktmbuf_free_bulk(pkts, n);
 }
 
 /* Let the capture port read and free what is about to be sent: a reference more to each segment. */

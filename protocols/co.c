@@ -125,18 +125,20 @@ struct msg msg_new_slow(struct stack *st, uint32_t bytes)
     return (struct msg){st->slab, st->headroom, (uint16_t)bytes};
 }
 
+/* Counted as sent before the environment has them: it takes back what the device did not take. */
 void stack_transmit(struct stack *st)
 {
-    uint64_t bytes = (uint64_t)st->outs * st->env->lower_bytes;
+    st->counters[COUNT_tx_frames] += st->outs;
+    st->counters[COUNT_tx_bytes] += (uint64_t)st->outs * st->env->lower_bytes;
     for (uint32_t i = 0; i < st->outs;) {
         uint16_t peer = st->out_peer[i];
         uint32_t from = i;
+        uint64_t bytes = 0;
         for (; i < st->outs && st->out_peer[i] == peer && i - from < RX_BURST_FRAMES; i++)
             bytes += st->out[i]->pkt_len;
+        st->counters[COUNT_tx_bytes] += bytes;
         st->env->ops->tx(st->env, peer, &st->out[from], (uint16_t)(i - from));
     }
-    st->counters[COUNT_tx_frames] += st->outs;
-    st->counters[COUNT_tx_bytes] += bytes;
     st->outs = 0;
 }
 

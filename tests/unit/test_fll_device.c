@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sent.h"
 
+#include "dataplane/env_dpdk.h"
+
 static struct world w;
 
 static void send_value(uint16_t from, uint16_t to, uint64_t value, uint32_t bytes)
@@ -14,14 +16,19 @@ static struct frame_wire *header(uint32_t k)
 }
 
 /* p crashes and comes back with nothing but a higher incarnation. */
-static void restart(uint16_t p)
+static void restart_on(uint16_t p, struct env *env)
 {
     struct stack_conf conf = w.st[p]->conf;
     const struct co_class *cls = w.st[p]->app->cls;
     conf.incarnation++;
     stack_fini(w.st[p]);
-    w.st[p] = co_wire(w.mem[p], stack_find("fll"), cls, &conf, &w.sim.env[p].env);
+    w.st[p] = co_wire(w.mem[p], stack_find("fll"), cls, &conf, env);
     *(struct world **)(w.st[p]->app + 1) = &w;
+}
+
+static void restart(uint16_t p)
+{
+    restart_on(p, &w.sim.env[p].env);
 }
 
 static void test_FLL1_FLL2_FLL3_every_process_to_every_process_itself_included(void **state)
@@ -109,6 +116,40 @@ static void test_what_does_not_fit_one_frame_rides_in_the_next(void **state)
     world_settle(&w);
     for (uint64_t i = 0; i < 10; i++)
         assert_int_equal(w.seen[i].value, i);
+    world_end(&w);
+}
+
+/* Over a lane of four slots: what is counted as sent is what lies in it. */
+static void test_what_the_device_refuses_is_not_counted_as_sent(void **state)
+{
+    (void)state;
+    const struct stack_conf conf = {.frame_records = 3};
+    static lane_slot slots[4];
+    struct lane_end out[2] = {{0}, {.slot = slots, .mask = 3}}, in = out[1];
+    static struct env_dpdk e;
+    struct rte_mbuf *pkts[5];
+    uint64_t bytes = 0, records = 0;
+    world_start(&w, stack_find("fll"), 2, &conf);
+    e.env = w.sim.env[0].env;
+    e.env.ops = &env_memory_ops;
+    e.env.counters = e.counters;
+    e.env.lower_bytes = 0;
+    e.out = out;
+    restart_on(0, &e.env);
+    const uint64_t *counters = w.st[0]->counters;
+    for (uint64_t i = 0; i < 20; i++) /* 7 frames */
+        send_value(0, 1, i, 64);
+    world_step(&w, 0);
+    assert_int_equal(lane_get(&in, pkts, 5), 4);
+    for (uint16_t i = 0; i < 4; i++) {
+        bytes += pkts[i]->pkt_len;
+        records += le16_get(rte_pktmbuf_mtod(pkts[i], struct frame_wire *)->records);
+        rte_pktmbuf_free(pkts[i]);
+    }
+    assert_int_equal(counters[COUNT_drop_tx_full], 3);
+    assert_int_equal(counters[COUNT_tx_frames], 4);
+    assert_int_equal(counters[COUNT_tx_bytes], bytes);
+    assert_int_equal(counters[COUNT_tx_records], records);
     world_end(&w);
 }
 
@@ -246,6 +287,7 @@ int main(void)
         cmocka_unit_test(test_FLL1_FLL2_FLL3_what_the_network_does_is_what_is_delivered),
         cmocka_unit_test(test_messages_of_one_breath_to_one_peer_ride_in_one_frame),
         cmocka_unit_test(test_what_does_not_fit_one_frame_rides_in_the_next),
+        cmocka_unit_test(test_what_the_device_refuses_is_not_counted_as_sent),
         cmocka_unit_test(test_large_bodies_are_shared_not_copied),
         cmocka_unit_test(test_frames_from_an_earlier_life_are_dropped),
         cmocka_unit_test(test_FLL1_a_restarted_peer_is_heard_and_reached_even_if_it_only_listens),
