@@ -107,7 +107,10 @@ struct board_row {
     /* Written now and then. */
     _Alignas(64) board_u64 counters[COUNTERS];
     board_u64 counters_from[COUNTERS]; /* when the measured interval began */
+    board_u64 counters_end[COUNTERS];  /* … and when it ended */
+    board_u64 edges;                   /* 1: the first of these stand there; 2: both */
     board_u64 offered_measured;        /* intended in the measured interval, as far as it came */
+    board_u64 late_measured;           /* … and sent after it */
     board_u64 unsent;                  /* … and never sent; when the run has ended */
     board_u64
         forgotten; /* log-deliveries, decisions that the ledger, being full, has no entry for */

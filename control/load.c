@@ -20,7 +20,7 @@
 #define POOL_LOOK_OPS 128
 #define POST_NS       100000000 /* how often the counters are posted */
 
-enum { ALARM_POST, ALARM_FROM };
+enum { ALARM_POST, ALARM_FROM, ALARM_END };
 
 static const struct load_top tops[] = {
     {ABS_FLL, LOAD_TO_NEXT, EV_FLL_SEND, true, "send", {.creation = "FLL3"}},
@@ -121,6 +121,32 @@ static uint64_t read_clock(struct co *self)
     return self->st->env->ops->now(self->st->env);
 }
 
+/* ---- posting counters ------------------------------------------------------------------------- */
+
+static void post_counters(const struct load *l, board_u64 *to)
+{
+    for (uint32_t c = 0; c < COUNTERS; c++)
+        board_put(&to[c], l->co.st->counters[c]);
+}
+
+/* The counters at the edges of the measured interval: what is reported of it lies between them. An
+ * interrupt moves its end, which whoever delivers or issues next sees before its alarm does. */
+static void post_edges(struct load *l, uint64_t now)
+{
+    const struct board *b = l->conf.board;
+    uint64_t before = l->edges;
+    if (l->edges == 0 && now >= b->from_ns) {
+        post_counters(l, l->row->counters_from);
+        l->edges = 1;
+    }
+    if (l->edges == 1 && now >= board_get(&b->end_ns)) {
+        post_counters(l, l->row->counters_end);
+        l->edges = 2;
+    }
+    if (l->edges != before)
+        board_put(&l->row->edges, l->edges);
+}
+
 /* ---- issuing --------------------------------------------------------------------------------- */
 
 static uint64_t op_tag(const struct load *l, const struct op_wire *w)
@@ -144,10 +170,27 @@ static struct msg op_write(struct load *l, uint64_t number, uint64_t intended_ns
     return m;
 }
 
-double load_interval(struct load *l)
+/* To the nearest ns: an interval that is none whole must not shift the operations at the edges. */
+static uint64_t after_start(const struct load *l, double ns)
 {
-    double mean = l->conf.interval_ns;
-    return l->conf.arrival == LOAD_CONSTANT ? mean : -mean * log(1.0 - random_unit(&l->random));
+    return l->conf.start_ns + (uint64_t)(ns + 0.5);
+}
+
+/* Counted from the start, of a constant rate: no error adds up. */
+static uint64_t intended(const struct load *l, uint64_t op)
+{
+    return after_start(l, l->phase_ns + (double)op * l->conf.interval_ns);
+}
+
+void load_intend(struct load *l)
+{
+    l->drawn++;
+    if (l->conf.arrival == LOAD_CONSTANT) {
+        l->next_ns = intended(l, l->drawn);
+    } else {
+        l->poisson_ns -= l->conf.interval_ns * log(1.0 - random_unit(&l->random));
+        l->next_ns = after_start(l, l->poisson_ns);
+    }
 }
 
 static uint16_t next_process(const struct stack *st)
@@ -202,12 +245,14 @@ static uint32_t issue_closed(struct load *l, uint32_t room, uint64_t now)
 static uint32_t issue_open(struct load *l, uint32_t room, uint64_t now)
 {
     uint64_t first = l->next_op, end = board_get(&l->conf.board->end_ns);
-    double due = (double)(now < end ? now : end - 1);
+    uint64_t due = now < end ? now : end - 1, before = l->offered_measured;
     for (; room > 0 && l->next_ns <= due; room--) {
-        issue(l, (uint64_t)l->next_ns);
-        l->offered_measured += measured(l, (uint64_t)l->next_ns);
-        l->next_ns += load_interval(l);
+        issue(l, l->next_ns);
+        l->offered_measured += measured(l, l->next_ns);
+        load_intend(l);
     }
+    if (unlikely(now >= end))
+        l->late_measured += l->offered_measured - before;
     return (uint32_t)(l->next_op - first);
 }
 
@@ -224,6 +269,7 @@ void load_post_issued(struct load *l)
     board_put(&l->row->issued_digest, l->issued_digest);
     board_put(&l->row->issued_measured, l->issued_measured);
     board_put(&l->row->offered_measured, l->conf.closed ? l->issued_measured : l->offered_measured);
+    board_put(&l->row->late_measured, l->late_measured);
 }
 
 /*
@@ -252,15 +298,19 @@ static bool finished(const struct load *l, uint64_t now)
     uint64_t end = board_get(&l->conf.board->end_ns);
     if (l->next_op < load_owed(l))
         return false;
-    return l->conf.closed || l->next_ns >= (double)end || now >= end + LOAD_GRACE_NS;
+    return l->conf.closed || l->next_ns >= end || now >= end + LOAD_GRACE_NS;
 }
 
 /* upon ⟨app, Ready | room⟩ do issue what is due, as far as there is room */
 static void upon_app_ready(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct load *l = load(self);
-    uint64_t now = self->st->now;
-    if (unlikely(now >= board_get(&l->conf.board->end_ns)) && finished(l, now)) {
+    /* A closed loop intends what it sends now: one time says when, and whether it is measured. */
+    uint64_t now = l->conf.closed ? read_clock(self) : self->st->now;
+    bool over = now >= board_get(&l->conf.board->end_ns);
+    if (unlikely(over))
+        post_edges(l, now);
+    if (unlikely(over) && finished(l, now)) {
         self->st->app_wants = false;
         board_put(&l->row->done, 1);
         return;
@@ -268,14 +318,13 @@ static void upon_app_ready(struct co *self, const struct ev *ev, uint32_t n)
     uint32_t room = ev[n - 1].attr < ISSUE_OPS_MAX ? (uint32_t)ev[n - 1].attr : ISSUE_OPS_MAX;
     uint32_t sent = 0;
     uint64_t first = l->next_op;
-    if (unlikely(l->conf.closed && now >= board_get(&l->conf.board->end_ns)) &&
-        room > load_owed(l) - first)
+    if (unlikely(l->conf.closed && over) && room > load_owed(l) - first)
         room = (uint32_t)(load_owed(l) - first);
     if (unlikely(!pool_has_room(l)))
         return;
     if (l->conf.closed && now >= l->conf.start_ns)
-        sent = issue_closed(l, room, read_clock(self));
-    else if (!l->conf.closed && l->next_ns <= (double)now)
+        sent = issue_closed(l, room, now);
+    else if (!l->conf.closed && l->next_ns <= now)
         sent = issue_open(l, room, now);
     if (sent == 0)
         return;
@@ -365,8 +414,10 @@ static void post_taken(struct load *l, uint64_t now, uint64_t before)
     struct board_row *row = l->row;
     if (l->cell != NULL)
         cell_deliver(l->cell, now, l->delivered - before);
-    if (measured(l, now))
+    if (likely(measured(l, now)))
         l->delivered_measured += l->delivered - before;
+    else
+        post_edges(l, now);
     board_put(&row->delivered, l->delivered);
     board_put(&row->delivered_measured, l->delivered_measured);
     board_put(&row->completed, l->completed);
@@ -609,20 +660,14 @@ static void plant(struct load *l)
 /* ---- posting, beginning, ending ---------------------------------------------------------------
  */
 
-static void post_counters(const struct load *l, board_u64 *to)
-{
-    for (uint32_t c = 0; c < COUNTERS; c++)
-        board_put(&to[c], l->co.st->counters[c]);
-}
-
 static void upon_timeout(struct co *self, const struct ev *ev, uint32_t n)
 {
     struct load *l = load(self);
     for (uint32_t i = 0; i < n; i++) {
-        bool from = ev[i].attr == ALARM_FROM;
-        post_counters(l, from ? l->row->counters_from : l->row->counters);
-        if (from)
+        post_edges(l, self->st->now);
+        if (ev[i].attr != ALARM_POST)
             continue;
+        post_counters(l, l->row->counters);
         board_post_write(&l->row->post, &l->post, self->st);
         co_timer(self, &l->timer[ALARM_POST], POST_NS, ALARM_POST);
     }
@@ -640,14 +685,15 @@ static void schedule(struct load *l)
 {
     const struct load_conf *c = &l->conf;
     uint64_t stream = 1ull << 32;
-    l->next_ns = (double)c->start_ns;
     if (c->top->shape != LOAD_ONE_VALUE) {
         uint16_t self = l->co.st->self;
         uint32_t before = (uint32_t)__builtin_popcountll(c->sources & ((1ull << self) - 1));
-        l->next_ns += c->interval_ns * before / __builtin_popcountll(c->sources);
+        l->phase_ns = c->interval_ns * before / __builtin_popcountll(c->sources);
         stream += self;
     }
     l->random = random_seeded(c->seed, stream);
+    l->poisson_ns = l->phase_ns;
+    l->next_ns = after_start(l, l->phase_ns);
 }
 
 static void arm(struct load *l, int alarm, uint64_t when_ns)
@@ -676,26 +722,41 @@ void load_attach(struct stack *st, const struct load_conf *conf)
     arm(l, ALARM_POST, st->now + POST_NS);
     if (conf->board->from_ns > st->now)
         arm(l, ALARM_FROM, conf->board->from_ns);
+    if (board_get(&conf->board->end_ns) > st->now)
+        arm(l, ALARM_END, board_get(&conf->board->end_ns));
     board_add(&l->row->lives, 1);
     if (load_lived(l))
         load_take_over(l);
+    l->edges = board_get(&l->row->edges);
+    post_edges(l, st->now); /* an earlier life may have ended before the interval began */
     st->app_wants = l->source;
     if (!l->source)
         board_put(&l->row->done, 1);
 }
 
+/* How many operations of a constant rate are intended before `ns`, and so the first that is not. */
+static uint64_t intended_before(const struct load *l, uint64_t ns)
+{
+    double guess = ((double)(ns - l->conf.start_ns) - l->phase_ns) / l->conf.interval_ns;
+    uint64_t op = guess > 0 ? (uint64_t)guess : 0;
+    while (op > 0 && intended(l, op - 1) >= ns)
+        op--;
+    while (intended(l, op) < ns)
+        op++;
+    return op;
+}
+
 /* How many operations an open loop intended in the measured interval, before `end`, and never came
  * to. Of Poisson arrivals, how many are expected: to draw them would take as long as to send. */
-static uint64_t never_sent(const struct load *l, double end)
+static uint64_t never_sent(const struct load *l, uint64_t end)
 {
-    const double from = (double)l->conf.board->from_ns, mean = l->conf.interval_ns;
+    const uint64_t from = l->conf.board->from_ns;
     if (l->conf.closed || !l->source || l->next_ns >= end || from >= end)
         return 0;
-    if (l->conf.arrival == LOAD_CONSTANT) {
-        double before = l->next_ns < from ? ceil((from - l->next_ns) / mean) : 0;
-        return (uint64_t)(ceil((end - l->next_ns) / mean) - before);
-    }
-    return (uint64_t)llround((end - fmax(l->next_ns, from)) / mean) + (l->next_ns >= from);
+    if (l->conf.arrival == LOAD_CONSTANT)
+        return intended_before(l, end) - (l->next_ns < from ? intended_before(l, from) : l->drawn);
+    uint64_t rest = end - (l->next_ns < from ? from : l->next_ns);
+    return (uint64_t)llround((double)rest / l->conf.interval_ns) + (l->next_ns >= from);
 }
 
 /* Who crashed intends nothing after its last breath. */
@@ -708,7 +769,7 @@ void load_detach(struct stack *st)
     uint64_t end = board_get(&b->end_ns);
     if (!board_correct(b, st->self) && st->now < end)
         end = st->now;
-    uint64_t unsent = never_sent(l, (double)end);
+    uint64_t unsent = never_sent(l, end);
     board_put(&l->row->offered_measured,
               l->conf.closed ? l->issued_measured : l->offered_measured + unsent);
     board_put(&l->row->unsent, unsent);

@@ -144,6 +144,7 @@ void load_take_over(struct load *l)
     take_counters(l);
     l->delivered_measured = board_get(&l->row->delivered_measured);
     l->issued_measured = board_get(&l->row->issued_measured);
+    l->late_measured = board_get(&l->row->late_measured);
     l->samples = board_get(&l->row->samples);
     l->again_op = board_get(&l->row->issued);
     l->owed_op = board_get(&load_past(l)->issued);
@@ -180,8 +181,8 @@ static void draw_again(struct load *l)
     if (l->conf.closed)
         return;
     for (uint64_t k = board_get(&l->row->first); k < l->next_op; k++) {
-        l->offered_measured += measured(l, (uint64_t)l->next_ns);
-        l->next_ns += load_interval(l);
+        l->offered_measured += measured(l, l->next_ns);
+        load_intend(l);
     }
 }
 

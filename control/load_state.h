@@ -27,7 +27,10 @@ struct load {
     uint64_t sample_mask;
     /* Issuing. */
     struct random random;
-    double next_ns; /* intended time of the next operation */
+    double phase_ns;   /* from the start to the first operation */
+    double poisson_ns; /* … to the next one, of Poisson arrivals */
+    uint64_t drawn;    /* operations of this run before the next one */
+    uint64_t next_ns;  /* intended time of the next operation */
     uint64_t next_op;
     uint64_t outstanding;
     uint64_t pool_seen_op; /* the pool was looked at before this operation */
@@ -36,6 +39,7 @@ struct load {
     uint64_t issued_digest;
     uint64_t issued_measured;
     uint64_t offered_measured; /* open loop */
+    uint64_t late_measured;    /* of these, sent when the interval was over */
     /* Taking. */
     uint64_t delivered;
     uint64_t delivered_measured;
@@ -43,7 +47,8 @@ struct load {
     uint64_t samples;
     struct cells cells;
     struct cell *cell; /* of this batch */
-    struct timer timer[2];
+    struct timer timer[3];
+    uint64_t edges; /* of the measured interval that were posted, as in the row */
     struct board_post_memory post;
     /* Over a log. */
     bool ledger;         /* what was taken is remembered on the board */
@@ -123,8 +128,8 @@ void load_fill(struct load *l);
 void load_fault(struct load *l, enum board_fault what, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));
 
-/* Intended time from one operation to the next. */
-double load_interval(struct load *l);
+/* The intended time of the next operation is taken: set that of the one behind it. */
+void load_intend(struct load *l);
 
 void load_post_issued(struct load *l);
 void load_post_sequence(struct load *l, uint32_t source);

@@ -6,7 +6,8 @@
 #include <inttypes.h>
 #include <math.h>
 
-#define PREEMPTIONS_QUIET_PER_S 10 /* per core: what a quiet machine shows */
+#define PREEMPTIONS_QUIET_PER_S 10  /* per core: what a quiet machine shows */
+#define RATE_OPS_FEW            100 /* one more or less is a hundredth of the rate */
 
 char *report_ns(char *text, size_t size, uint64_t ns)
 {
@@ -133,6 +134,7 @@ static void put_latencies(FILE *out, const struct result *r)
         fprintf(out, "  %-12s%" PRIu64 " more could not be remembered\n", "", r->samples_missed);
 }
 
+/* Few operations make a coarse rate, and what the warm-up left may make more sent than offered. */
 static void put_rates(FILE *out, const struct result *r)
 {
     char a[32], b[32], c[32];
@@ -140,21 +142,30 @@ static void put_rates(FILE *out, const struct result *r)
             report_count(a, sizeof a, r->offered_per_s), report_count(b, sizeof b, r->sent_per_s),
             report_count(c, sizeof c, r->delivered_per_s),
             r->saturated ? "   SATURATED: it could not send what was offered" : "");
+    if (r->operations < RATE_OPS_FEW)
+        fprintf(out, "  %-12s%" PRIu64 " operations in %s: too few for a rate\n", "", r->operations,
+                report_ns(a, sizeof a, (uint64_t)llround(r->seconds * 1e9)));
+    if (r->caught_up > 0 && r->sent_per_s > r->offered_per_s)
+        fprintf(out, "  %-12s%s of what was sent were due in the warm-up\n", "",
+                report_count(a, sizeof a, (double)r->caught_up));
 }
 
 static void put_wire(FILE *out, const struct result *r)
 {
-    const double ops = (double)r->operations;
+    const double ops = (double)r->operations, sent = (double)r->measured[COUNT_tx_frames];
     char frames[32], bytes[32];
     fprintf(out, "  wire        ");
     if (r->operations > 0)
-        fprintf(out, "%.3g frames, %.3g records, %.4g bytes per operation;  ",
-                (double)r->wire_frames / ops, (double)r->wire_records / ops,
-                (double)r->wire_bytes / ops);
+        fprintf(out, "%.3g frames, %.3g records, %.4g bytes per operation;  ", sent / ops,
+                (double)r->measured[COUNT_tx_records] / ops,
+                (double)r->measured[COUNT_tx_bytes] / ops);
     else
         fprintf(out, "- per operation, none was sent;  ");
-    fprintf(out, "%s frames, %s\n", report_count(frames, sizeof frames, (double)r->wire_frames),
-            bytes_text(bytes, sizeof bytes, r->wire_bytes));
+    fprintf(out, "%s frames, %s\n", report_count(frames, sizeof frames, sent),
+            bytes_text(bytes, sizeof bytes, r->measured[COUNT_tx_bytes]));
+    if (r->measured[COUNT_tx_retransmits] > 0)
+        fprintf(out, "  %-12sof these, records sent again: %s\n", "",
+                report_count(frames, sizeof frames, (double)r->measured[COUNT_tx_retransmits]));
 }
 
 /* Stacks over a log: what the disks did, and what was found in them afterwards. */
@@ -176,7 +187,7 @@ static void put_disk(FILE *out, const struct result *r)
                 " operations recovered\n",
                 "", ledger_runs(d->run) + 1, ledger_restores(d->run) > 0 ? ", restored" : "",
                 d->recovered);
-    fprintf(out, "  %-12s%s records in %s flushes, %.3g each; %s written\n", "",
+    fprintf(out, "  %-12sin the whole run %s records in %s flushes, %.3g each; %s written\n", "",
             report_count(records, sizeof records, (double)d->records),
             report_count(flushes, sizeof flushes, (double)d->flushes),
             d->flushes > 0 ? (double)d->records / (double)d->flushes : 0,
@@ -200,21 +211,23 @@ static void put_disk(FILE *out, const struct result *r)
                 "", a->unaudited);
 }
 
+/* In the interval, like all above; and in the whole run, where that is more. */
 static void put_drops(FILE *out, const struct result *r)
 {
     bool any = false;
-    char n[32];
+    char n[32], all[32];
     for (uint32_t c = COUNT_drop_first; c < COUNTERS; c++)
         if (r->counters[c] > 0) {
-            fprintf(out, "  %-12s%s %s\n", any ? "" : "drops",
-                    report_count(n, sizeof n, (double)r->counters[c]), counter_texts[c].text);
+            fprintf(out, "  %-12s%s %s", any ? "" : "drops",
+                    report_count(n, sizeof n, (double)r->measured[c]), counter_texts[c].text);
+            if (r->counters[c] > r->measured[c])
+                fprintf(out, "; %s in the whole run",
+                        report_count(all, sizeof all, (double)r->counters[c]));
+            fputs("\n", out);
             any = true;
         }
     if (!any)
         fprintf(out, "  drops       none\n");
-    if (r->counters[COUNT_tx_retransmits] > 0)
-        fprintf(out, "  sent again  %s records\n",
-                report_count(n, sizeof n, (double)r->counters[COUNT_tx_retransmits]));
 }
 
 /* A core that is not ours alone shows in the tail: say so beside it. */

@@ -16,7 +16,7 @@
 #include "dataplane/refuse.h"
 #include "revision.h"
 
-#define SATURATED_BELOW 0.99 /* sent, of offered */
+#define SATURATED_SHARE 0.01 /* of what was offered, and not sent in the interval */
 #define FOLDER_TRIES    100
 #define LATEST          "runs/latest"
 
@@ -94,36 +94,31 @@ static void join_samples(struct result *r, const struct board *b)
     free(last);
 }
 
-/* What sources were to send in the measured interval, and what they sent. */
+/* What sources were to send in the measured interval, and what they did in it. */
 struct offer {
-    uint64_t offered;
-    uint64_t sent;
+    uint64_t offered; /* intended in it */
+    uint64_t behind;  /* of these, not sent in it: late, or unsent */
+    uint64_t unsent;  /* of these, not even after it */
+    uint64_t sent;    /* sent in it, whenever intended */
 };
 
-/* Sources of consensus propose for the same instances: those count once. */
+/* Sources of consensus propose for the same instances: the one that came farthest counts. */
 static void add_offer(struct offer *all, const struct board_row *row, uint8_t shape)
 {
-    uint64_t o = board_get(&row->offered_measured), s = board_get(&row->issued_measured);
-    if (shape == LOAD_ONE_VALUE) {
-        all->offered = o > all->offered ? o : all->offered;
-        all->sent = s > all->sent ? s : all->sent;
-    } else {
-        all->offered += o;
-        all->sent += s;
+    const struct offer one = {
+        .offered = board_get(&row->offered_measured),
+        .behind = board_get(&row->late_measured) + board_get(&row->unsent),
+        .unsent = board_get(&row->unsent),
+        .sent = board_get(&row->issued_measured),
+    };
+    if (shape != LOAD_ONE_VALUE) {
+        all->offered += one.offered;
+        all->behind += one.behind;
+        all->unsent += one.unsent;
+        all->sent += one.sent;
+    } else if (one.sent > all->sent || (one.sent == all->sent && one.offered > all->offered)) {
+        *all = one;
     }
-}
-
-/* Never sent by anybody: of consensus, what the source that came farthest did not propose. */
-static uint64_t unsent(const struct result *r, const struct board *b)
-{
-    uint64_t all = 0, least = UINT64_MAX;
-    for (uint32_t p = 0; p < b->n; p++) {
-        uint64_t u = board_get(&board_row(b, p)->unsent);
-        all += u;
-        if (r->job->sources >> p & 1 && board_correct(b, p) && u < least)
-            least = u;
-    }
-    return r->job->top->shape != LOAD_ONE_VALUE ? all : least != UINT64_MAX ? least : 0;
 }
 
 /* Whether a source could not keep up is told by those that went on to the end. */
@@ -146,13 +141,25 @@ static void compute_rates(struct result *r, const struct board *b)
     if (delivered == UINT64_MAX) /* nobody is left who could have */
         delivered = 0;
     r->operations = all.sent;
-    r->unsent = unsent(r, b);
+    r->unsent = all.unsent;
+    r->behind = all.behind;
+    if (all.sent + all.behind > all.offered)
+        r->caught_up = all.sent + all.behind - all.offered;
     if (r->seconds > 0) {
         r->offered_per_s = (double)all.offered / r->seconds;
         r->sent_per_s = (double)all.sent / r->seconds;
         r->delivered_per_s = (double)delivered / r->seconds;
     }
-    r->saturated = (double)correct.sent < SATURATED_BELOW * (double)correct.offered;
+    r->saturated = (double)correct.behind > SATURATED_SHARE * (double)correct.offered;
+}
+
+/* What a process counted in the measured interval; who crashed in it, up to its last post. */
+static uint64_t in_interval(const struct board_row *row, uint32_t c)
+{
+    uint64_t edges = board_get(&row->edges);
+    uint64_t end = board_get(edges == 2 ? &row->counters_end[c] : &row->counters[c]);
+    uint64_t from = board_get(&row->counters_from[c]);
+    return edges > 0 && end > from ? end - from : 0;
 }
 
 void result_compute(struct result *r, const struct job *job, const struct board *b)
@@ -168,13 +175,10 @@ void result_compute(struct result *r, const struct job *job, const struct board 
     for (uint32_t p = 0; p < b->n; p++) {
         const struct board_row *row = board_row(b, p);
         hist_add(&r->decide_hist, &row->decide);
-        for (uint32_t c = 0; c < COUNTERS; c++)
+        for (uint32_t c = 0; c < COUNTERS; c++) {
             r->counters[c] += board_get(&row->counters[c]);
-#define SINCE(c) (board_get(&row->counters[c]) - board_get(&row->counters_from[c]))
-        r->wire_frames += SINCE(COUNT_tx_frames);
-        r->wire_records += SINCE(COUNT_tx_records);
-        r->wire_bytes += SINCE(COUNT_tx_bytes);
-#undef SINCE
+            r->measured[c] += in_interval(row, c);
+        }
     }
     if (job->top->shape == LOAD_TO_NEXT) { /* the one receiver is the last */
         hist_add(&r->deliver_all_hist, &r->decide_hist);
@@ -230,11 +234,13 @@ static json_t *json_per_op(const struct result *r, uint64_t count)
 
 static json_t *json_wire(const struct result *r)
 {
-    return json_pack("{s:I, s:I, s:I, s:o, s:o, s:o}", "frames", (json_int_t)r->wire_frames,
-                     "bytes", (json_int_t)r->wire_bytes, "records", (json_int_t)r->wire_records,
-                     "frames_per_op", json_per_op(r, r->wire_frames), "bytes_per_op",
-                     json_per_op(r, r->wire_bytes), "records_per_op",
-                     json_per_op(r, r->wire_records));
+    const uint64_t *m = r->measured;
+    return json_pack("{s:I, s:I, s:I, s:o, s:o, s:o}", "frames", (json_int_t)m[COUNT_tx_frames],
+                     "bytes", (json_int_t)m[COUNT_tx_bytes], "records",
+                     (json_int_t)m[COUNT_tx_records], "frames_per_op",
+                     json_per_op(r, m[COUNT_tx_frames]), "bytes_per_op",
+                     json_per_op(r, m[COUNT_tx_bytes]), "records_per_op",
+                     json_per_op(r, m[COUNT_tx_records]));
 }
 
 static json_t *json_disk(const struct result *r)
@@ -258,12 +264,12 @@ static json_t *json_disk(const struct result *r)
                      "audit", audit);
 }
 
-static json_t *json_drops(const struct result *r)
+static json_t *json_drops(const uint64_t *counters)
 {
     json_t *o = json_object();
     for (uint32_t c = COUNT_drop_first; c < COUNTERS; c++)
-        if (r->counters[c] > 0)
-            json_object_set_new(o, counter_texts[c].id, json_integer((json_int_t)r->counters[c]));
+        if (counters[c] > 0)
+            json_object_set_new(o, counter_texts[c].id, json_integer((json_int_t)counters[c]));
     return o;
 }
 
@@ -368,15 +374,18 @@ char *result_json(const struct result *r)
     PUT("sent_per_s", json_real(rounded(r->sent_per_s)));
     PUT("delivered_per_s", json_real(rounded(r->delivered_per_s)));
     PUT("saturated", json_boolean(r->saturated));
+    PUT("behind", json_integer((json_int_t)r->behind));
     PUT("unsent", json_integer((json_int_t)r->unsent));
+    PUT("caught_up", json_integer((json_int_t)r->caught_up));
     PUT("latency_ns", json_pack("{s:o, s:o}", "decide", json_latency(&r->decide), "deliver_all",
                                 json_latency(&r->deliver_all)));
     PUT("deliver_all_sampled_1_in", json_integer(r->sample_every));
     PUT("wire", json_wire(r));
     if (job_logs(job))
         PUT("disk", json_disk(r));
-    PUT("retransmits", json_integer((json_int_t)r->counters[COUNT_tx_retransmits]));
-    PUT("drops", json_drops(r));
+    PUT("retransmits", json_integer((json_int_t)r->measured[COUNT_tx_retransmits]));
+    PUT("drops", json_drops(r->measured));
+    PUT("drops_whole_run", json_drops(r->counters));
     PUT("memory_bytes", json_integer((json_int_t)r->memory_bytes));
     PUT("preemptions", json_integer((json_int_t)r->preemptions));
     PUT("leaked_packets", json_integer((json_int_t)r->leaked_pkts));

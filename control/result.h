@@ -64,17 +64,17 @@ struct result {
     double offered_per_s;
     double sent_per_s;
     double delivered_per_s;
-    bool saturated;  /* as far as sources that did not crash tell */
-    uint64_t unsent; /* intended in the measured interval and never sent: they have no latency */
+    bool saturated;     /* as far as sources that did not crash tell */
+    uint64_t behind;    /* intended in the measured interval and not sent in it */
+    uint64_t unsent;    /* … and not after it: they have no latency */
+    uint64_t caught_up; /* sent in the measured interval, and intended in the warm-up */
     struct result_latency decide;
     struct result_latency deliver_all;
     uint32_t sample_every; /* operations, for deliver_all */
     uint64_t samples_missed;
     uint64_t counters[COUNTERS]; /* all processes, the whole run */
-    uint64_t wire_frames;        /* from the beginning of the measured interval to the end */
-    uint64_t wire_records;
-    uint64_t wire_bytes;
-    uint64_t memory_bytes; /* packets, stacks, board */
+    uint64_t measured[COUNTERS]; /* … in the measured interval */
+    uint64_t memory_bytes;       /* packets, stacks, board */
     uint64_t leaked_pkts;
     uint64_t preemptions; /* of the polling threads, by other programs */
     /* Who waited for whom when the drain had ended in vain, the oldest first. */

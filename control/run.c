@@ -517,6 +517,8 @@ static void judge(struct run *r)
     else if (board_get(&r->board->crashed) != 0)
         res->crash = crash_text(r);
     note_failed_disks(r);
+    if (res->interrupted && res->operations == 0)
+        verdict_note(&r->verdict, "it was interrupted before an operation was measured");
     if (res->leaked_pkts > 0)
         verdict_note(&r->verdict, "%" PRIu64 " packets did not return to their pool: a leak",
                      res->leaked_pkts);

@@ -17,7 +17,7 @@ import unittest
 
 UPON = os.path.abspath(sys.argv[1])
 PATIENT = ["job.drain=30s", "job.warmup=50ms", "params.give_up=never", "params.detect=5s"]
-ENDLESS = PATIENT + ["job.duration=1h", "load.rate=500"]
+ENDLESS = PATIENT + ["job.duration=1h", "job.warmup=50ms", "load.rate=500"]
 CLIENTS_MAX = 64
 LINE_MAX = 65536
 

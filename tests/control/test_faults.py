@@ -48,7 +48,7 @@ class Faults(unittest.TestCase):
         return json.loads(got.stdout), events[1:]
 
     def drops(self, summary, counter):
-        return summary["drops"].get(counter, 0)
+        return summary["drops_whole_run"].get(counter, 0)
 
     def test_loss_is_made_good_by_the_links(self):
         summary, events = self.run_with("100ms..600ms loss 10%\n", "job.stack=urb")

@@ -236,6 +236,124 @@ static void a_closed_loop_keeps_its_window(void **state)
     close_scene(&s);
 }
 
+/* One time says when an operation of a closed loop is intended, and whether it is measured. */
+static void a_closed_loop_measures_what_it_counts(void **state)
+{
+    (void)state;
+    struct load_conf conf = {.sources = 1, .closed = true, .window = 4, .start_ns = 500000};
+    open_scene(&s, stack_find("pl"), conf);
+    for (uint16_t p = 0; p < N; p++)
+        s.sim.env[p].env.clock_dear = true; /* a breath's time is older than the clock's */
+    play(&s);
+    assert_true(board_get(&board_row(s.board, 0)->issued_measured) > 1000);
+    assert_int_equal(board_get(&board_row(s.board, 0)->issued_measured),
+                     hist_count(&board_row(s.board, 1)->decide));
+    close_scene(&s);
+}
+
+/* Whose interval is no whole number of ns: each operation of the run is sent in its time. */
+static void no_operation_is_lost_at_the_edges(void **state)
+{
+    (void)state;
+    static const double per_10_ms[] = {300, 700, 3000, 7000, 9000};
+    for (size_t i = 0; i < sizeof per_10_ms / sizeof per_10_ms[0]; i++)
+        for (int warm = 0; warm < 2; warm++) {
+            struct load_conf conf = every_10_us(1);
+            conf.interval_ns = 1e7 / per_10_ms[i];
+            conf.start_ns = warm ? 0 : 1000000;
+            open_scene(&s, stack_find("beb"), conf);
+            play(&s);
+            const struct board_row *row = board_row(s.board, 0);
+            assert_int_equal(board_get(&row->offered_measured), (uint64_t)per_10_ms[i]);
+            assert_int_equal(board_get(&row->unsent), 0);
+            assert_in_range(s.sim.env[0].now_ns, 11000000, 11000000 + 100 * STEP_NS); /* no grace */
+            close_scene(&s);
+        }
+}
+
+static struct result computed(void)
+{
+    static struct job job = {.duration_ns = 10000000};
+    struct result r = {0};
+    job.top = s.conf.top;
+    result_compute(&r, &job, s.board);
+    return r;
+}
+
+static void nobody_runs_for(uint64_t ns)
+{
+    for (uint16_t p = 0; p < N; p++)
+        s.sim.env[p].now_ns += ns;
+}
+
+static void steps(int n)
+{
+    while (n-- > 0)
+        step(&s);
+}
+
+static void what_the_warm_up_left_hides_no_saturation(void **state)
+{
+    (void)state;
+    for (int late = 0; late < 2; late++) {
+        open_scene(&s, stack_find("beb"), every_10_us(1));
+        steps(600);
+        nobody_runs_for(400000); /* the last 40 of the warm-up are late */
+        steps(late ? 9700 : 10000);
+        if (late)
+            nobody_runs_for(301000); /* the last 30 of the interval, too */
+        play(&s);
+        struct result r = computed();
+        assert_int_equal((uint64_t)(r.offered_per_s / 100), 1000);
+        assert_in_range(r.caught_up, 39, 41);
+        assert_in_range(r.behind, late ? 29 : 0, late ? 31 : 0);
+        assert_int_equal(r.operations, 1000 + r.caught_up - r.behind);
+        assert_int_equal(r.unsent, 0);
+        assert_int_equal(r.saturated, late);
+        close_scene(&s);
+    }
+}
+
+/* A source that is always late goes on after the end: not in the figures for each operation. */
+static void records_for_each_operation_are_of_the_interval(void **state)
+{
+    (void)state;
+    for (int interrupted = 0; interrupted < 2; interrupted++) {
+        struct load_conf conf = every_10_us(1);
+        conf.interval_ns = 10; /* 100 in a step, of which a breath issues 64 */
+        open_scene(&s, stack_find("pl"), conf);
+        steps(5000);
+        if (interrupted)
+            board_put(&s.board->end_ns, s.sim.env[0].now_ns);
+        play(&s);
+        struct result r = computed();
+        uint64_t all = board_get(&board_row(s.board, 0)->issued);
+        assert_true(all > r.operations + 10000); /* in the warm-up, and when it was over */
+        /* but for what the link held when it began and when it ended */
+        assert_in_range(r.measured[COUNT_tx_records], r.operations - 512, r.operations + 512);
+        assert_int_equal(r.measured[COUNT_tx_retransmits], 0);
+        close_scene(&s);
+    }
+}
+
+static void what_was_sent_again_in_the_warm_up_is_not_in_the_interval(void **state)
+{
+    (void)state;
+    open_scene(&s, stack_find("beb"), every_10_us(1));
+    steps(100);
+    s.st[0]->counters[COUNT_tx_retransmits] += 1000;
+    s.st[0]->counters[COUNT_drop_short] += 10;
+    steps(5000);
+    s.st[0]->counters[COUNT_tx_retransmits] += 7;
+    s.st[0]->counters[COUNT_drop_short] += 3;
+    play(&s);
+    struct result r = computed();
+    assert_int_equal(r.measured[COUNT_tx_retransmits], 7);
+    assert_int_equal(r.measured[COUNT_drop_short], 3);
+    assert_int_equal(r.counters[COUNT_drop_short], 13);
+    close_scene(&s);
+}
+
 static void a_stall_is_counted_from_the_intended_times(void **state)
 {
     (void)state;
@@ -358,7 +476,7 @@ static void saturation_is_not_judged_by_who_crashed(void **state)
     open_scene(&s, stack_find("beb"), every_10_us(7));
     play(&s);
     job.top = s.conf.top;
-    board_put(&board_row(s.board, 2)->offered_measured, 5000);
+    board_put(&board_row(s.board, 2)->late_measured, 500);
     result_compute(&result, &job, s.board);
     assert_true(result.saturated);
     board_put(&s.board->crashed, 1u << 2);
@@ -689,6 +807,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_good_consensus_is_valid_and_compared),
     cmocka_unit_test(proposals_that_lose_do_not_stop_their_source),
     cmocka_unit_test(a_closed_loop_keeps_its_window),
+    cmocka_unit_test(a_closed_loop_measures_what_it_counts),
+    cmocka_unit_test(no_operation_is_lost_at_the_edges),
+    cmocka_unit_test(what_the_warm_up_left_hides_no_saturation),
+    cmocka_unit_test(records_for_each_operation_are_of_the_interval),
+    cmocka_unit_test(what_was_sent_again_in_the_warm_up_is_not_in_the_interval),
     cmocka_unit_test(a_stall_is_counted_from_the_intended_times),
     cmocka_unit_test(what_was_intended_and_never_sent_is_offered),
     cmocka_unit_test(what_is_never_sent_is_not_counted_one_by_one),

@@ -267,6 +267,20 @@ class Run(unittest.TestCase):
         for key in "frames_per_op", "bytes_per_op", "records_per_op":
             self.assertIsNone(summary["wire"][key])
 
+    def test_who_is_interrupted_in_the_warm_up_has_measured_nothing(self):
+        child = subprocess.Popen([UPON, "run", "--json", "--out", "cut", "--set", "job.stack=beb",
+                                  "--set", "job.warmup=1h"], stdout=subprocess.PIPE, text=True,
+                                 cwd=self.folder.name)
+        while child.poll() is None and not os.path.exists(self.path("cut", "series.csv")):
+            time.sleep(0.05)
+        time.sleep(0.3) # the warm-up issues some
+        child.send_signal(signal.SIGINT)
+        out, _ = child.communicate(timeout=120)
+        summary = json.loads(out)
+        self.assertEqual((child.returncode, summary["verdict"], summary["operations"]),
+                         (2, "unknown", 0))
+        self.assertIn("it was interrupted before an operation was measured", summary["why"])
+
     def test_dpdk_writes_nothing_to_standard_output(self):
         for args in "-h", "--help", "--bogus":
             got = self.upon("run", "--json", sets=["device.eal=" + args])
