@@ -75,7 +75,7 @@ struct board *board_open_ledger(uint32_t n, uint32_t blocks, uint32_t samples_ma
     b->n = n;
     b->blocks = blocks;
     b->samples_max = samples_max;
-    b->sample_every = sample_every;
+    board_put(&b->sample_every, sample_every);
     b->ledger_max = ledger_max;
     b->ledger_at = ledger_at;
     b->row_bytes = row;

@@ -152,10 +152,9 @@ struct board {
     uint64_t bytes;                      /* of the whole */
     uint32_t n;
     uint32_t blocks;
-    uint32_t samples_max;  /* of a process */
-    uint32_t sample_every; /* a power of two: operations whose number it divides are sampled */
-    uint32_t ledger_max;   /* log-deliveries of a process that are remembered */
-    uint64_t ledger_at;    /* bytes from the beginning: BOARD_PAST_BYTES, and then n ledgers */
+    uint32_t samples_max; /* of a process */
+    uint32_t ledger_max;  /* log-deliveries of a process that are remembered */
+    uint64_t ledger_at;   /* bytes from the beginning: BOARD_PAST_BYTES, and then n ledgers */
     /* Over logs that an earlier run has left (ledger.h). */
     uint32_t run;            /* of those over these logs, from 0 */
     uint32_t log_cluster;    /* as in the logs; 0: this run's */
@@ -169,6 +168,9 @@ struct board {
     _Alignas(64) board_u64 end_ns; /* nothing is intended from here on; an interrupt moves it */
     board_u64 stop;                /* processes return */
     board_u64 crashed; /* bitmap of ranks that took no step any more; the control thread's */
+    /* A power of two: operations whose number it divides are sampled. Processes look when they start
+     * and when the measured interval begins. */
+    board_u64 sample_every;
     /* Between OS processes. A node takes its turn when all before it have taken theirs. */
     uint64_t tsc_hz;
     _Alignas(64) board_u64 start_turn; /* nodes that have started EAL, one at a time */

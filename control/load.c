@@ -137,6 +137,7 @@ static void post_edges(struct load *l, uint64_t now)
     uint64_t before = l->edges;
     if (l->edges == 0 && now >= b->from_ns) {
         post_counters(l, l->row->counters_from);
+        l->sample_mask = board_get(&b->sample_every) - 1;
         l->edges = 1;
     }
     if (l->edges == 1 && now >= board_get(&b->end_ns)) {
@@ -708,7 +709,7 @@ void load_attach(struct stack *st, const struct load_conf *conf)
     l->conf = *conf;
     l->row = board_row(conf->board, st->self);
     l->source = conf->sources >> st->self & 1;
-    l->sample_mask = conf->board->sample_every - 1;
+    l->sample_mask = board_get(&conf->board->sample_every) - 1;
     l->pool_reserve = pool_reserve(st->env->pool);
     const struct record_area *area = record_area_of(conf->board);
     if (area != NULL)

@@ -59,11 +59,12 @@ static uint64_t first_of(const struct result *r, const struct board *b, uint64_t
 static void join_samples(struct result *r, const struct board *b)
 {
     const bool one_value = r->job->top->shape == LOAD_ONE_VALUE;
+    const uint64_t every = board_get(&b->sample_every);
     uint64_t rows = 0;
     uint32_t receivers = b->n - (uint32_t)__builtin_popcountll(board_get(&b->crashed));
     for (uint32_t p = 0; p < b->n; p++) {
-        uint64_t end = board_get(&board_row(b, p)->issued) / b->sample_every + 1;
-        uint64_t first = first_of(r, b, p) / b->sample_every;
+        uint64_t end = board_get(&board_row(b, p)->issued) / every + 1;
+        uint64_t first = first_of(r, b, p) / every;
         if (end > first && end - first > rows)
             rows = end - first;
     }
@@ -78,9 +79,9 @@ static void join_samples(struct result *r, const struct board *b)
         uint64_t count = atomic_load_explicit(&board_row(b, p)->samples, memory_order_acquire);
         for (uint64_t i = 0; i < count; i++) {
             uint64_t source = one_value ? 0 : s[i].key >> BOARD_KEY_SHIFT;
-            uint64_t row = (s[i].key & ((1ull << BOARD_KEY_SHIFT) - 1)) / b->sample_every;
+            uint64_t row = (s[i].key & ((1ull << BOARD_KEY_SHIFT) - 1)) / every;
             if (source < b->n) /* below the first: too large */
-                row -= first_of(r, b, source) / b->sample_every;
+                row -= first_of(r, b, source) / every;
             if (row >= rows || source >= sources)
                 continue;
             struct last_delivery *d = &last[row * sources + source];
@@ -168,7 +169,7 @@ void result_compute(struct result *r, const struct job *job, const struct board 
     uint64_t end = board_get(&b->end_ns);
     r->seconds = end > b->from_ns ? (double)(end - b->from_ns) / 1e9 : 0;
     r->interrupted = end < b->from_ns + job->duration_ns;
-    r->sample_every = b->sample_every;
+    r->sample_every = (uint32_t)board_get(&b->sample_every);
     compute_rates(r, b);
     if (job->top->shape != LOAD_TO_NEXT)
         join_samples(r, b);

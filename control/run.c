@@ -43,6 +43,7 @@
 #define START_NS         20000000   /* the processes are all polling by then */
 #define SAMPLES_ALL      (1u << 21) /* deliveries that are remembered, of all processes */
 #define CLOSED_OPS_PER_S 4e6        /* more than a closed loop will do */
+#define FASTER_THAN_WARM 1.5        /* … than it did in the warm-up */
 
 struct arguments {
     const char *job;
@@ -118,14 +119,21 @@ static int spare_processors(const struct placement *p)
     return CPU_COUNT(&cpus) - p->lcores;
 }
 
-/* How many deliveries will be there to sample, and which power of two keeps them within bounds. */
+/* Which power of two keeps so many deliveries within bounds, if one in so many is remembered. */
+static uint32_t sample_every(double expected, uint32_t budget)
+{
+    uint32_t every = 1;
+    while (expected / every * 1.02 + 1024 > budget)
+        every *= 2;
+    return every;
+}
+
 static struct board *open_board(const struct job *job, const struct record_plan *records, int *fd)
 {
     double per_s = job->mode == JOB_OPEN ? job->rate : CLOSED_OPS_PER_S;
     double expected = per_s * (double)job->duration_ns / 1e9;
-    uint32_t budget = SAMPLES_ALL / (job->n > 4 ? job->n : 4), every = 1;
-    while (expected / every * 1.02 + 1024 > budget)
-        every *= 2;
+    uint32_t budget = SAMPLES_ALL / (job->n > 4 ? job->n : 4);
+    uint32_t every = sample_every(expected, budget);
     uint32_t samples = (uint32_t)(expected / every * 1.05) + 1024;
     if (job->top->shape == LOAD_TO_NEXT) /* no delivery waits for another: none is remembered */
         samples = every = 1;
@@ -357,22 +365,54 @@ static void tick(struct run *r, uint64_t now, bool progress)
     r->before_ns = now;
 }
 
+/* How fast a closed loop is, only its warm-up tells. Too late, if the interval has begun. */
+static void plan_samples(const struct run *r, uint64_t now)
+{
+    const uint64_t begin = r->board->from_ns - r->job.warmup_ns;
+    uint64_t most = 0;
+    if (now >= r->board->from_ns)
+        return;
+    for (uint32_t p = 0; p < r->job.n; p++) {
+        const struct board_row *row = board_row(r->board, p);
+        uint64_t delivered = board_get(&row->delivered) - board_get(&row->before);
+        most = delivered > most ? delivered : most;
+    }
+    double per_ns = (double)most / (double)(now - begin);
+    board_put(&r->board->sample_every,
+              sample_every(FASTER_THAN_WARM * per_ns * (double)r->job.duration_ns,
+                           r->board->samples_max));
+}
+
+/* When to look: with a quarter of the warm-up to spare. */
+static uint64_t plan_samples_at(const struct run *r)
+{
+    bool look = r->job.mode == JOB_CLOSED && r->job.top->shape != LOAD_TO_NEXT;
+    return look && r->job.warmup_ns > 0 ? r->board->from_ns - r->job.warmup_ns / 4 : UINT64_MAX;
+}
+
 /* Watch until the load ends, or is ended. A tick that this thread slept through is passed over: the
  * next one's rates are over all of the time since the last. */
 static void watch(struct run *r)
 {
     const bool progress = isatty(STDERR_FILENO) && !r->args->quiet;
     const uint64_t begin = r->board->from_ns - r->job.warmup_ns;
-    uint64_t ticks = 0, per_second = 1000000000 / r->tick_ns;
+    uint64_t ticks = 0, per_second = 1000000000 / r->tick_ns, plan = plan_samples_at(r);
     r->before_ns = begin;
     for (;;) {
         uint64_t end = board_get(&r->board->end_ns), next = begin + (ticks + 1) * r->tick_ns;
-        bool asked = sleep_until(r, next < end ? next : end);
+        uint64_t wake = plan < next ? plan : next;
+        bool asked = sleep_until(r, wake < end ? wake : end);
         uint64_t now = now_ns(), second = ticks / per_second;
         if (asked)
             board_put(&r->board->end_ns, now < end ? now : end);
         if (asked || now >= end)
             break;
+        if (now >= plan) {
+            plan_samples(r, now);
+            plan = UINT64_MAX;
+        }
+        if (now < next)
+            continue;
         ticks = (now - begin) / r->tick_ns;
         tick(r, now, progress && ticks / per_second > second);
         verdict_compare(&r->verdict, r->board);

@@ -267,6 +267,14 @@ class Run(unittest.TestCase):
         for key in "frames_per_op", "bytes_per_op", "records_per_op":
             self.assertIsNone(summary["wire"][key])
 
+    def test_of_a_slow_closed_loop_every_delivery_is_remembered(self):
+        got = self.upon("run", "--json", sets=["job.duration=300ms", "job.warmup=2s", "job.drain=30s",
+                                               "load.mode=closed", "load.window=1"])
+        self.assertEqual(got.returncode, 0, got.stderr)
+        summary = json.loads(got.stdout)
+        self.assertEqual(summary["deliver_all_sampled_1_in"], 1)
+        self.assertEqual(summary["latency_ns"]["deliver_all"]["count"], summary["operations"])
+
     def test_who_is_interrupted_in_the_warm_up_has_measured_nothing(self):
         child = subprocess.Popen([UPON, "run", "--json", "--out", "cut", "--set", "job.stack=beb",
                                   "--set", "job.warmup=1h"], stdout=subprocess.PIPE, text=True,
