@@ -10,6 +10,7 @@
 #define STREAM_HEALED 0x6865616cu
 #define STREAM_STORE  0x73746f72u
 #define STREAM_LIES   0x6c696573u
+#define STREAM_LOAD   0x6c6f6164u
 #define MS            1000000ull
 
 static uint32_t one_of(struct random *r, const uint32_t *values, uint32_t count)
@@ -247,6 +248,29 @@ static void draw_healed(uint64_t seed, struct sim_job *job)
     }
 }
 
+/*
+ * Of a third of the seeds much load for small tables: rows of consensus are used again and again, also
+ * ahead of somebody who was suspected, and a log is compacted a few times. What is sent again to
+ * everybody for ever costs too much among many.
+ */
+static void draw_load(uint64_t seed, struct sim_job *job)
+{
+    struct random r = random_seeded(seed, STREAM_LOAD);
+    struct sim_needs needs = sim_needs(job->def);
+    const bool rows = needs.omega && needs.majority;
+    if (random_below(&r, 3) != 0 || !(needs.disk || rows) || job->n > (needs.endless ? 4 : 5))
+        return;
+    job->ops = ONE_OF(&r, 20, 30, rows ? 60 : 40);
+    job->conf.ring_msgs = 1024;
+    if (!rows)
+        return;
+    job->conf.instances = ONE_OF(&r, 8, 16, 64);
+    while (needs.disk && job->conf.instances < 2 * job->ops)
+        job->conf.instances *= 2; /* few rows stop luc for good: see simulator.md */
+    if (job->conf.flight_msgs * 2 > job->conf.instances)
+        job->conf.flight_msgs = job->conf.instances / 2;
+}
+
 /* Of a few seeds the log's queue is short: who stores waits for room, and windows are of one. */
 static void draw_short_queue(uint64_t seed, struct sim_job *job)
 {
@@ -299,6 +323,7 @@ void adversary_draw(uint64_t seed, struct sim_job *job, struct mix *mix)
     job->seed = seed;
     job->delay_ns = 20000;
     draw_sizes(&r, job);
+    draw_load(seed, job);
     draw_short_queue(seed, job);
     draw_healed(seed, job);
     draw_mix(&r, job, mix);

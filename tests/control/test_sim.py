@@ -268,7 +268,8 @@ class Options(Sim):
     def test_the_mix_names_what_there_is(self):
         mixes = ""
         for seed in range(1, 40):
-            mixes += self.upon("sim", "-q", "--stack", "uc", "-n", "3", "--seed", str(seed)).stdout
+            mixes += self.upon("sim", "-q", "--stack", "uc", "-n", "3", "--seed", str(seed),
+                               "--set", "instances=512").stdout
         sides = re.findall(r"(?:partition|oneway) ([0-9,|>]+)", mixes)
         self.assertGreater(len(sides), 3)
         for side in sides:

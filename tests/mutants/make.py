@@ -20,6 +20,7 @@ A FILE (*.mutants) holds blocks, separated by lines of dashes:
     also     <property> ...              optional: what may be reported besides, as a consequence
     seeds    <count>                     found within so many seeds; harmless: silent over so many
     ops      <count>                     optional: requests of each process
+    instances <count>                    optional: rows of tables of instances
     bug      <one sentence>
     -        <lines as they are>         each edit: lines that occur once, white space aside,
     +        <lines instead>             and what replaces them; an empty line between two edits
@@ -29,7 +30,7 @@ import re
 import sys
 
 KEYS = ("mutant", "file", "inline", "with", "class", "stack", "oracle", "breaks", "also", "seeds", "ops",
-        "bug")
+        "instances", "bug")
 NEEDED = ("mutant", "file", "class", "stack", "breaks", "seeds", "bug")
 RENAMED = {"class": "cls", "with": "added"}  # words of Python
 LOG = ("dataplane/log.c", "dataplane/log_recover.c")  # what the oracle of a log is linked with
@@ -160,7 +161,7 @@ def table(found):
                     f"&mutant_{m.mutant}_class, NULL")
             out.append(f"    {{{quoted(m.mutant)}, {quoted(m.file)}, {made}, "
                        f"{quoted(m.cls)}, {quoted(stack)}, {quoted('' if harmless else m.breaks)}, "
-                       f"{quoted(m.also)}, {int(m.seeds)}, {int(m.ops or 0)}, {quoted(m.bug)}}},")
+                       f"{quoted(m.also)}, {int(m.seeds)}, {int(m.ops or 0)}, {int(m.instances or 0)}, {quoted(m.bug)}}},")
     out += ["    {0},", "};"]
     return "\n".join(out) + "\n"
 

@@ -27,6 +27,7 @@ struct mutant {
     const char *also;   /* properties that may be violated as a consequence */
     uint32_t seeds;     /* found within them; harmless: silent over them */
     uint32_t ops;       /* requests of each process; 0: drawn */
+    uint32_t instances; /* rows of tables of them; 0: drawn */
     const char *bug;
 };
 

@@ -211,7 +211,7 @@ static struct replaced replaced;
 
 static void run_stack(struct row *row, void *world, uint32_t seed)
 {
-    strategy_run(world, &replaced.def, seed, row->mutant.ops, row->mutant.breaks);
+    strategy_run(world, &replaced.def, seed, &row->mutant);
 }
 
 static void run_stack_row(struct row *row, struct rte_mempool *pool)

@@ -266,14 +266,16 @@ static bool heal(struct adversary *a)
 /* ---- a run ----------------------------------------------------------------------------------- */
 
 static struct sim_job draw_job(struct adversary *a, const struct stack_def *def, uint64_t seed,
-                               uint32_t ops)
+                               const struct mutant *row)
 {
     static const uint16_t some[] = {2, 3, 3, 4, 5};
     struct sim_needs needs = sim_needs(def);
     struct sim_job job = {.def = def, .seed = seed, .msg_bytes = 8};
     uint32_t from = needs.majority ? 1 : 0;
     job.n = some[from + draw(a, 5 - from)];
-    job.ops = ops != 0 ? ops : 2 + draw(a, 10);
+    uint32_t ops = 2 + draw(a, 10);
+    ops = needs.disk && ops > 8 ? 8 : ops;
+    job.ops = row->ops != 0 ? row->ops : ops;
     job.conf.flight_msgs = percent(a, 50) ? 4 : 16;
     /* A ring holds what a broadcast's window admits, relays of all origins included: pl_window sheds
      * what arrives while a ring is nearly full, and two processes that do so wait for each other. */
@@ -311,13 +313,16 @@ static struct sim_job draw_job(struct adversary *a, const struct stack_def *def,
         a->steps += draw(a, 600);
         /* What a compaction stores must fit. In most runs a window of lurb, which gives nobody up,
          * holds all that an origin broadcasts while somebody is down, so that much happens. */
-        job.ops = job.ops > 8 ? 8 : job.ops;
         job.conf.store_msgs = 64;
-        while (job.conf.store_msgs < 16 * job.n * (seed % 4 == 0 ? 1 : job.ops))
+        while (job.conf.store_msgs < 16 * job.n * (seed % 4 == 0 || row->ops != 0 ? 1 : ops))
             job.conf.store_msgs *= 2;
         job.conf.instances = percent(a, 50) ? 64 : 128;
         job.lag = percent(a, 50) ? 0 : draw(a, 3);
     }
+    if (row->instances != 0)
+        job.conf.instances = row->instances;
+    if (job.conf.instances < 2 * job.conf.flight_msgs)
+        job.conf.flight_msgs = job.conf.instances / 2;
     a->drop_pct = percent(a, 40) ? 0 : draw(a, 40);
     a->twice_pct = percent(a, 40) ? 0 : draw(a, 30);
     a->timer_pct = 1 + draw(a, 25);
@@ -341,11 +346,11 @@ static void draw_healed(struct sim_job *job, uint64_t seed)
     }
 }
 
-uint64_t strategy_run(struct sim_world *w, const struct stack_def *def, uint64_t seed, uint32_t ops,
-                      const char *property)
+uint64_t strategy_run(struct sim_world *w, const struct stack_def *def, uint64_t seed,
+                      const struct mutant *row)
 {
-    struct adversary a = {.w = w, .property = property, .r = random_seeded(seed, 77)};
-    struct sim_job job = draw_job(&a, def, seed, ops);
+    struct adversary a = {.w = w, .property = row->breaks, .r = random_seeded(seed, 77)};
+    struct sim_job job = draw_job(&a, def, seed, row);
     draw_healed(&job, seed);
     char why[256];
     if (sim_world_start(w, &job, why, sizeof why) != 0) {

@@ -4,15 +4,17 @@
 #define UPON_MUTANT_STRATEGY_H
 
 #include "control/adversary.h"
+#include "mutants.h"
 
 /*
  * Run `def` under the adversary that `seed` draws: shape, load, schedule, losses, duplicates,
- * partitions, crashes. Then the network is healed, steps become fair, and the run ends when every
- * obligation is met or the bound of the fair phase is reached. It ends early when `property` is
- * violated, or any at all if that is "". Returns the choices applied.
+ * partitions, crashes; of the row is taken what it gives of the shape. Then the network is healed,
+ * steps become fair, and the run ends when every obligation is met or the bound of the fair phase is
+ * reached. It ends early when the property that the row breaks is violated, or any at all if it is
+ * harmless. Returns the choices applied.
  */
-uint64_t strategy_run(struct sim_world *w, const struct stack_def *def, uint64_t seed, uint32_t ops,
-                      const char *property);
+uint64_t strategy_run(struct sim_world *w, const struct stack_def *def, uint64_t seed,
+                      const struct mutant *row);
 
 /* A strategy of `upon sim`, as it is compared with others. */
 struct rival {
