@@ -17,9 +17,9 @@
  * Space         `instances` rows: a value and five words each. Let done be the instance below which
  *               a process has decided everything. It tells it to the leader in each ACCEPT, and in
  *               a DONE when it has advanced by a quarter of the window. The leader puts stable, the
- *               least done of all, or of all that it does not suspect less a quarter of the rows if
- *               that is more, into each WRITE. Rows below stable (and
- *               below the own done) are recycled. The leader writes nothing beyond stable +
+ *               least done of all, or of all that it neither suspects nor passes over less a quarter
+ *               of the rows if that is more, into each WRITE. Rows below stable (and below the own
+ *               done) are recycled. The leader writes nothing beyond stable +
  *               instances / 2; the other half of the rows takes what links without order deliver
  *               early. A value pins the packet that it came in, for as long as its row.
  *
@@ -77,7 +77,7 @@
 #define BURST_MSGS 256 /* sent in one go when catching up */
 #define PATIENCE   4   /* times what ◇P begins with, before somebody silent is suspected */
 
-enum { GO_ON, LEFT_BEHIND }; /* what a timer is for */
+enum { GO_ON, LEFT_BEHIND, HELD_BACK }; /* what a timer is for */
 
 size_t ep_bytes(const struct stack_conf *conf)
 {
@@ -202,28 +202,60 @@ void ep_settle(struct co *self)
         ep_later(s);
 }
 
+static uint64_t a_quarter_of_rows(const struct ep *s)
+{
+    return s->window / 2;
+}
+
+/* Leader: we have decided much that somebody has not, who is to show that it is getting on. */
+static void expect_progress(struct ep *s)
+{
+    if (timer_armed(&s->hold))
+        return;
+    s->held = s->stable;
+    co_timer(&s->co, &s->hold, PATIENCE * s->co.st->conf.detect_ns, HELD_BACK);
+}
+
+/*
+ * Leader: stable has not moved all the while. Who holds it back is up, or ◇P would suspect it, and
+ * gets nowhere: it crashes and recovers again and again, and no life of it is long enough to come as
+ * far as this epoch. The others do not wait for it any longer than for a suspect.
+ */
+static void pass_over(struct ep *s)
+{
+    uint64_t far = settled(s) - least(settled(s), a_quarter_of_rows(s));
+    if (!leading(s) || s->stable != s->held || far <= s->stable)
+        return;
+    for (uint16_t q = 0; q < s->co.st->n; q++)
+        if (q != s->co.st->self && (!(s->heard >> q & 1) || s->peer[q].done < far))
+            s->passed |= 1ull << q;
+}
+
 /*
  * Leader: stable is the least done of all, without those that were suspected and left behind. Who
  * is suspected now holds it back too, but by a quarter of the rows at most: a suspicion may be
  * false, and who sent him what he lacks may have crashed; then we lead him through it again. Who has
- * not told its done in this epoch yet is waited for.
+ * not told its done in this epoch yet is waited for; but so long only as stable moves now and then
+ * (pass_over()).
  */
 static void find_stable(struct ep *s)
 {
-    uint64_t low = settled(s), slow = low;
+    uint64_t low = settled(s), slow = low, out = s->suspected | s->passed;
+    if (unlikely(low > s->stable + a_quarter_of_rows(s)))
+        expect_progress(s);
     for (uint16_t q = 0; q < s->co.st->n; q++) {
-        bool suspected = s->suspected >> q & 1;
+        bool is_out = out >> q & 1;
         if (q == s->co.st->self)
             continue;
-        if (!suspected && !(s->heard >> q & 1))
+        if (!is_out && !(s->heard >> q & 1))
             return;
         /* A suspect's done may be news from long ago: all we know is that it may be at stable. */
-        if (suspected)
+        if (is_out)
             slow = least(slow, most(s->stable, s->peer[q].done));
         else if (s->peer[q].done >= s->stable)
             low = least(low, s->peer[q].done);
     }
-    uint64_t keep = s->window / 2; /* a quarter of the rows */
+    uint64_t keep = a_quarter_of_rows(s);
     if (slow < low)
         low = low > keep + slow ? low - keep : slow;
     s->stable = most(s->stable, low);
@@ -258,7 +290,10 @@ static void have_patience(struct ep *s)
 
 static void hear_done(struct ep *s, uint16_t q, uint64_t done)
 {
-    s->peer[q].done = most(s->peer[q].done, done);
+    if (done > s->peer[q].done) {
+        s->peer[q].done = done;
+        s->passed &= ~(1ull << q);
+    }
     s->heard |= 1ull << q;
 }
 
@@ -802,7 +837,7 @@ static void start_leading(struct ep *s)
     s->ready = s->ets == 0;
     s->scan = s->floor;
     s->over = s->floor;
-    s->heard = 0;
+    s->heard = s->passed = 0;
     s->round = 0;
     for (uint64_t i = 0; i <= s->mask; i++)
         s->row[i].flags &= (uint8_t) ~(ROW_LED | ROW_CHOSEN);
@@ -898,6 +933,8 @@ void ep_upon_timeout(struct co *self, const struct ev *ev, uint32_t n)
     for (uint32_t i = 0; i < n; i++)
         if (ev[i].attr == LEFT_BEHIND)
             give_up(s);
+        else if (ev[i].attr == HELD_BACK)
+            pass_over(s);
     ep_conclude(s);
 }
 

@@ -90,6 +90,7 @@ struct ep {
     uint64_t read_from; /* leader: its floor when it read */
     uint64_t suspected; /* by ◇P */
     uint64_t heard;     /* leader: who told its done in this epoch */
+    uint64_t passed;    /* leader: who gets nowhere, and is not waited for */
     uint64_t answered;  /* leader: who answered READ in full */
     /* Answering a READ. */
     uint64_t answer_at;
@@ -103,6 +104,8 @@ struct ep {
     uint64_t behind;       /* stable, when it was armed */
     uint64_t gap_from;     /* the first that was given up in this life */
     bool gap;              /* something was */
+    struct timer hold;     /* leader: when it is over, stable is to have moved … */
+    uint64_t held;         /* … from here */
     bool lost;             /* a message was too far ahead for our rows: it is to be sent again */
     struct run accepts;
     struct run decides;

@@ -86,6 +86,9 @@ void ep_show(const struct co *self, struct view *v)
         view_u64(v, "scan", s->scan);
         view_u64(v, "over", s->over);
         view_u64(v, "heard", s->heard);
+        view_u64(v, "passed", s->passed);
+        if (timer_armed(&s->hold))
+            view_u64(v, "held", s->held);
         view_u64(v, "round", s->round);
         view_u64(v, "unheard", s->unheard);
         view_u64(v, "read_from", s->read_from);
