@@ -343,7 +343,10 @@ static int run_seed(struct session *s, uint64_t seed)
     const struct picture *p = s->o.first == s->o.last ? &s->o.picture : NULL;
     if (j.out.violated)
         return session_report(s, w, &j.out, p);
-    return p != NULL ? session_draw(w, p, NULL) : 0;
+    if (p != NULL)
+        return session_draw(w, p, NULL);
+    session_give_back(s, w);
+    return 0;
 }
 
 /* What was judged in no schedule at all. */
@@ -380,6 +383,8 @@ static int run_seeds(struct session *s)
         if (seed == s->o.last || interrupted || (s->violations > 0 && !s->o.keep_going) ||
             (limit != 0 && since_ns(&s->begin) >= limit))
             break;
+        if (s->leaks > 0 && !s->o.keep_going)
+            break;
         seed++;
     }
     if (!s->o.quiet && isatty(STDERR_FILENO))
@@ -388,6 +393,7 @@ static int run_seeds(struct session *s)
     if (seed != s->o.last)
         s->bound = interrupted                             ? "interruption"
                    : s->violations > 0 && !s->o.keep_going ? "a violation"
+                   : s->leaks > 0 && !s->o.keep_going      ? "a leak"
                                                            : "time";
     print_table(s);
     if (s->o.seeds_given && s->bound != NULL)

@@ -538,11 +538,27 @@ void session_open(struct session *s, const char *format, ...)
     va_end(args);
 }
 
+bool session_give_back(struct session *s, struct sim_world *w)
+{
+    sim_world_give_back(w);
+    unsigned have = rte_mempool_avail_count(s->pool);
+    if (have == s->pool->size)
+        return true;
+    fflush(stdout);
+    fprintf(stderr,
+            "upon %s: stack %s, n = %u, seed %" PRIu64
+            ": %u packets did not return to the pool: a leak\n",
+            command, w->job.def->name, w->n, w->job.seed, s->pool->size - have);
+    eal_pool_refill(s->pool);
+    s->leaks++;
+    return false;
+}
+
 int session_leak(struct session *s, int status)
 {
     unsigned full = s->pool->size, have = rte_mempool_avail_count(s->pool);
     if (have == full)
-        return status;
+        return s->leaks > 0 && status == EXIT_HOLDS ? EXIT_VIOLATED : status;
     fprintf(stderr, "upon %s: %u packets did not return to the pool: a leak\n", command,
             full - have);
     return status == EXIT_HOLDS ? EXIT_VIOLATED : status;

@@ -39,7 +39,7 @@ struct session {
     uint32_t stacks;
     uint64_t *states; /* hashes seen: open addressing */
     uint64_t distinct;
-    uint64_t runs, events, breaths, choices, violations;
+    uint64_t runs, events, breaths, choices, violations, leaks;
     uint64_t digest; /* of all trace hashes, in order of seeds */
     struct timespec begin;
     uint64_t next_progress_ns;
@@ -66,7 +66,13 @@ void session_end(struct session *s);
  * sentence is kept. */
 void session_open(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The pool must be full again: a packet that is missing is a leak in a protocol. */
+/*
+ * A schedule is over and its world is not needed any more: it gives back what it holds, and the pool
+ * must be full. False, and said, when a packet is missing: a leak in a protocol, of this schedule.
+ */
+bool session_give_back(struct session *s, struct sim_world *w);
+
+/* The same when all is over: a packet that is missing is a leak in a protocol. */
 int session_leak(struct session *s, int status);
 
 /* Its place in stack_defs. */

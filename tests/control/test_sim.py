@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import unittest
+from unittest import mock
 
 UPON = os.path.abspath(sys.argv[1])
 PLANTED = os.path.abspath(sys.argv[2])
@@ -42,6 +43,18 @@ class Sim(unittest.TestCase):
         """A file of a violated property."""
         got = self.upon(*VIOLATED, status=1)
         return re.search(r"again: upon replay (\S+[0-9]\.replay)", got.stdout).group(1)
+
+
+class Leaks(Sim):
+    @mock.patch.dict(os.environ, {"UPON_PLANTED": "leak"})
+    def test_a_packet_that_is_not_given_back_is_told_with_its_schedule(self):
+        seeds = FAILS[:-2] + ["--seeds", "1..4"]
+        got = self.upon(*seeds, status=1, program=PLANTED)
+        self.assertIn("stack beb, n = 3, seed 1: 1 packets did not return", got.stderr)
+        self.assertIn("bounded by a leak: the seeds behind 1 were not run", got.stdout)
+        got = self.upon(*seeds, "--keep-going", status=1, program=PLANTED)
+        self.assertEqual(got.stderr.count("did not return"), 1)
+        self.assertIn("beb: 4 schedules", got.stdout)
 
 
 class Assertions(Sim):
