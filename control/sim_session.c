@@ -540,7 +540,7 @@ void session_open(struct session *s, const char *format, ...)
 
 bool session_give_back(struct session *s, struct sim_world *w)
 {
-    sim_world_give_back(w);
+    give_back_others(s, NULL); /* all */
     unsigned have = rte_mempool_avail_count(s->pool);
     if (have == s->pool->size)
         return true;

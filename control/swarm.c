@@ -265,8 +265,6 @@ static void draw_load(uint64_t seed, struct sim_job *job)
     if (!rows)
         return;
     job->conf.instances = ONE_OF(&r, 8, 16, 64);
-    while (needs.disk && job->conf.instances < 2 * job->ops)
-        job->conf.instances *= 2; /* few rows stop luc for good: see simulator.md */
     if (job->conf.flight_msgs * 2 > job->conf.instances)
         job->conf.flight_msgs = job->conf.instances / 2;
 }

@@ -177,6 +177,12 @@ static uint64_t recyclable(const struct ep *s)
     return least(s->stable, settled(s));
 }
 
+/* What had no room has it now: nobody is written to beyond stable + window. */
+static bool may_resume(const struct ep *s)
+{
+    return s->lost && s->active && s->leader != s->co.st->self && s->floor >= s->stable;
+}
+
 /*
  * Recycle rows that nobody needs, when this breath's frames have left: no peer waits for that, and
  * until then a value that the breath has decided is borrowed by the events that tell of it.
@@ -198,7 +204,7 @@ void ep_settle(struct co *self)
     s->kept = s->floor;
     s->top = most(s->top, s->floor);
     s->scan = most(s->scan, s->floor);
-    if (unlikely(leading(s) && (s->scan < s->top || s->unheard)))
+    if (unlikely(leading(s) ? s->scan < s->top || s->unheard : may_resume(s)))
         ep_later(s);
 }
 
@@ -217,9 +223,10 @@ static void expect_progress(struct ep *s)
 }
 
 /*
- * Leader: stable has not moved all the while. Who holds it back is up, or ◇P would suspect it, and
- * gets nowhere: it crashes and recovers again and again, and no life of it is long enough to come as
- * far as this epoch. The others do not wait for it any longer than for a suspect.
+ * Leader: stable has not moved all the while. Who holds it back is up, or ◇P would suspect it. It may
+ * be slow, and is waited for then. But if it crashes and recovers again and again, and no life of it
+ * is long enough to come as far as this epoch, or to decide anything in it, then the others do not
+ * wait for it any longer than for a suspect.
  */
 static void pass_over(struct ep *s)
 {
@@ -227,7 +234,7 @@ static void pass_over(struct ep *s)
     if (!leading(s) || s->stable != s->held || far <= s->stable)
         return;
     for (uint16_t q = 0; q < s->co.st->n; q++)
-        if (q != s->co.st->self && (!(s->heard >> q & 1) || s->peer[q].done < far))
+        if ((s->relived >> q & 1) && (!(s->heard >> q & 1) || s->peer[q].done < far))
             s->passed |= 1ull << q;
 }
 
@@ -293,6 +300,7 @@ static void hear_done(struct ep *s, uint16_t q, uint64_t done)
     if (done > s->peer[q].done) {
         s->peer[q].done = done;
         s->passed &= ~(1ull << q);
+        s->relived &= ~(1ull << q);
     }
     s->heard |= 1ull << q;
 }
@@ -319,6 +327,7 @@ static struct row *row_find(struct ep *s, uint64_t inst)
     if (unlikely(inst > s->floor + s->mask)) {
         co_count(&s->co, COUNT_drop_early, 1);
         s->lost = true;
+        s->lost_end = most(s->lost_end, inst + 1);
         return NULL;
     }
     return row_of(s, inst);
@@ -458,8 +467,8 @@ static void send_again(struct ep *s)
         p->again = most(p->again, s->floor);
         for (; p->again < p->again_end && left > 1; p->again++) {
             const struct row *r = row_of(s, p->again);
-            if (r->seg == NULL || !((r->flags & ROW_LED) || settles(r)))
-                continue;
+            if (r->seg == NULL || !((r->flags & ROW_LED) || settles(r)) || r->valts > s->ets)
+                continue; /* the last: of an epoch that we have yet to hear of, whose leader sends it */
             ep_to_process(s, q,
                           ep_with_value(s, value_of(r), false, WRITE, p->again,
                                         ahead_of_stable(s, p->again), 0));
@@ -472,6 +481,15 @@ static void send_again(struct ep *s)
             ep_later(s);
         }
     }
+}
+
+/* Tell the leader that it is to send again what we have lost. */
+static void resume(struct ep *s)
+{
+    if (s->leader == s->co.st->self)
+        return;
+    ep_to_process(s, s->leader, ep_plain(s, RESUME, settled(s), 0, 0));
+    s->lost = false;
 }
 
 /* End of a handler: tell what it has found out, and use what it has made room for. */
@@ -495,17 +513,10 @@ void ep_conclude(struct ep *s)
     }
     if (unlikely(s->stable > s->done))
         have_patience(s);
+    else if (unlikely(may_resume(s)))
+        resume(s);
     if (s->floor < recyclable(s))
         s->co.st->late |= s->co.bit;
-}
-
-/* Tell the leader that it is to send again what we have lost. */
-static void resume(struct ep *s)
-{
-    if (s->leader == s->co.st->self)
-        return;
-    ep_to_process(s, s->leader, ep_plain(s, RESUME, settled(s), 0, 0));
-    s->lost = false;
 }
 
 /* lep: a record of a row before `end` is on its way. */
@@ -781,9 +792,17 @@ static void hear_accept(struct ep *s, uint16_t q, const struct said *said)
  * it lacks before stable it will not get, and from there on it is waited for: else stable would run
  * away from it.
  */
-static void hear_resume(struct ep *s, uint16_t q, uint64_t done)
+static void hear_resume(struct ep *s, uint16_t q, const struct said *said)
 {
-    hear_done(s, q, most(done, s->stable));
+    uint64_t done = said->inst;
+    bool here = said->ets == s->ets && leading(s);
+    if (here)
+        hear_done(s, q, most(done, s->stable));
+    s->relived |= 1ull << q; /* it has yet to decide what hear_done() was told */
+    if (!here)
+        return;
+    if (done < s->stable) /* no WRITE may come that would tell it so */
+        ep_to_process(s, q, ep_plain(s, DONE, s->stable, 0, 0));
     s->peer[q].again = most(done, s->floor);
     s->peer[q].again_end = s->top;
     s->again = true;
@@ -813,14 +832,17 @@ void ep_upon_pl_deliver(struct co *self, const struct ev *ev, uint32_t n)
             hear_write(s, &said, m, &refs);
         else if (unlikely(said.kind == DECIDED))
             hear_decided(s, &said);
+        else if (unlikely(said.kind == DONE && said.ets == s->ets && q == s->leader &&
+                          q != self->st->self))
+            hear_stable(s, said.inst);
+        else if (unlikely(said.kind == RESUME))
+            hear_resume(s, q, &said);
         else if (unlikely(said.ets != s->ets || !leading(s)))
             co_count(self, COUNT_drop_stale, 1);
         else if (said.kind == ACCEPT)
             hear_accept(s, q, &said);
         else if (said.kind == DONE)
             hear_done(s, q, said.inst);
-        else if (said.kind == RESUME)
-            hear_resume(s, q, said.inst);
         else if (said.kind == STATE)
             hear_state(s, q, &said, m, &refs);
         else
@@ -882,7 +904,7 @@ void ep_upon_init(struct co *self, const struct ev *ev, uint32_t n)
             start_leading(s);
         else
             accept_early(s);
-        if (unlikely(s->recovered || s->lost))
+        if (unlikely(s->recovered || s->lost_end > s->done))
             resume(s);
         forget_old_reads(s);
         ep_conclude(s);

@@ -91,6 +91,7 @@ struct ep {
     uint64_t suspected; /* by ◇P */
     uint64_t heard;     /* leader: who told its done in this epoch */
     uint64_t passed;    /* leader: who gets nowhere, and is not waited for */
+    uint64_t relived;   /* who told of another life, and since then of no decision more */
     uint64_t answered;  /* leader: who answered READ in full */
     /* Answering a READ. */
     uint64_t answer_at;
@@ -106,7 +107,8 @@ struct ep {
     bool gap;              /* something was */
     struct timer hold;     /* leader: when it is over, stable is to have moved … */
     uint64_t held;         /* … from here */
-    bool lost;             /* a message was too far ahead for our rows: it is to be sent again */
+    bool lost;         /* a message was too far ahead for our rows: it is to be sent again … */
+    uint64_t lost_end; /* … and was of an instance before this */
     struct run accepts;
     struct run decides;
     struct peer *peer;

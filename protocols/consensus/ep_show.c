@@ -63,6 +63,9 @@ void ep_show(const struct co *self, struct view *v)
     if (timer_armed(&s->patience))
         view_u64(v, "behind", s->behind);
     view_u64(v, "lost", s->lost);
+    view_u64(v, "relived", s->relived);
+    if (s->lost_end > s->done)
+        view_u64(v, "lost_end", s->lost_end);
     view_u64(v, "stable", s->stable);
     view_u64(v, "done", s->done);
     view_u64(v, "told", s->told);

@@ -20,7 +20,8 @@ enum kind { READ = 1, STATE, END, WRITE, ACCEPT, DECIDED, DONE, RESUME };
  *   WRITE      inst − stable   instance           -              + value
  *   ACCEPT     of instances    first              done
  *   DECIDED    of instances    first              -
- *   DONE       -               done               -
+ *   DONE       -               done; the          -
+ *                              leader's: stable
  *   RESUME     -               done               -
  */
 struct ep_wire {

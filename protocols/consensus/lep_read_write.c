@@ -230,6 +230,10 @@ static void upon_log_recovered(struct co *self, const struct ev *ev, uint32_t n)
         r->flags |= ROW_DECIDED;
         indicate(self, ev_make(EV_LEP_DECIDE, 0, i, 0, value_of(r)));
     }
+    /* Whoever leads is to know that this is another life, of whatever length. */
+    for (uint16_t q = 0; q < self->st->n && s->recovered; q++)
+        if (q != self->st->self)
+            ep_to_process(s, q, ep_plain(s, RESUME, settled(s), 0, 0));
 }
 
 static void upon_log_compact(struct co *self, const struct ev *ev, uint32_t n)
