@@ -71,11 +71,13 @@ void events_put(struct events *e, const struct event *v)
                        "result", ok ? "ok" : v->why));
 }
 
-void events_close(struct events *e)
+bool events_close(struct events *e)
 {
-    if (e->out != NULL)
-        fclose(e->out);
+    bool good = e->out == NULL || ferror(e->out) == 0;
+    if (e->out != NULL && fclose(e->out) != 0)
+        good = false;
     e->out = NULL;
+    return good;
 }
 
 /* ---- reading ------------------------------------------------------------------------------------ */

@@ -59,7 +59,8 @@ uint32_t events_id(struct events *e);
 /* Write a line; it is in the file when this returns. */
 void events_put(struct events *e, const struct event *event);
 
-void events_close(struct events *e);
+/* False: not all that was put is in the file; errno may say why. */
+bool events_close(struct events *e);
 
 /* Add the script in a file: lines of faults.h, or the events of an earlier run. */
 int events_read(struct faults *f, const char *path, char *why, size_t size);

@@ -12,8 +12,11 @@
 
 #include "dataplane/clock.h"
 #include "dataplane/eal.h"
+#include "dataplane/refuse.h"
 #include "ledger.h"
 #include "storage.h"
+
+#define LOG_FILES 4 /* open ones of a process with a log */
 
 /* ---- setting up --------------------------------------------------------------------------------- */
 
@@ -42,9 +45,29 @@ static struct fabric_conf fabric_conf_of(const struct host *h)
     return job_fabric(h->job, h->self, h->selves);
 }
 
+int host_allow_files(uint64_t files, char *why, size_t why_size)
+{
+    struct rlimit l;
+    if (getrlimit(RLIMIT_NOFILE, &l) != 0 || l.rlim_cur >= files)
+        return 0;
+    const uint64_t allowed = l.rlim_max;
+    l.rlim_cur = l.rlim_max;
+    if (allowed >= files && setrlimit(RLIMIT_NOFILE, &l) == 0)
+        return 0;
+    return refuse_as(why, why_size, -EMFILE,
+                     "%llu files may have to be open at once, and %llu may be: raise the limit, as "
+                     "with ulimit -n, or lower job.n",
+                     (unsigned long long)files, (unsigned long long)allowed);
+}
+
 int host_start(struct host *h, uint64_t tsc_hz, char *why, size_t why_size)
 {
     const struct fabric_conf conf = fabric_conf_of(h);
+    const uint64_t files =
+        HOST_FILES + fabric_files(&conf) + (job_logs(h->job) ? h->selves * LOG_FILES : 0);
+    int err = host_allow_files(files, why, why_size);
+    if (err != 0)
+        return err;
     struct eal_words words;
     if (!eal_words_make(&words, h->job->eal_args, h->self, h->selves))
         rte_panic("device.eal: more words than the job was checked for\n");
@@ -57,7 +80,7 @@ int host_start(struct host *h, uint64_t tsc_hz, char *why, size_t why_size)
                                  .touched_bytes = wanted,
                                  .tsc_hz = tsc_hz,
                                  .telemetry = h->job->telemetry != 0};
-    int err = eal_start(&eal, why, why_size);
+    err = eal_start(&eal, why, why_size);
     h->eal = err == 0;
     return err;
 }

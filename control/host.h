@@ -108,6 +108,11 @@ void host_watch_peers(struct host *h);
 void host_detach(struct host *h);
 
 /* Close the fabric, count the packets. */
+#define HOST_FILES 32 /* open ones of an OS process of ours, whatever it runs */
+
+/* Let this OS process have so many files open. Else −EMFILE and a sentence in `why`. */
+int host_allow_files(uint64_t files, char *why, size_t why_size);
+
 struct host_account host_close(struct host *h);
 
 /* End EAL, free all memory. Also after a start that failed. */

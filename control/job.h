@@ -127,8 +127,13 @@ const char *job_device_args(const struct job *job, char sockets[JOB_SOCKETS_BYTE
 /* What a fabric is told of a job, for the processes `self` of this OS process; borrowed from both. */
 struct fabric_conf job_fabric(const struct job *job, const uint16_t *self, uint16_t selves);
 
-/* The placement that a job asks for, for placement_make(); NULL: none. */
-const char *job_cores(const struct job *job);
+struct placement;
+
+/*
+ * Where the processes of a job run: as it asks for, else as placement_make() has it, and evenly over
+ * the same processors where the device can carry that alone. 0, or −EINVAL and a sentence in `why`.
+ */
+int job_place(const struct job *job, struct placement *place, char *why, size_t why_size);
 
 /*
  * Whether its processes live in OS processes of their own, one for each lcore: where the device

@@ -206,6 +206,12 @@ bool job_apart(const struct job *job)
            (strcmp(job->device, "eal") != 0 || strstr(job->eal_args, "%p") != NULL);
 }
 
+/* What it asks for, for placement_make(); NULL: nothing. */
+static const char *job_cores(const struct job *job)
+{
+    return strcmp(job->cores, "auto") == 0 ? NULL : job->cores;
+}
+
 /* What the k-th lcore's OS process would have; or the only one, where the device reaches no other. */
 static int check_node(const struct job *job, const struct placement *place, uint16_t k,
                       const struct job_why *why)
@@ -233,23 +239,39 @@ static int check_node(const struct job *job, const struct placement *place, uint
     return 0;
 }
 
+static int check_nodes(const struct job *job, const struct placement *place,
+                       const struct job_why *why)
+{
+    int err = 0;
+    for (uint16_t k = 0; k < (job_apart(job) ? place->lcores : 1) && err == 0; k++)
+        err = check_node(job, place, k, why);
+    return err;
+}
+
 /* On this machine's processors. */
 int job_check_placement(const struct job *job, const struct job_why *why)
 {
     struct placement place;
     char sentence[512];
-    int err = placement_make(&place, (uint16_t)job->n, job_cores(job), sentence, sizeof sentence);
-    if (err != 0)
+    if (job_place(job, &place, sentence, sizeof sentence) != 0)
         return REFUSE(why, job, cores, "%s", sentence);
-    for (uint16_t k = 0; k < (job_apart(job) ? place.lcores : 1) && err == 0; k++)
-        err = check_node(job, &place, k, why);
-    return err;
+    return check_nodes(job, &place, why);
 }
 
-const char *job_cores(const struct job *job)
+int job_place(const struct job *job, struct placement *place, char *why, size_t why_size)
 {
-    return strcmp(job->cores, "auto") == 0 ? NULL : job->cores;
+    char text[1024];
+    const struct job_why unsaid = {text, sizeof text};
+    int err = placement_make(place, (uint16_t)job->n, job_cores(job), why, why_size);
+    if (err != 0 || strchr(job->cores, ':') != NULL || check_nodes(job, place, &unsaid) == 0)
+        return err;
+    struct placement even = *place;
+    placement_even(&even);
+    if (check_nodes(job, &even, &unsaid) == 0)
+        *place = even;
+    return 0;
 }
+
 bool job_checksum(const struct job *job)
 {
     static const char *const memory[] = {"ring", "null", "memif"};

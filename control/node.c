@@ -89,7 +89,7 @@ static int prepare(struct node *n, const struct arguments *a)
         err = job_check(&n->job, n->why, sizeof n->why);
     if (err != 0)
         return err;
-    err = placement_make(&place, (uint16_t)n->job.n, job_cores(&n->job), n->why, sizeof n->why);
+    err = job_place(&n->job, &place, n->why, sizeof n->why);
     if (err == 0)
         err = find_index(n, &place, a->ranks);
     if (err != 0)

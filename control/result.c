@@ -3,6 +3,7 @@
 #include "timeline.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #define SATURATED_SHARE 0.01 /* of what was offered, and not sent in the interval */
 #define FOLDER_TRIES    100
 #define LATEST          "runs/latest"
+#define PART            ".part" /* behind the name of a file that is not whole yet */
 
 const char upon_revision[] = UPON_REVISION;
 
@@ -501,18 +503,37 @@ void result_unfolder(const char *path)
         rmdir("runs"); /* unless others are in it */
 }
 
+static int name_part(char *part, size_t size, const char *path)
+{
+    return snprintf(part, size, "%s" PART, path);
+}
+
+FILE *result_open(const char *path)
+{
+    char part[PATH_MAX];
+    if (name_part(part, sizeof part, path) >= (int)sizeof part) {
+        errno = ENAMETOOLONG;
+        return NULL;
+    }
+    return fopen(part, "we");
+}
+
+int result_close(FILE *f, const char *path, char *why, size_t why_size)
+{
+    char part[PATH_MAX];
+    name_part(part, sizeof part, path);
+    bool bad = ferror(f) != 0; /* errno is still that of the write */
+    if (fclose(f) == 0 && !bad && rename(part, path) == 0)
+        return 0;
+    int err = file_error(why, why_size, path);
+    unlink(part);
+    return err;
+}
+
 static FILE *open_in(const char *folder, const char *name, char *path, size_t path_size)
 {
     snprintf(path, path_size, "%s/%s", folder, name);
-    return fopen(path, "w");
-}
-
-static int close_checked(FILE *f, char *why, size_t why_size, const char *path)
-{
-    bool bad = ferror(f) != 0;
-    if (fclose(f) != 0 || bad)
-        return file_error(why, why_size, path);
-    return 0;
+    return result_open(path);
 }
 
 int result_put(const char *folder, const char *name, const char *text, char *why, size_t why_size)
@@ -525,7 +546,7 @@ int result_put(const char *folder, const char *name, const char *text, char *why
         return file_error(why, why_size, path);
     size_t len = strlen(text);
     fprintf(f, "%s%s", text, len > 0 && text[len - 1] == '\n' ? "" : "\n");
-    return close_checked(f, why, why_size, path);
+    return result_close(f, path, why, why_size);
 }
 
 int result_write(const struct result *r, const char *folder, char *why, size_t why_size)
@@ -536,13 +557,7 @@ int result_write(const struct result *r, const char *folder, char *why, size_t w
         return file_error(why, why_size, path);
     fprintf(f, "; run %s, revision %s\n", r->when, upon_revision);
     job_write(r->job, f);
-    int err = close_checked(f, why, why_size, path);
-    if (err != 0)
-        return err;
-
-    char *text = result_json(r);
-    err = result_put(folder, "summary.json", text, why, why_size);
-    free(text);
+    int err = result_close(f, path, why, why_size);
     if (err != 0)
         return err;
 
@@ -552,5 +567,12 @@ int result_write(const struct result *r, const char *folder, char *why, size_t w
     const struct hist *const hists[] = {&r->decide_hist, &r->deliver_all_hist};
     const char *const tags[] = {"decide", "deliver_all"};
     hist_log_write(f, hists, tags, 2, r->start_unix, r->seconds);
-    return close_checked(f, why, why_size, path);
+    err = result_close(f, path, why, why_size);
+    if (err != 0)
+        return err;
+
+    char *text = result_json(r); /* the last: where it is, all the others are */
+    err = result_put(folder, "summary.json", text, why, why_size);
+    free(text);
+    return err;
 }

@@ -112,6 +112,14 @@ void result_clear(const char *path);
 /* Take away the folder of a run that did not begin. */
 void result_unfolder(const char *path);
 
+/*
+ * A file of a run, written behind another name until it is whole: no half of one is ever met under its
+ * own. result_open() as fopen(); result_close() gives it its name, or takes it away: 0, or −errno and
+ * a sentence in `why`.
+ */
+FILE *result_open(const char *path);
+int result_close(FILE *f, const char *path, char *why, size_t why_size);
+
 /* Write a text, and an end of its line, to a file of the folder. NULL is a text that could not be made
  * for want of memory. 0, or −errno and a sentence in `why`. */
 int result_put(const char *folder, const char *name, const char *text, char *why, size_t why_size);

@@ -10,17 +10,20 @@
  */
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "dataplane/clock.h"
+#include "dataplane/refuse.h"
 #include "host.h"
 #include "inject.h"
 #include "judge.h"
@@ -84,6 +87,7 @@ struct run {
     char crash_text[320];
     char folder[4096];
     bool folder_made; /* it was not there before */
+    int lock_fd;      /* of a file there, so that no other run takes it */
     bool begun;
     bool log_here; /* the logs lie there */
     bool logs;     /* they were made, or found */
@@ -94,6 +98,7 @@ struct run {
     uint64_t tick_ns;
     bool spare;   /* this thread has a processor of its own */
     bool drained; /* all that was issued has arrived */
+    bool cut;     /* what the device was to keep is not all there */
     /* The last second, or tick. */
     struct hist recent;
     struct hist before;
@@ -148,12 +153,15 @@ static struct board *open_board(const struct job *job, const struct record_plan 
 /* The processes, wherever they live, up to where they wait for the start. */
 static int open_processes(struct run *r, const sigset_t *signals)
 {
+    int err = host_allow_files(HOST_FILES + 4u * r->place.lcores, r->why, sizeof r->why);
+    if (err != 0)
+        return err;
     if (r->apart)
         return nodes_start(&r->nodes, &r->job, &r->place, r->board, r->board_fd, signals, r->why,
                            sizeof r->why);
     host_init(&r->host, &r->job, &r->place);
     r->host.board = r->board;
-    int err = host_start(&r->host, 0, r->why, sizeof r->why);
+    err = host_start(&r->host, 0, r->why, sizeof r->why);
     if (err == -ENOMEM)
         job_blame_memory(&r->job, r->why, sizeof r->why);
     return err != 0 ? err : host_open(&r->host, NULL, r->why, sizeof r->why);
@@ -196,12 +204,28 @@ static int look_back(struct run *r)
     return -EILSEQ;
 }
 
+/* No other run writes into it as long as this one lives: the lock is on a file that every run has. The
+ * folder's own is held while a socket is made there. */
+static int lock_folder(struct run *r)
+{
+    char path[4200];
+    snprintf(path, sizeof path, "%s/series.csv", r->folder);
+    r->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (r->lock_fd < 0 || flock(r->lock_fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return 0; /* a file system without locks keeps nobody from running */
+    return refuse_as(r->why, sizeof r->why, -EBUSY,
+                     "%.800s: another run writes there; choose another place with --out DIR",
+                     r->folder);
+}
+
 /* The folder of the run, and the logs, which lie there unless the job says otherwise. */
 static int open_folder(struct run *r)
 {
     struct job *job = &r->job;
     int err = result_folder(r->args->out, job, r->folder, sizeof r->folder, &r->folder_made, r->why,
                             sizeof r->why);
+    if (err == 0)
+        err = lock_folder(r);
     if (err != 0 || !job_logs(job))
         return err;
     r->log_here = job->log_dir[0] == '\0';
@@ -473,6 +497,7 @@ static struct host_account close_processes(struct run *r)
         return nodes_stop(&r->nodes);
     host_wait(&r->host);
     host_detach(&r->host);
+    r->cut = !fabric_whole(r->host.fabric, r->why, sizeof r->why);
     return host_close(&r->host);
 }
 
@@ -536,6 +561,8 @@ static void judge(struct run *r)
     struct result *res = &r->result;
     const struct host_account account = close_processes(r);
     console_close(&r->console);
+    if (r->cut)
+        verdict_note(&r->verdict, "%.600s", r->why);
     if (r->board->ledger_kept && ledger_end(r->board) != 0)
         verdict_note(&r->verdict, "the ledger of the logs could not be written to the disk");
     res->preemptions = account.preempted;
@@ -579,9 +606,11 @@ static void judge(struct run *r)
 static int report(struct run *r)
 {
     const struct arguments *args = r->args;
-    int err = result_write(&r->result, r->folder, r->why, sizeof r->why);
+    int err = timeline_write(&r->timeline, r->folder, r->why, sizeof r->why);
     if (err == 0)
-        err = timeline_write(&r->timeline, r->folder, r->why, sizeof r->why);
+        err = result_write(&r->result, r->folder, r->why, sizeof r->why);
+    if (err != 0) /* nobody shall read of a valid run whose files are not there */
+        verdict_note(&r->verdict, "%.600s", r->why);
     if (args->quiet && !args->json)
         report_line(r->say, &r->result);
     else if (!args->quiet)
@@ -655,6 +684,19 @@ static int open_series(struct run *r)
         return err;
     fputs("time_s,offered_per_s,sent_per_s,delivered_per_s,p50_ns,p99_ns\n", r->series);
     return 0;
+}
+
+/* What grew with the run. 0, or errno. */
+static int close_series(struct run *r)
+{
+    int lost = ferror(r->series) != 0 ? EIO : 0;
+    errno = 0;
+    if (fclose(r->series) != 0)
+        lost = errno;
+    errno = 0;
+    if (!events_close(&r->events))
+        lost = errno != 0 ? errno : EIO;
+    return lost;
 }
 
 /* Let others look on. */
@@ -751,8 +793,7 @@ static int run(struct run *r)
     if (job_read(&r->job, args->job, args->set, args->sets, r->why, sizeof r->why) != 0 ||
         job_check(&r->job, r->why, sizeof r->why) != 0 || draw_cluster(r) != 0)
         return fail(r);
-    if (placement_make(&r->place, (uint16_t)r->job.n, job_cores(&r->job), r->why, sizeof r->why) !=
-        0)
+    if (job_place(&r->job, &r->place, r->why, sizeof r->why) != 0)
         return fail(r);
     if (ledger_find(&r->ledger, &r->job, r->why, sizeof r->why) != 0)
         return fail(r);
@@ -786,11 +827,13 @@ static int run(struct run *r)
     fflush(r->say);
     int err = run_processes(r);
     close_figures(r);
-    fclose(r->series);
-    events_close(&r->events);
+    const int lost = close_series(r);
     if (err != 0)
         return fail(r);
     judge(r);
+    if (lost != 0)
+        verdict_note(&r->verdict, "series.csv or " EVENTS_FILE " could not be written: %s",
+                     strerror(lost));
     return report(r);
 }
 
@@ -902,6 +945,8 @@ int run_main(int argc, char **argv)
     ledger_close(&r->ledger);
     if (r->folder_made && !r->begun)
         result_unfolder(r->folder);
+    if (r->lock_fd >= 0)
+        close(r->lock_fd);
     board_close(r->board);
     free(r);
     return status;

@@ -425,12 +425,6 @@ static int file_error(char *why, size_t size, const char *path)
     return -err;
 }
 
-static int close_checked(FILE *f, char *why, size_t size, const char *path)
-{
-    bool bad = ferror(f) != 0;
-    return fclose(f) != 0 || bad ? file_error(why, size, path) : 0;
-}
-
 static void put_ns(FILE *out, bool has, uint64_t ns)
 {
     if (has)
@@ -459,7 +453,7 @@ static int write_csv(const struct timeline *t, const char *path, char *why, size
     const uint64_t width = area_of(t)->cell_ns;
     struct instant s;
     uint64_t ns = 0;
-    FILE *out = fopen(path, "w");
+    FILE *out = result_open(path);
     if (out == NULL)
         return file_error(why, size, path);
     fputs("time_s,delivered_per_s,p50_ns,p99_ns,max_ns", out);
@@ -480,7 +474,7 @@ static int write_csv(const struct timeline *t, const char *path, char *why, size
         put_faults(out, t, k * width, (k + 1) * width);
         putc('\n', out);
     }
-    return close_checked(out, why, size, path);
+    return result_close(out, path, why, size);
 }
 
 /* ---- the picture ----------------------------------------------------------------------------------- */
@@ -585,7 +579,7 @@ static int write_svg(const struct timeline *t, const char *path, char *why, size
     const struct panel late = {"latency: p99, and the greatest in grey",
                                SVG_TOP + SVG_PANEL + SVG_BETWEEN, 1000, fmax(slow, 10000), true};
     const double height = late.top + SVG_PANEL + 30;
-    FILE *out = fopen(path, "w");
+    FILE *out = result_open(path);
     if (out == NULL)
         return file_error(why, size, path);
     fprintf(out,
@@ -606,7 +600,7 @@ static int write_svg(const struct timeline *t, const char *path, char *why, size
             "</text>\n</svg>\n",
             SVG_LEFT, height - 12, SVG_WIDTH - SVG_RIGHT, height - 12,
             report_ns(end, sizeof end, t->end_ns));
-    return close_checked(out, why, size, path);
+    return result_close(out, path, why, size);
 }
 
 int timeline_write(const struct timeline *t, const char *folder, char *why, size_t why_size)

@@ -181,22 +181,42 @@ void env_dpdk_shed(struct env_dpdk *e, struct rte_mbuf **pkts, uint16_t n)
     rte_pktmbuf_free_bulk(pkts, n);
 }
 
-/* Let the capture port read and free what is about to be sent: a reference more to each segment. */
-static void capture(struct env_dpdk *e, struct rte_mbuf **pkts, uint16_t n)
+#define PCAP_RECORD_BYTES 16
+
+/*
+ * Let the capture port read and free what is about to be sent: a reference more to each segment.
+ * Once it was sent, its receiver may change it; so what the ring will refuse is found before: it is
+ * ours alone to fill. Returns how many of them it will take.
+ */
+static uint16_t capture(struct env_dpdk *e, uint16_t peer, struct rte_mbuf **pkts, uint16_t n)
 {
-    for (uint16_t i = 0; i < n; i++)
+    struct env_capture *c = e->capture;
+    const unsigned room = rte_ring_free_count(c->ring[peer]);
+    n = n < room ? n : (uint16_t)room;
+    for (uint16_t i = 0; i < n; i++) {
+        c->bytes += PCAP_RECORD_BYTES + pkts[i]->pkt_len;
         for (struct rte_mbuf *seg = pkts[i]; seg != NULL; seg = seg->next)
             rte_mbuf_refcnt_update(seg, 1);
-    uint16_t taken = rte_eth_tx_burst(e->capture.port, e->capture.queue, pkts, n);
+    }
+    uint16_t taken = rte_eth_tx_burst(c->to.port, c->to.queue, pkts, n);
+    for (uint16_t i = taken; i < n; i++)
+        c->bytes -= PCAP_RECORD_BYTES + pkts[i]->pkt_len;
+    e->counters[COUNT_drop_capture] += (uint64_t)(n - taken);
     rte_pktmbuf_free_bulk(pkts + taken, (unsigned)(n - taken));
+    return n;
 }
 
 /* Packets with all their headers go to the port. */
-static inline void hand_to_port(struct env_dpdk *e, const struct env_peer *p,
-                                struct rte_mbuf **pkts, uint16_t n)
+static inline void hand_to_port(struct env_dpdk *e, uint16_t peer, struct rte_mbuf **pkts,
+                                uint16_t n)
 {
-    if (unlikely(e->captured))
-        capture(e, pkts, n);
+    const struct env_peer *p = &e->peer[peer];
+    if (unlikely(e->capture != NULL)) {
+        uint16_t room = capture(e, peer, pkts, n);
+        if (unlikely(room < n))
+            env_dpdk_shed(e, pkts + room, (uint16_t)(n - room));
+        n = room;
+    }
     if (unlikely(e->tx_lock != NULL))
         rte_spinlock_lock(e->tx_lock);
     uint16_t sent = rte_eth_tx_burst(p->tx.port, p->tx.queue, pkts, n);
@@ -219,7 +239,7 @@ static void dpdk_tx(struct env *env, uint16_t peer, struct rte_mbuf **pkts, uint
         else if (unlikely(e->udp_checksum))
             udp_checksum_software(pkt);
     }
-    hand_to_port(e, p, pkts, n);
+    hand_to_port(e, peer, pkts, n);
 }
 
 void env_dpdk_tx_flipped(struct env *env, uint16_t peer, struct rte_mbuf *pkt, uint32_t bit)
@@ -233,7 +253,7 @@ void env_dpdk_tx_flipped(struct env *env, uint16_t peer, struct rte_mbuf *pkt, u
     for (bit += WIRE_BYTES * 8; bit / 8 >= seg->data_len; seg = seg->next)
         bit -= seg->data_len * 8u;
     pkt_data(seg)[bit / 8] ^= (uint8_t)(1u << bit % 8);
-    hand_to_port(e, p, &pkt, 1);
+    hand_to_port(e, peer, &pkt, 1);
 }
 
 uint64_t env_dpdk_now(struct env *env)

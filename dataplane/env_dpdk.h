@@ -39,6 +39,14 @@ struct env_demux {
     } out[];
 };
 
+/* A port that writes to a capture file what a process sends. */
+struct env_capture {
+    struct env_queue to;
+    uint64_t bytes; /* that the file must have in the end */
+    struct rte_ring
+        *ring[]; /* by peer, what leads there: what it has no room for, is not captured */
+};
+
 struct env_dpdk {
     struct env env;
     struct env_peer *peer;    /* n of them */
@@ -46,12 +54,11 @@ struct env_dpdk {
     uint16_t sources;
     uint16_t next_source; /* polled first in the next breath, so that no peer starves the others */
     struct lane_end *in; /* instead of queues, where frames stay in memory: `sources` of them, … */
-    struct lane_end *out; /* … and n of them, by peer; NULL */
-    bool captured;        /* a copy of what is sent goes to `capture`, which takes all */
-    struct env_queue capture;
-    bool udp_checksum;       /* compute it in software, where the port does not */
-    struct env_demux *demux; /* we poll a port for others too; NULL: no */
-    struct rte_ring *handed; /* what another hands us; NULL: nothing */
+    struct lane_end *out;        /* … and n of them, by peer; NULL */
+    struct env_capture *capture; /* a copy of what is sent goes there; NULL: nowhere */
+    bool udp_checksum;           /* compute it in software, where the port does not */
+    struct env_demux *demux;     /* we poll a port for others too; NULL: no */
+    struct rte_ring *handed;     /* what another hands us; NULL: nothing */
     rte_spinlock_t *tx_lock; /* the port has too few queues to send without; NULL: it has enough */
     struct wire_self self;
     uint64_t counters[COUNTERS] __attribute__((aligned(RTE_CACHE_LINE_SIZE)));

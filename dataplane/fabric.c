@@ -27,6 +27,7 @@
 #define PKT_LOWER_BYTES    96 /* Ethernet's header; af_packet's driver wants room for more */
 #define PKT_BYTES_MAX      RTE_ALIGN_FLOOR(UINT16_MAX - RTE_PKTMBUF_HEADROOM, RTE_CACHE_LINE_SIZE)
 #define MTU_MAX            (PKT_BYTES_MAX - PKT_LOWER_BYTES)
+#define PORT_FILES         6 /* open ones of a port of memif, which has the most: 4.5 were counted */
 #define QUEUE_SLOTS        1024
 #define LAYERS_BYTES       (FRAME_BYTES + RECORD_BYTES + MSG_HEADROOM_MAX)
 
@@ -293,6 +294,14 @@ int fabric_address(const struct fabric_conf *conf, uint16_t rank, struct fabric_
     return asks ? f.device->mac(&f, rank, &addr->mac) : 0;
 }
 
+uint64_t fabric_files(const struct fabric_conf *c)
+{
+    const struct fabric_device_ops *d = device_find(c->device);
+    if (d == NULL || d->memory)
+        return 0;
+    return (uint64_t)c->selves * (d->port_per_peer ? (c->n - 1u) * PORT_FILES : PORT_FILES);
+}
+
 uint64_t fabric_memory_wanted(const struct fabric_conf *c)
 {
     uint64_t pkt = pkt_bytes(c->mtu != 0 ? c->mtu : MTU_DEFAULT) + POOL_OVERHEAD;
@@ -519,6 +528,11 @@ const char *fabric_note(const struct fabric *f)
     return f->note[0] != '\0' ? f->note : NULL;
 }
 
+bool fabric_whole(const struct fabric *f, char *why, size_t why_size)
+{
+    return f->device->whole == NULL || f->device->whole(f, why, why_size);
+}
+
 static uint64_t pool_bytes(const struct rte_mempool *pool)
 {
     return (uint64_t)pool->size * (pool->header_size + pool->elt_size + pool->trailer_size);
@@ -605,6 +619,7 @@ uint32_t fabric_close(struct fabric *f)
             free(p->env->in);
             free(p->env->out);
             free(p->env->demux);
+            free(p->env->capture);
         }
         free(p->env);
     }

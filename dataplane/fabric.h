@@ -72,6 +72,9 @@ int fabric_address(const struct fabric_conf *conf, uint16_t rank, struct fabric_
                    char *why, size_t why_size);
 
 /* Bytes of memory to start EAL with (eal.h) so that fabric_open() finds what it needs. */
+/* Open files of this OS process that the device may take, DPDK's own not counted. */
+uint64_t fabric_files(const struct fabric_conf *conf);
+
 uint64_t fabric_memory_wanted(const struct fabric_conf *conf);
 
 /*
@@ -95,6 +98,10 @@ const char *fabric_describe(const struct fabric *f);
 
 /* What whoever starts a job on it should know of its figures beforehand; NULL: nothing. */
 const char *fabric_note(const struct fabric *f);
+
+/* Once its processes have ended: whether the device has kept all that it was to keep, as a capture
+ * file. Else false, and a sentence in `why`. */
+bool fabric_whole(const struct fabric *f, char *why, size_t why_size);
 
 /* Bytes of packet memory, lanes included. */
 uint64_t fabric_memory_bytes(const struct fabric *f);

@@ -60,11 +60,14 @@ struct fabric_device_ops {
     int (*probe)(struct fabric *f);
     /* Make ports; say in every environment what it receives from and sends to. */
     int (*open)(struct fabric *f);
-    bool offloads;    /* ask the port for checksums */
-    bool sets_mtu;    /* tell the port its MTU */
-    bool shares_pool; /* one pool for all processes: packets pass from thread to thread */
-    bool memory;      /* no wire anywhere: frames without lower headers */
-    bool apart;       /* its processes may live in different OS processes */
+    /* See fabric_whole(); NULL: nothing is kept. */
+    bool (*whole)(const struct fabric *f, char *why, size_t why_size);
+    bool offloads;      /* ask the port for checksums */
+    bool sets_mtu;      /* tell the port its MTU */
+    bool shares_pool;   /* one pool for all processes: packets pass from thread to thread */
+    bool memory;        /* no wire anywhere: frames without lower headers */
+    bool port_per_peer; /* not one port for each process, but for each pair */
+    bool apart;         /* its processes may live in different OS processes */
     /* The MAC address that p's port has before it is opened; NULL: whatever is chosen for it. */
     int (*mac)(struct fabric *f, uint16_t rank, struct ether_addr *mac);
     /* See fabric_lacks_peers() and fabric_redial(); NULL: peers cannot be lost. */

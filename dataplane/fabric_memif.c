@@ -212,4 +212,5 @@ const struct fabric_device_ops fabric_memif = {
     .redial = memif_redial,
     .settle = memif_settle,
     .apart = true,
+    .port_per_peer = true,
 };

@@ -9,8 +9,11 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define PCAP_HEADER_BYTES 24
 
 static int file_name(struct fabric *f, uint16_t rank, char *name, size_t size)
 {
@@ -58,6 +61,18 @@ static int pcap_check(struct fabric *f)
     return err;
 }
 
+/* What leads from one process here to another: fabric_net_ring_open() has made them. */
+static struct env_capture *capture_new(const struct fabric *f, uint16_t i)
+{
+    const uint16_t m = f->conf.selves;
+    struct env_capture *c = calloc(1, sizeof *c + f->conf.n * sizeof c->ring[0]);
+    for (uint16_t k = 0; c != NULL && k < m; k++)
+        c->ring[f->proc[k].rank] = f->ring[i * m + k];
+    if (c != NULL)
+        c->bytes = PCAP_HEADER_BYTES;
+    return c;
+}
+
 static int pcap_open(struct fabric *f)
 {
     int err = fabric_net_ring_open(f);
@@ -67,15 +82,38 @@ static int pcap_open(struct fabric *f)
         err = file_name(f, p->rank, name, sizeof name);
         snprintf(label, sizeof label, "p%u", p->rank);
         snprintf(args, sizeof args, "tx_pcap=%s", name);
+        struct env_capture *c = err == 0 ? capture_new(f, i) : NULL;
+        if (c == NULL)
+            return err != 0 ? err : fabric_refuse(f, ENOMEM, "out of memory for the fabric");
+        p->env->capture = c;
+        err = fabric_vdev(f, "net_pcap", label, args, &c->to.port);
         if (err == 0)
-            err = fabric_vdev(f, "net_pcap", label, args, &p->env->capture.port);
-        if (err == 0)
-            err = fabric_port_start(f, p->env->capture.port, 1, 1, p->rx_pool);
-        p->env->captured = true;
+            err = fabric_port_start(f, c->to.port, 1, 1, p->rx_pool);
     }
     snprintf(f->text, sizeof f->text, "pcap (net_ring, %u ports; net_pcap writes %s)", f->conf.n,
              f->conf.args);
     return err;
+}
+
+/* net_pcap looks at no error when it writes, but writes all of a burst at once: so a file of which
+ * something is missing is too short. What is no file cannot be asked. */
+static bool pcap_whole(const struct fabric *f, char *why, size_t why_size)
+{
+    for (uint16_t i = 0; i < f->conf.selves; i++) {
+        const struct fabric_proc *p = &f->proc[i];
+        char name[PATH_MAX];
+        struct stat st;
+        if (!fabric_expand(f->conf.args, p->rank, name, sizeof name) ||
+            (stat(name, &st) == 0 && !S_ISREG(st.st_mode)))
+            continue;
+        uint64_t have = stat(name, &st) == 0 ? (uint64_t)st.st_size : 0;
+        if (have >= p->env->capture->bytes)
+            continue;
+        snprintf(why, why_size, "%.160s is cut short: it has %llu of %llu bytes; is the disk full?",
+                 name, (unsigned long long)have, (unsigned long long)p->env->capture->bytes);
+        return false;
+    }
+    return true;
 }
 
 const struct fabric_device_ops fabric_pcap = {
@@ -83,4 +121,5 @@ const struct fabric_device_ops fabric_pcap = {
     .text = "as ring, and every frame sent is written to a capture file for each process",
     .check = pcap_check,
     .open = pcap_open,
+    .whole = pcap_whole,
 };

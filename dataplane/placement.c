@@ -196,6 +196,12 @@ int placement_make(struct placement *p, uint16_t n, const char *want, char *why,
     return 0;
 }
 
+void placement_even(struct placement *p)
+{
+    for (uint16_t i = 0; i < p->n; i++)
+        p->lcore[i] = i % p->lcores;
+}
+
 void placement_text(const struct placement *p, char *text, size_t size)
 {
     size_t at = 0;

@@ -30,6 +30,10 @@ struct placement {
  */
 int placement_make(struct placement *p, uint16_t n, const char *want, char *why, size_t why_size);
 
+/* The same lcores, and as many processes on each of them, give or take one: where p0 alone leaves more
+ * to another than that can take. */
+void placement_even(struct placement *p);
+
 /* "cpu 0: p0; cpu 1: p1 p2" */
 void placement_text(const struct placement *p, char *text, size_t size);
 

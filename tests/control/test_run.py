@@ -246,6 +246,63 @@ class Run(unittest.TestCase):
         self.assertIn("runs/latest shall be a link", got.stderr)
         self.assertEqual(os.listdir(self.path("runs")), ["latest"])
 
+    def limited(self, limit, *sets):
+        """A run under a limit of the shell, into the folder x."""
+        command = f"ulimit {limit}; exec {UPON} run --quiet --out x"
+        for s in SHORT + list(sets):
+            command += f" --set {s}"
+        return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120,
+                              cwd=self.folder.name, check=False)
+
+    def test_limits_are_told_beforehand(self):
+        for sets in ["job.stack=beb"], ["job.stack=beb", "job.device=memif", "job.cores=0"]:
+            got = self.limited("-n 20", *sets)
+            self.assertEqual((got.returncode, got.stdout), (2, ""), got.stderr)
+            self.assertIn("files may have to be open at once", got.stderr)
+        self.assertEqual(self.limited("-Sn 20", "job.stack=beb").returncode, 0)
+
+    def test_files_that_cannot_be_written_are_not_left_by_half(self):
+        got = self.limited("-f 2", "job.stack=beb")  # KiB a file
+        self.assertEqual(got.returncode, 2)
+        self.assertIn("File too large", got.stderr)
+        self.assertNotIn("valid:", got.stdout.replace("invalid:", ""))
+        left = os.listdir(self.path("x"))
+        self.assertNotIn("summary.json", left)
+        self.assertFalse([name for name in left if name.endswith(".part")])
+
+    def test_two_runs_do_not_write_into_one_folder(self):
+        sets = ["job.stack=beb", "job.control=off"]
+        command = [UPON, "run", "--quiet", "--out", "one", "--set", "job.duration=60s"]
+        for s in sets:
+            command += ["--set", s]
+        with subprocess.Popen(command, cwd=self.folder.name) as first:
+            while not os.path.exists(self.path("one", "series.csv")):
+                self.assertIsNone(first.poll())
+                time.sleep(0.05)
+            got = self.upon("run", "--out", "one", sets=SHORT + sets)
+            first.send_signal(signal.SIGINT)
+        self.assertEqual(got.returncode, 2)
+        self.assertIn("one: another run writes there", got.stderr)
+
+    def test_what_is_no_folder_is_refused_as_such(self):
+        with open(self.path("file"), "w", encoding="utf-8"):
+            pass
+        got = self.upon("run", "--out", "file", sets=SHORT + ["job.stack=beb"])
+        self.assertEqual(got.returncode, 2)
+        self.assertIn("upon: file: Not a directory; choose another place with --out", got.stderr)
+
+    def test_a_capture_that_is_cut_is_no_valid_run(self):
+        got = self.limited("-f 64", "job.stack=beb", "job.device=pcap", "device.args=w%p.pcap",
+                           "load.rate=5k")
+        self.assertEqual(got.returncode, 2, got.stdout + got.stderr)
+        self.assertIn("pcap is cut short", self.read("x", "summary.json"))
+
+    def test_many_interfaces_are_spread_evenly(self):
+        if len(os.sched_getaffinity(0)) != 2:
+            self.skipTest("the placement is that of two processors")
+        summary = self.run_json("job.stack=beb", "job.device=memif", "job.n=7")
+        self.assertRegex(summary["placement"], r"cpu \d+: p0 p2 p4 p6; cpu \d+: p1 p3 p5")
+
     def test_an_earlier_run_in_the_folder_stays_whole_until_another_begins(self):
         def again(*sets):
             return self.upon("run", "--quiet", "--out", "here", sets=SHORT + list(sets))

@@ -43,6 +43,20 @@ static void test_no_processor_is_polled_twice(void **state)
     }
 }
 
+static void test_even_is_as_many_on_each(void **state)
+{
+    (void)state;
+    for (uint16_t n = 1; n <= 64; n++) {
+        uint16_t on[PLACEMENT_LCORES_MAX] = {0};
+        assert_int_equal(placement_make(&p, n, NULL, why, sizeof why), 0);
+        placement_even(&p);
+        for (uint16_t i = 0; i < n; i++)
+            on[p.lcore[i]]++;
+        for (uint16_t k = 0; k < p.lcores; k++)
+            assert_in_range(on[k], n / p.lcores, (n + p.lcores - 1) / p.lcores);
+    }
+}
+
 static void test_an_override_is_taken_as_it_is(void **state)
 {
     (void)state;
@@ -108,6 +122,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_processor_is_polled_twice),
+        cmocka_unit_test(test_even_is_as_many_on_each),
         cmocka_unit_test(test_an_override_is_taken_as_it_is),
         cmocka_unit_test(test_what_cannot_be_is_refused_in_a_sentence),
         cmocka_unit_test(test_a_long_mapping_is_cut_not_overrun),
