@@ -316,6 +316,7 @@ static double cpu_floor(void *ctx)
 {
     struct log_bench *b = ctx;
     uint8_t data[RECORD_BYTES_] = {1};
+    keep(data);
     uint8_t *to = b->null.buffers + 7 * BUFFER_BYTES;
     uint64_t start = tsc_now();
     for (int i = 0; i < CPU_BATCHES; i++)
