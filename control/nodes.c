@@ -34,11 +34,11 @@ static void ranks_text(const struct placement *p, uint16_t k, char *text, size_t
 
 const char *nodes_words(char *said)
 {
-    static const char panic[] = "PANIC in ", own[] = "upon: ";
+    static const char panic[] = "panic in ", own[] = "upon: "; /* DPDK writes PANIC */
     size_t len = strlen(said);
     while (len > 0 && said[len - 1] == '\n')
         said[--len] = '\0';
-    char *line = strstr(said, panic);
+    char *line = strcasestr(said, panic);
     if (line != NULL && (line = strstr(line, "():")) != NULL) {
         line += 3;
         line += strspn(line, " \n");
