@@ -325,10 +325,14 @@ class Run(unittest.TestCase):
             self.assertIsNone(summary["wire"][key])
 
     def test_of_a_slow_closed_loop_every_delivery_is_remembered(self):
-        got = self.upon("run", "--json", sets=["job.duration=300ms", "job.warmup=2s", "job.drain=30s",
-                                               "load.mode=closed", "load.window=1"])
+        with open(self.path("slow.faults"), "w", encoding="utf-8") as f:
+            f.write("delay constant 5ms\n")  # at most a hundred operations a second
+        got = self.upon("run", "--json", "--faults", "slow.faults",
+                        sets=["job.duration=300ms", "job.warmup=2s", "job.drain=30s",
+                              "load.mode=closed", "load.window=1"])
         self.assertEqual(got.returncode, 0, got.stderr)
         summary = json.loads(got.stdout)
+        self.assertGreater(summary["operations"], 0)
         self.assertEqual(summary["deliver_all_sampled_1_in"], 1)
         self.assertEqual(summary["latency_ns"]["deliver_all"]["count"], summary["operations"])
 
