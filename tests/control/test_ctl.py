@@ -600,7 +600,7 @@ class Ends(Live):
 
     def test_the_folder_of_a_run_that_is_alive_is_refused_to_another(self):
         child = self.begin("--out", "a")
-        self.assertIn("another run listens there", self.refused("--out", "a"))
+        self.assertIn("another run writes there", self.refused("--out", "a"))
         self.assertIn("uc over ring", self.ctl("a", "status"))
         other = self.begin("--out", "b")
         self.assertIn("2 runs are alive: ", self.ctl("status", status=2))
