@@ -36,6 +36,7 @@ enum board_fault {
     BOARD_ORDER,       /* overtaken by a later one of the same sender */
     BOARD_UNCHECKED,   /* too far ahead of what is missing to tell whether it came before */
     BOARD_SKIPPED,     /* a log-delivery that the process was never told of */
+    BOARD_LEFT_BEHIND, /* what the others recycled: the process was told that it will not get it */
     BOARD_CHANGED,     /* another life had decided otherwise */
     BOARD_FAULTS
 };

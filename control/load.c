@@ -581,7 +581,7 @@ static void upon_uc_missed(struct co *self, const struct ev *ev, uint32_t n)
     uint64_t end = ev[n - 1].inst;
     if (l->seen[0].floor >= end)
         return;
-    load_fault(l, BOARD_SKIPPED, "p%u was left behind: it is never told of instance %" PRIu64,
+    load_fault(l, BOARD_LEFT_BEHIND, "p%u was left behind: it is never told of instance %" PRIu64,
                self->st->self, l->seen[0].floor);
     pass_over(l, &l->seen[0], end);
     load_post_sequence(l, 0);

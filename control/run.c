@@ -589,7 +589,8 @@ static void judge(struct run *r)
     if (res->leaked_pkts > 0)
         verdict_note(&r->verdict, "%" PRIu64 " packets did not return to their pool: a leak",
                      res->leaked_pkts);
-    if (res->counters[COUNT_left_behind] > 0 && r->verdict.state != VERDICT_VALID)
+    if (res->counters[COUNT_missed] > 0 ||
+        (res->counters[COUNT_left_behind] > 0 && r->verdict.state != VERDICT_VALID))
         verdict_note(&r->verdict,
                      "a process was away, or suspected, for longer than the others keep decisions: "
                      "they keep a quarter of params.instances, raise it");

@@ -128,10 +128,22 @@ static struct block_view block_read(const struct board *b, uint32_t p, uint64_t 
     return v;
 }
 
-static uint32_t first_correct(const struct board *b)
+/* It decided other instances than the others, and was told so: what it decided counts block by block. */
+static bool left_behind(const struct board *b, uint32_t p)
+{
+    return board_get(&board_row(b, p)->fault[BOARD_LEFT_BEHIND]) > 0;
+}
+
+/* It is to have decided all that is decided. */
+static bool has_all(const struct board *b, uint32_t p)
+{
+    return board_correct(b, p) && !left_behind(b, p);
+}
+
+static uint32_t first_with_all(const struct board *b)
 {
     uint32_t p = 0;
-    while (p + 1 < b->n && !board_correct(b, p))
+    while (p + 1 < b->n && !has_all(b, p))
         p++;
     return p;
 }
@@ -142,8 +154,8 @@ static uint32_t first_correct(const struct board *b)
  */
 static bool block_compare(struct verdict *v, const struct board *b, uint64_t block, uint64_t count)
 {
-    uint32_t one = first_correct(b);
-    if (!board_correct(b, one))
+    uint32_t one = first_with_all(b);
+    if (!has_all(b, one))
         return false; /* nobody is left to compare with */
     struct block_view first = block_read(b, one, block);
     bool lapped = first.lapped;
@@ -151,7 +163,7 @@ static bool block_compare(struct verdict *v, const struct board *b, uint64_t blo
         return false;
     for (uint32_t p = 0; p < b->n && !lapped; p++) {
         struct block_view other = block_read(b, p, block);
-        if (!board_correct(b, p) && (other.count != count || count != BOARD_BLOCK_INSTANCES))
+        if (!has_all(b, p) && (other.count != count || count != BOARD_BLOCK_INSTANCES))
             continue; /* of a part it may have posted the digest and not the count */
         lapped = other.lapped;
         if (!lapped && other.count < count)
@@ -181,13 +193,13 @@ static void compare_rest(struct verdict *v, const struct board *b)
 {
     const char *code = v->top->property.agreement;
     verdict_compare(v, b);
-    uint32_t one = first_correct(b);
+    uint32_t one = first_with_all(b);
     uint64_t floor = board_get(&board_source(b, one, 0)->floor);
     uint64_t digest = board_get(&board_source(b, one, 0)->digest);
     bool level = true;
     for (uint32_t p = 0; p < b->n; p++) {
         const struct board_source *s = board_source(b, p, 0);
-        if (board_correct(b, p))
+        if (has_all(b, p))
             level = level && board_get(&s->floor) == floor && board_get(&s->top) == floor;
     }
     if (!level) {
@@ -199,7 +211,7 @@ static void compare_rest(struct verdict *v, const struct board *b)
         if (rest > 0)
             block_compare(v, b, floor / BOARD_BLOCK_INSTANCES, rest);
         for (uint32_t p = 0; p < b->n; p++)
-            if (board_correct(b, p) && board_get(&board_source(b, p, 0)->digest) != digest)
+            if (has_all(b, p) && board_get(&board_source(b, p, 0)->digest) != digest)
                 find(v, code, VERDICT_INVALID,
                      "p%u and p%u decided differently among instances 0 to %" PRIu64, p, one,
                      floor - 1);
@@ -365,13 +377,16 @@ static void judge_faults(struct verdict *v, const struct board *b)
     const char *const code[BOARD_FAULTS] =
         {[BOARD_CREATION] = has->creation, [BOARD_DUPLICATION] = has->duplication,
          [BOARD_ORDER] = has->order,       [BOARD_UNCHECKED] = has->duplication,
-         [BOARD_SKIPPED] = has->complete,  [BOARD_CHANGED] = has->agreement};
+         [BOARD_SKIPPED] = has->complete,  [BOARD_LEFT_BEHIND] = has->complete,
+         [BOARD_CHANGED] = has->agreement};
     for (uint32_t p = 0; p < b->n; p++) {
         const struct board_row *row = board_row(b, p);
         for (uint32_t f = 0; f < BOARD_FAULTS; f++) {
             uint64_t times = board_get(&row->fault[f]);
             if (times > 0)
-                find(v, code[f], f == BOARD_UNCHECKED ? VERDICT_UNKNOWN : VERDICT_INVALID,
+                find(v, code[f],
+                     f == BOARD_UNCHECKED || f == BOARD_LEFT_BEHIND ? VERDICT_UNKNOWN
+                                                                    : VERDICT_INVALID,
                      "%s (%" PRIu64 " such)", row->witness[f], times);
         }
     }
